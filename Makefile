@@ -1,0 +1,27 @@
+# make demo: set up and see every protocol run.   make test: set up and run the suite.   Both reuse what is there.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+
+.PHONY: setup demo test clean
+
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: setup.py constraints.txt Makefile
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'cae_bench needs Python 3.10 or newer, this is ' + sys.version.split()[0])"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV): about 5 GB, most of it torch; minutes, once."
+	$(PIP) -e .[test]
+	@# Two OpenCV wheels arrive through mmdet; where the machine lacks libGL, the headless one must be on top.
+	@$(BIN)/python -c "import cv2" 2>/dev/null || $(PIP) --force-reinstall --no-deps opencv-python-headless
+	@touch $@
+
+demo: setup
+	$(BIN)/cae-bench demo
+
+test: setup
+	$(BIN)/python -m pytest
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
