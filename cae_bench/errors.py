@@ -19,3 +19,13 @@ class ConfigError(CaeBenchError, ValueError):
 
 class RecordError(CaeBenchError, ValueError):
     """A results folder or record that cannot be read or written."""
+
+
+def nearest(name: str, known) -> str:
+    """' Did you mean a or b?' with the names closest to a misspelt one, else the list of what is known."""
+    from difflib import get_close_matches
+    known = sorted(known)
+    close = get_close_matches(name, known, n=3, cutoff=0.5)
+    if close:
+        return f' Did you mean {" or ".join(close)}?'
+    return f' Known: {", ".join(known) or "none"}.'

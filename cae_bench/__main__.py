@@ -1,0 +1,4 @@
+"""`python -m cae_bench` is `cae-bench`."""
+from .cli import main
+
+main()

@@ -1,0 +1,198 @@
+"""The command line: parse, call, print. Heavy imports happen inside the commands, so that --help is instant."""
+import json
+import sys
+from pathlib import Path
+from typing import Optional
+
+import typer
+
+from . import __version__
+from .errors import CaeBenchError, ConfigError, nearest
+
+app = typer.Typer(name='cae-bench', no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+                  rich_markup_mode=None, context_settings={'help_option_names': ['-h', '--help']},
+                  help='How good is a self-supervised ViT? Every protocol from one checkpoint, a record behind each number.')
+data_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help='Check a data folder, or draw the embedded scenes.')
+app.add_typer(data_app, name='data')
+
+RESULTS = typer.Option('results', '--results', metavar='DIR', help='Folder that holds (or will hold) measured/.')
+HEADS = typer.Option(None, '--num-heads', help='Attention heads, where the tensors cannot tell.')
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f'cae-bench {__version__}')
+        raise typer.Exit
+
+
+@app.callback()
+def _root(debug: bool = typer.Option(False, '--debug', help='Show the traceback of an error.'),
+          version: bool = typer.Option(False, '--version', callback=_version, is_eager=True, help='Show the version.')):
+    pass                                      # --debug is read by main(), wherever on the line it stands
+
+
+@app.command(epilog='Example: cae-bench run cae_base.pth --recipe mini --tasks camvid/upernet --data camvid=data/camvid')
+def run(checkpoint: str = typer.Argument(..., help='A file, random:vit-tiny (any arch), or timm:NAME.'),
+        tasks: Optional[str] = typer.Option(None, '--tasks', metavar='A,B', help='E.g. in1k/linear,ade20k/upernet.'),
+        suite: Optional[str] = typer.Option(None, '--suite', help='The tasks of a suite; see `cae-bench ls suites`.'),
+        data: list[str] = typer.Option([], '--data', metavar='NAME=DIR', help='Where a data set lies; repeatable.'),
+        results: str = RESULTS,
+        recipe: str = typer.Option('paper', help='paper: as published; mini: minutes on a laptop.'),
+        name: Optional[str] = typer.Option(None, help='The model\'s name in tables (default: the file\'s name).'),
+        arch: Optional[str] = typer.Option(None, help='Demand this arch, e.g. vit-base.'),
+        num_heads: Optional[int] = HEADS,
+        seed: int = typer.Option(0, help='Of everything random.'),
+        device: Optional[str] = typer.Option(None, help='cpu or cuda (default: cuda where there is one).'),
+        amp: str = typer.Option('fp32', help='fp32, bf16 or fp16.'),
+        resume: bool = typer.Option(True, '--resume/--no-resume', help='Continue an interrupted run.'),
+        overwrite: bool = typer.Option(False, '--overwrite', help='Run again what already has a record.'),
+        limit: Optional[int] = typer.Option(None, help='Only so many training and validation images.'),
+        dry_run: bool = typer.Option(False, '--dry-run', help='Print what would run, and stop.'),
+        launcher: str = typer.Option('none', help='none, torchrun or slurm.'),
+        cfg_options: list[str] = typer.Option([], '--cfg-options', metavar='K=V', help='Override the recipe; repeatable.')):
+    """Evaluate a checkpoint: one record for each task, one table row at the end."""
+    from . import benchmark
+    from .recipes import Options
+    from .tasks import parse_data
+    options = Options(recipe=recipe, seed=seed, device=device, amp=amp, limit=limit, launcher=launcher, resume=resume,
+                      overwrite=overwrite, cfg_options=_cfg_options(cfg_options))
+    outcome = benchmark.run(checkpoint, tasks=tasks.split(',') if tasks else None, suite=suite,
+                            data=parse_data(data), results=results, name=name, arch=arch, num_heads=num_heads,
+                            dry_run=dry_run, options=options)
+    if not dry_run:
+        _print_table(results, [r.model for r in outcome.records], None)
+    raise typer.Exit(outcome.exit_code)
+
+
+@app.command(epilog='Example: cae-bench table --suite cae_paper --format markdown')
+def table(results: str = RESULTS,
+          suite: Optional[str] = typer.Option(None, help='Tasks and published columns of a suite.'),
+          format: str = typer.Option('markdown', help='markdown, csv, latex, html or json.'),
+          published: Optional[str] = typer.Option(None, metavar='CAE,MAE', help='Published methods to put beside.'),
+          check: Optional[Path] = typer.Option(None, metavar='FILE', help='Fail where FILE differs from the table.')):
+    """Measured records beside published numbers."""
+    from .results import build_table, render
+    built = build_table(results, suite=suite, published=published.split(',') if published else None)
+    text = render(built, format)
+    for warning in built.warnings:
+        _say(warning)
+    if check is None:
+        typer.echo(text)
+    elif check.read_text().strip() != text.strip():
+        raise ConfigError(f'{check} is not the table of {results}: write it anew with cae-bench table > {check}')
+
+
+@app.command(epilog='Example: cae-bench inspect mae_pretrain_vit_base.pth')
+def inspect(checkpoint: str = typer.Argument(...), as_json: bool = typer.Option(False, '--json', help='For programs.'),
+            num_heads: Optional[int] = HEADS):
+    """What a checkpoint holds: family, arch, hash, and which tensors are used, dropped or missing."""
+    from . import checkpoints
+    ckpt = checkpoints.load(checkpoint, num_heads=num_heads)
+    typer.echo(json.dumps(checkpoints.describe(ckpt), indent=2) if as_json else checkpoints.format_report(ckpt))
+
+
+@app.command(epilog='Example: cae-bench ls suites')
+def ls(what: str = typer.Argument(..., help='tasks, suites, models or published.'), results: str = RESULTS):
+    """What there is: tasks, suites, measured models, published numbers."""
+    from . import listing
+    known = {'tasks': listing.tasks, 'suites': listing.suites, 'published': listing.published,
+             'models': lambda: listing.models(results)}
+    if what not in known:
+        raise ConfigError(f'ls {what}: nothing of that name.{nearest(what, known)}')
+    typer.echo('\n'.join(known[what]()))
+
+
+@data_app.command('make', epilog='Example: cae-bench data make scenes data/scenes')
+def data_make(what: str = typer.Argument(..., help='scenes'), folder: Path = typer.Argument(..., metavar='DIR'),
+              seed: int = typer.Option(0), num_train: int = typer.Option(600), num_val: int = typer.Option(200),
+              size: int = typer.Option(128, help='Height and width in pixels.')):
+    """Draw the embedded scenes: one folder that serves classification, segmentation and detection."""
+    if what != 'scenes':
+        raise ConfigError(f'data make {what}: only scenes can be made')
+    from .datasets.scenes import make_scenes
+    make_scenes(folder, seed=seed, num_train=num_train, num_val=num_val, size=size)
+    typer.echo(f'{num_train} + {num_val} scenes in {folder}: use it as --data scenes={folder}')
+
+
+@data_app.command('check', epilog='Example: cae-bench data check camvid=data/camvid')
+def data_check(pairs: list[str] = typer.Argument(..., metavar='NAME=DIR')):
+    """Read every file of a data folder and say what is wrong with it."""
+    from .datasets.check import check
+    from .tasks import parse_data
+    healthy = True
+    for name, folder in parse_data(pairs).items():
+        report = check(name, folder)
+        typer.echo(str(report))
+        healthy &= report.ok
+    raise typer.Exit(0 if healthy else 2)
+
+
+@app.command(epilog='Example: cae-bench demo')
+def demo(folder: Path = typer.Option(Path('demo'), '--dir', metavar='DIR', help='Where scenes and records go.')):
+    """Every protocol on the embedded scenes, on a CPU, in minutes; schedules are cut short."""
+    from .demo import run_demo
+    outcome = run_demo(folder)
+    _print_table(str(folder), None, 'mini')
+    _say(f'Records: {folder}/measured   Scenes: {folder}/scenes')
+    raise typer.Exit(outcome.exit_code)
+
+
+@app.command(epilog='Example: cae-bench doctor')
+def doctor():
+    """Versions, ops and devices: what will work here."""
+    from .doctor import examine
+    typer.echo('\n'.join(examine()))
+
+
+def _print_table(results: str, models: list[str] | None, suite: str | None) -> None:
+    from .results import build_table, render
+    typer.echo(render(build_table(results, suite=suite, models=models), 'markdown'))
+
+
+def _cfg_options(pairs: list[str]) -> dict:
+    """['a.b=3', 'c=[1,2]'] -> {'a.b': 3, 'c': [1, 2]}; what is no JSON value stays text."""
+    values = {}
+    for pair in pairs:
+        key, equals, value = pair.partition('=')
+        if not equals:
+            raise ConfigError(f'--cfg-options {pair}: expected KEY=VALUE, e.g. train_cfg.max_iters=100')
+        try:
+            values[key] = json.loads(value)
+        except json.JSONDecodeError:
+            values[key] = value
+    return values
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def main() -> None:
+    """Entry point. Errors are one or two lines; --debug anywhere on the line shows the traceback."""
+    import click
+    debug = '--debug' in sys.argv
+    arguments = [a for a in sys.argv[1:] if a != '--debug']
+    try:
+        sys.exit(app(args=arguments, standalone_mode=False) or 0)
+    except KeyboardInterrupt:
+        _say('Stopped. Every finished task is kept; the same command goes on with the rest.')
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except (CaeBenchError, OSError) as error:
+        if debug:
+            raise
+        _say(f'error: {error}')
+        sys.exit(2 if isinstance(error, CaeBenchError) else 1)
+    except Exception as error:
+        if debug:
+            raise
+        _say(f'error: {type(error).__name__}: {error}\nRun again with --debug for the traceback.')
+        sys.exit(1)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,125 @@
+"""From a task and a checkpoint to a resolved mmengine Config: find the recipe file, fit it to backbone and data."""
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from mmengine.config import Config, ConfigDict
+
+from .checkpoints import Checkpoint, ViTSpec
+from .errors import ConfigError
+from .paths import shipped
+from .tasks import Task
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may change about a run. All but `device`, `launcher` and `resume` can move a score."""
+    recipe: str = 'paper'
+    seed: int = 0
+    device: str | None = None
+    amp: str = 'fp32'
+    limit: int | None = None
+    launcher: str = 'none'
+    resume: bool = True
+    overwrite: bool = False
+    shorten: float = 1.0                     # scales the schedule: the demo shows every protocol in minutes
+    cfg_options: dict = field(default_factory=dict)
+
+    def overrides(self) -> dict:
+        """What differs from the recipe as shipped, for the record."""
+        named = {'limit': self.limit, 'shorten': self.shorten if self.shorten != 1 else None,
+                 'amp': self.amp if self.amp != 'fp32' else None}
+        return {k: v for k, v in named.items() if v is not None} | dict(self.cfg_options)
+
+
+def find(protocol: str, spec: ViTSpec, recipe: str) -> Path:
+    """configs/<protocol>/mini.py, or for the paper's recipe the most specific of family and arch, arch, vit-base."""
+    folder = shipped('configs') / protocol
+    names = {'mini': ['mini.py'], 'paper': [f'{spec.family}_{spec.arch}.py', f'{spec.arch}.py', 'vit-base.py']}
+    if recipe not in names:
+        raise ConfigError(f'no recipe named {recipe!r}: choose paper (as published) or mini (minutes on a laptop)')
+    for name in names[recipe]:
+        if (folder / name).is_file():
+            return folder / name
+    others = [r for r in names if any((folder / n).is_file() for n in names[r])]
+    hint = f' Use --recipe {others[0]}.' if others else ''
+    raise ConfigError(f'{protocol} has no {recipe} recipe for {spec.family} {spec.arch} in this version.{hint}')
+
+
+@cache
+def _read(path: Path) -> Config:
+    return Config.fromfile(path)
+
+
+def header(path: Path) -> ConfigDict:
+    """The `benchmark` dict of a recipe: version, layout, metrics, and which places to fit."""
+    return _read(path).benchmark
+
+
+def build(task: Task, ckpt: Checkpoint, data, options: Options) -> Config:
+    """The recipe with backbone, data, seed and the user's own overrides filled in; nothing is left to defaults."""
+    path = find(task.protocol, ckpt.spec, options.recipe)
+    cfg = Config(_read(path).to_dict(), filename=str(path))
+    cfg.benchmark.config = f'{task.protocol}/{path.name}'
+    _shorten(cfg, options.shorten)
+    cfg.model.backbone = _backbone(cfg.model.backbone, ckpt)
+    _fit(cfg, _values(ckpt.spec, data, options))
+    cfg.randomness = dict(seed=options.seed)
+    cfg.launcher = {'torchrun': 'pytorch'}.get(options.launcher, options.launcher)
+    _precision(cfg, options.amp)
+    cfg.merge_from_dict(dict(options.cfg_options))
+    return cfg
+
+
+def _backbone(own: dict, ckpt: Checkpoint) -> dict:
+    """The recipe says how the backbone is used (taps, drop path, frozen), the checkpoint what it is."""
+    kept = {k: v for k, v in own.items() if k not in ('type', 'arch', 'spec', 'checkpoint')}
+    if ckpt.timm_name:
+        return dict(type='cae_bench.TimmViT', name=ckpt.timm_name, pretrained=ckpt.source.startswith('timm:'), **kept)
+    weights = ckpt.source if ckpt.state_dict is not None else None
+    return dict(type='cae_bench.ViT', spec=ckpt.spec.to_dict(), checkpoint=weights, **kept)
+
+
+def _values(spec: ViTSpec, data, options: Options) -> dict:
+    values = dict(embed_dims=spec.embed_dims, num_layers=spec.num_layers, num_heads=spec.num_heads,
+                  mean=spec.mean, std=spec.std,
+                  mean255=[255 * m for m in spec.mean], std255=[255 * s for s in spec.std],
+                  data_root=data.root, classes=data.classes, num_classes=len(data.classes),
+                  seed=options.seed, limit=options.limit)
+    return values | data.extra
+
+
+def _fit(cfg: Config, values: dict) -> None:
+    for path, what in cfg.benchmark.get('fit', {}).items():
+        if what not in values:
+            raise ConfigError(f'{cfg.filename}: fit asks for {what!r}, which this data set or backbone does not tell')
+        *parents, last = path.split('.')
+        place = cfg
+        for part in parents:
+            place = place[int(part) if part.isdigit() else part]
+        last = int(last) if last.isdigit() else last
+        value = values[what]
+        old = place.get(last) if isinstance(last, str) else place[last]
+        many = isinstance(old, (list, tuple)) and not isinstance(value, (list, tuple))
+        place[last] = [value] * len(old) if many else value      # in_channels=[768] * 4 is fitted element by element
+
+
+def _shorten(cfg: Config, factor: float) -> None:
+    """Scales every length named in the header's `schedule` together."""
+    if factor == 1:
+        return
+    for path in cfg.benchmark.get('schedule', ()):
+        *parents, last = path.split('.')
+        place = cfg
+        for part in parents:
+            place = place[int(part) if part.isdigit() else part]
+        place[last] = max(1, round(place[last] * factor))
+
+
+def _precision(cfg: Config, amp: str) -> None:
+    if amp == 'fp32':
+        return
+    dtype = {'bf16': 'bfloat16', 'fp16': 'float16'}.get(amp)
+    if dtype is None:
+        raise ConfigError(f'--amp {amp}: choose fp32, bf16 or fp16')
+    cfg.optim_wrapper = dict(cfg.optim_wrapper, type='AmpOptimWrapper', dtype=dtype)
