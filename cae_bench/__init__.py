@@ -1,4 +1,6 @@
 """cae_bench: how good is a self-supervised ViT, with a record behind every number. Importing it imports no torch."""
+from . import compat  # noqa: F401  stands in for compiled mmcv ops, before anything asks
+
 __version__ = '0.1.0'
 
 _LAZY = {'load_backbone': 'cae_bench.models', 'run': 'cae_bench.benchmark', 'load_records': 'cae_bench.results'}
