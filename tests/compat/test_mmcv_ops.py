@@ -1,4 +1,4 @@
-"""The stand-in for mmcv's compiled ops: numbers as torchvision's or worked by hand, and out of the way if not needed."""
+"""The stand-in for compiled mmcv ops: numbers as torchvision's or worked by hand, out of the way if not needed."""
 import subprocess
 import sys
 
@@ -55,7 +55,8 @@ def test_nms_of_no_boxes_is_empty():
     dets, kept = nms(torch.zeros(0, 4), torch.zeros(0), 0.5)
     assert dets.shape == (0, 5) and kept.shape == (0,) and kept.dtype == torch.int64
     # class_agnostic, since mmcv itself takes the maximum of the boxes where classes are told apart
-    dets, kept = batched_nms(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0), dict(iou_threshold=0.5), class_agnostic=True)
+    nothing = torch.zeros(0)
+    dets, kept = batched_nms(torch.zeros(0, 4), nothing, nothing, dict(iou_threshold=0.5), class_agnostic=True)
     assert dets.shape == (0, 5) and kept.shape == (0,)
 
 
