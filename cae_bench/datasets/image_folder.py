@@ -1,0 +1,134 @@
+"""Image classification data in folders, `<split>/<class>/*`: each image is decoded once, for one view or for many."""
+import os
+import warnings
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image, UnidentifiedImageError
+
+from ..errors import DataError
+from ..registry import DATASETS, TRANSFORMS
+from . import files
+
+
+@DATASETS.register_module()
+class ImageFolder(torch.utils.data.Dataset):
+    """Images of `data_root/split_dir/<class>/*`.
+
+    An item is `dict(inputs=..., label=int, index=int)`; `inputs` is what the transform returns for the RGB
+    `PIL.Image`, or `{view: result}` for named views. `paths[index]` and `labels[index]` say where it comes from.
+
+    Args:
+        data_root: the data set's folder.
+        split_dir: 'train' or 'val'.
+        classes: the class names, in the order of the labels; None reads them from the folder. Give the training
+            split's to both splits, so that their labels agree.
+        transform: None | callable | config (`dict(type='cae_bench.X', ...)`, built from TRANSFORMS; a registered
+            function is a factory: it is called with the rest of the dict) | list of these, applied in turn
+            | `{view name: any of these}`, decode once and give every view.
+        limit: keep this many images, spread evenly over the classes, always the same ones; None keeps all.
+
+    Raises:
+        DataError: no such folder, folders and `classes` differ, a class without images; on reading, a corrupt image.
+    """
+
+    def __init__(self, data_root: str, split_dir: str = 'train', classes: Sequence[str] | None = None,
+                 transform=None, limit: int | None = None):
+        self.root = Path(data_root, split_dir)
+        self.classes = tuple(self._class_folders() if classes is None else classes)
+        self.paths, self.labels = self._list()
+        if limit is not None:
+            keep = stratified(self.paths, self.labels, limit)
+            self.paths, self.labels = [self.paths[i] for i in keep], [self.labels[i] for i in keep]
+        self.transform = build_transform(transform)
+
+    @property
+    def metainfo(self) -> dict:
+        """What mmengine hands to the evaluator as `dataset_meta`."""
+        return dict(classes=self.classes)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> dict:
+        image = read_image(self.paths[index])
+        if isinstance(self.transform, dict):
+            inputs = {view: transform(image) for view, transform in self.transform.items()}
+        else:
+            inputs = self.transform(image)
+        return dict(inputs=inputs, label=self.labels[index], index=index)
+
+    def _class_folders(self) -> list[str]:
+        if not self.root.is_dir():
+            raise DataError(f'{self.root} does not exist: an image folder holds train/<class>/* and val/<class>/*.')
+        return files.folders(self.root)
+
+    def _list(self) -> tuple[list[str], list[int]]:
+        found, wanted = set(self._class_folders()), set(self.classes)
+        if found != wanted:
+            kind, names = ('unknown', found - wanted) if found - wanted else ('missing', wanted - found)
+            raise DataError(f'{self.root}: {kind} class folder{"s" * (len(names) > 1)} {_some(names)}; '
+                            f'train and val need the same {len(wanted)} classes.')
+        paths, labels = [], []
+        for label, name in enumerate(self.classes):
+            inside = files.names(self.root / name)
+            if not inside:
+                raise DataError(f'{self.root / name} holds no images ({" ".join(files.IMAGES)}): '
+                                'add some, or delete the class from train and val.')
+            paths += [os.path.join(self.root, name, file) for file in inside]
+            labels += [label] * len(inside)
+        return paths, labels
+
+
+def read_image(path: str) -> Image.Image:
+    """The image in RGB. Raises DataError naming a file that cannot be decoded to its end."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')    # some ImageNet files have damaged EXIF blocks and sound pixels
+            with Image.open(path) as image:
+                return image.convert('RGB')
+    except FileNotFoundError:
+        raise DataError(f'{path} is gone since the folder was listed: put it back, or start again.') from None
+    except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise DataError(f'{path} is no readable image ({error}): replace or delete it.') from error
+
+
+def build_transform(transform) -> Callable | dict[str, Callable]:
+    """Config, callable, list of these, or named views -> one callable, or a dict of them by view."""
+    if isinstance(transform, Mapping) and 'type' not in transform:
+        return {view: build_transform(one) for view, one in transform.items()}
+    if isinstance(transform, Mapping):
+        return TRANSFORMS.build(dict(transform))
+    if isinstance(transform, (list, tuple)):
+        return _Chain([build_transform(one) for one in transform])
+    return transform if transform is not None else _Chain([])
+
+
+class _Chain:
+    """Transforms applied one after the other; a class, so that worker processes can receive it."""
+
+    def __init__(self, steps: list[Callable]):
+        self.steps = steps
+
+    def __call__(self, image):
+        for step in self.steps:
+            image = step(image)
+        return image
+
+
+def stratified(paths: Sequence[str], labels: Sequence[int], limit: int) -> list[int]:
+    """Sorted positions of `limit` items, as even over the labels as they go; the choice depends on file names alone."""
+    if limit < 1:
+        raise DataError(f'limit={limit}: keep at least one image.')
+    rank, seen = [], {}
+    for i in sorted(range(len(paths)), key=lambda i: zlib.crc32('/'.join(Path(paths[i]).parts[-2:]).encode())):
+        seen[labels[i]] = seen.get(labels[i], -1) + 1
+        rank.append((seen[labels[i]], labels[i], i))
+    return sorted(i for _, _, i in sorted(rank)[:limit])
+
+
+def _some(names, limit: int = 3) -> str:
+    listed = ', '.join(sorted(names)[:limit])
+    return listed if len(names) <= limit else f'{listed} and {len(names) - limit} more'
