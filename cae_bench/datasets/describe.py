@@ -1,0 +1,179 @@
+"""What a data folder holds: classes, sizes, where things lie and a hash, without opening a single image.
+
+A folder that cannot serve is refused here, before anything is trained on it.
+"""
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import DataError
+from . import files
+from .coco_file import read_coco
+from .layouts import Places, locate
+from .official import ADE20K_CLASSES
+
+
+@dataclass(frozen=True)
+class DataInfo:
+    """A data set, ready to be written into a config.
+
+    content_hash: sha256 over the sorted relative paths and sizes of both splits' files; COCO files and meta.json,
+        which are read anyway, count with their content.
+    extra: places relative to `root`.
+        image_folder: train_dir, val_dir.
+        ade: train_img, val_img, train_ann, val_ann (folders), img_suffix, seg_map_suffix, reduce_zero_label.
+        coco: train_img, val_img (folders), train_ann, val_ann (JSON files).
+    """
+    name: str
+    root: str
+    layout: str
+    classes: tuple[str, ...]
+    num_train: int
+    num_val: int
+    content_hash: str
+    extra: dict = field(default_factory=dict)
+
+
+def describe(name: str, root: str | Path, layout: str) -> DataInfo:
+    """Describes data set `name` at `root`; `in1k`, `ade20k` and `coco` have their official folders and classes.
+
+    Args:
+        layout: 'image_folder', 'ade' or 'coco'.
+
+    Raises:
+        DataError: the folder is missing, has another layout, or its parts do not fit each other.
+    """
+    root = Path(root).expanduser()
+    places = locate(name, root, layout)
+    return {'image_folder': _image_folder, 'ade': _ade, 'coco': _coco}[layout](name, root, places)
+
+
+def _image_folder(name: str, root: Path, places: Places) -> DataInfo:
+    listings = {split: files.sizes(root / split) for split in (places.train_img, places.val_img)}
+    classes = {split: _class_folders(root / split, listing) for split, listing in listings.items()}
+    for here, there in ((places.train_img, places.val_img), (places.val_img, places.train_img)):
+        only = set(classes[here]) - set(classes[there])
+        if only:
+            raise DataError(f'{root}: {_some(only, "class")} in {here} but not in {there}: add the folder there, or '
+                            'delete it here.')
+    return DataInfo(name, str(root), 'image_folder', tuple(classes[places.train_img]), *map(len, listings.values()),
+                    _hash(listings), dict(train_dir=places.train_img, val_dir=places.val_img))
+
+
+def _class_folders(folder: Path, listing: Iterable[str]) -> list[str]:
+    """The class folders of one split, none of them empty and no image outside them."""
+    classes = files.folders(folder)
+    loose = [path for path in listing if '/' not in path]
+    if not classes:
+        raise DataError(f'{folder} holds {f"{len(loose)} loose images" if loose else "nothing"} and no class folders: '
+                        f'sort its images into {folder.name}/<class>/.')
+    filled = {path.partition('/')[0] for path in listing}
+    empty = [c for c in classes if c not in filled]
+    if empty:
+        raise DataError(f'{folder}: no images in {_some(empty, "class")}: add some, or delete the class from both '
+                        'splits.')
+    if loose:
+        raise DataError(f'{folder}: {_some(loose, "image")} outside the class folders: move or delete.')
+    return classes
+
+
+def _ade(name: str, root: Path, places: Places) -> DataInfo:
+    if name == 'ade20k':
+        meta, contents = dict(classes=ADE20K_CLASSES, reduce_zero_label=True), {}
+    else:
+        meta, raw = _read_meta(root / 'meta.json')
+        contents = {'meta.json': raw}
+    listings, suffixes = {}, set()
+    for img, ann in ((places.train_img, places.train_ann), (places.val_img, places.val_ann)):
+        images, masks = files.sizes(root / img), files.sizes(root / ann, ('.png',))
+        if not images:
+            raise DataError(f'{root / img} holds no images: put them there, directly or in subfolders.')
+        _match(root / img, images, root / ann, masks)
+        suffixes |= {Path(path).suffix for path in images}
+        listings |= {img: images, ann: masks}
+    if len(suffixes) > 1:
+        raise DataError(f'{root}: images have several endings ({", ".join(sorted(suffixes))}): convert or rename them '
+                        'to one.')
+    extra = dict(train_img=places.train_img, val_img=places.val_img, train_ann=places.train_ann,
+                 val_ann=places.val_ann, img_suffix=suffixes.pop(), seg_map_suffix='.png',
+                 reduce_zero_label=meta['reduce_zero_label'])
+    return DataInfo(name, str(root), 'ade', tuple(meta['classes']), len(listings[places.train_img]),
+                    len(listings[places.val_img]), _hash(listings, contents), extra)
+
+
+def _read_meta(path: Path) -> tuple[dict, bytes]:
+    example = '{"classes": ["road", "sky"], "reduce_zero_label": false}'
+    if not path.is_file():
+        raise DataError(f'{path} is missing: write the class names in label order, e.g. {example}')
+    raw = path.read_bytes()
+    try:
+        meta = json.loads(raw)
+    except ValueError as error:
+        raise DataError(f'{path} is no JSON ({error}): expected e.g. {example}') from None
+    classes = meta.get('classes') if isinstance(meta, dict) else None
+    if not isinstance(classes, list) or not classes or not all(isinstance(c, str) and c for c in classes):
+        raise DataError(f'{path}: "classes" must be a list of names, e.g. {example}')
+    if len(set(classes)) < len(classes):
+        raise DataError(f'{path}: class {Counter(classes).most_common(1)[0][0]!r} is listed twice: give each its own name.')
+    if not isinstance(meta.get('reduce_zero_label'), bool):
+        raise DataError(f'{path}: "reduce_zero_label" must be true (label 0 is unlabelled, classes from 1) or false '
+                        '(classes from 0).')
+    return meta, raw
+
+
+def _match(img: Path, images: Iterable[str], ann: Path, masks: Iterable[str]) -> None:
+    """Every image has its mask and every mask its image, told by name without ending."""
+    stems = Counter(path.rpartition('.')[0] for path in images)
+    twice = [stem for stem, count in stems.items() if count > 1]
+    if twice:
+        raise DataError(f'{img}: {_some(twice, "image")} with two endings share one mask: delete one of them.')
+    mask_stems = {path.rpartition('.')[0] for path in masks}
+    if stems.keys() - mask_stems:
+        raise DataError(f'{ann}: no mask for {_some(stems.keys() - mask_stems, "image")}: add <name>.png, or delete '
+                        'the image.')
+    if mask_stems - stems.keys():
+        raise DataError(f'{img}: no image for {_some(mask_stems - stems.keys(), "mask")}: add it, or delete the mask.')
+
+
+def _coco(name: str, root: Path, places: Places) -> DataInfo:
+    listings, contents, categories, counts = {}, {}, [], []
+    for img, ann in ((places.train_img, places.train_ann), (places.val_img, places.val_ann)):
+        content, raw = read_coco(root / ann)
+        contents[ann] = raw
+        listing = files.sizes(root / img)
+        wanted = [image['file_name'] for image in content['images']]
+        if not wanted:
+            raise DataError(f'{root / ann} lists no images: export it again with the images of the split.')
+        absent = [file for file in wanted if file not in listing]
+        if absent:
+            raise DataError(f'{root / img}: {_some(absent, "image")} of {ann} missing: copy them there, or correct '
+                            'file_name (relative to that folder).')
+        listings[img] = {file: listing[file] for file in sorted(wanted)}
+        categories.append([(c['id'], c['name']) for c in content['categories']])
+        counts.append(len(wanted))
+    if categories[0] != categories[1]:
+        raise DataError(f'{root}: {places.train_ann} and {places.val_ann} list different categories, or in another '
+                        'order: give both the same list.')
+    extra = dict(train_img=places.train_img, val_img=places.val_img, train_ann=places.train_ann, val_ann=places.val_ann)
+    return DataInfo(name, str(root), 'coco', tuple(c for _, c in categories[0]), *counts, _hash(listings, contents), extra)
+
+
+def _hash(listings: dict[str, dict[str, int]], contents: dict[str, bytes] | None = None) -> str:
+    digest = hashlib.sha256()
+    for folder in sorted(listings):
+        for path, size in listings[folder].items():
+            digest.update(f'{folder}/{path}\0{size}\n'.encode('utf-8', 'surrogateescape'))
+    for path, raw in sorted((contents or {}).items()):
+        digest.update(f'{path}\0{hashlib.sha256(raw).hexdigest()}\n'.encode())
+    return digest.hexdigest()
+
+
+def _some(names: Iterable[str], what: str, limit: int = 3) -> str:
+    """'class cat', 'classes cat, dog, eel and 4 more'."""
+    names = sorted(names)
+    plural = what if len(names) == 1 else what + ('es' if what.endswith('s') else 's')
+    more = f' and {len(names) - limit} more' if len(names) > limit else ''
+    return f'{plural} {", ".join(names[:limit])}{more}'
