@@ -1,0 +1,119 @@
+"""The encoder block shared by CAE, BEiT and MAE: pre-norm, optional layer scale, fused attention.
+
+Parameter names are those of the released checkpoints (`attn.qkv.weight`, `attn.q_bias`, `mlp.fc1.weight`, ...).
+"""
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class PatchEmbed(nn.Module):
+    """Image (B, C, H, W) to patch tokens (B, N, D) in raster order.
+
+    Rows and columns that do not fill a patch are dropped, as a strided convolution does.
+    """
+
+    def __init__(self, in_channels: int, embed_dims: int, patch_size: int):
+        super().__init__()
+        self.proj = nn.Conv2d(in_channels, embed_dims, patch_size, patch_size)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        x = self.proj(x)
+        return x.flatten(2).transpose(1, 2), (x.shape[2], x.shape[3])
+
+
+class DropPath(nn.Module):
+    """Drops a residual branch per sample and scales what is kept by 1 / keep (stochastic depth, arXiv 1603.09382)."""
+
+    def __init__(self, rate: float):
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.rate == 0:
+            return x
+        keep = 1 - self.rate
+        mask = x.new_empty(x.shape[0], *[1] * (x.ndim - 1)).bernoulli_(keep)
+        return x * (mask / keep)
+
+    def extra_repr(self) -> str:
+        return f'rate={self.rate:.4g}'
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention with one fused projection.
+
+    Args:
+        qkv_bias: 'qv' (CAE, BEiT: the key bias is fixed at zero), 'full' (MAE, DeiT) or 'none'.
+        table_rows: rows of this block's own relative position table, 0 for none. Starts at zero.
+    """
+
+    def __init__(self, embed_dims: int, num_heads: int, qkv_bias: str, table_rows: int = 0):
+        super().__init__()
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(embed_dims, 3 * embed_dims, bias=qkv_bias == 'full')
+        has_qv = qkv_bias == 'qv'
+        self.q_bias = nn.Parameter(torch.zeros(embed_dims)) if has_qv else None
+        self.v_bias = nn.Parameter(torch.zeros(embed_dims)) if has_qv else None
+        self.relative_position_bias_table = nn.Parameter(torch.zeros(table_rows, num_heads)) if table_rows else None
+        self.proj = nn.Linear(embed_dims, embed_dims)
+
+    def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        """x: (B, L, D); bias: (heads, L, L), added to the logits after scaling."""
+        batch, length, dims = x.shape
+        qkv = F.linear(x, self.qkv.weight, self._qkv_bias()).view(batch, length, 3, self.num_heads, -1)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        mask = None if bias is None else bias.to(q.dtype)          # under autocast q is half, the table is not
+        x = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return self.proj(x.transpose(1, 2).reshape(batch, length, dims))
+
+    def _qkv_bias(self) -> Tensor | None:
+        if self.q_bias is None:
+            return self.qkv.bias
+        return torch.cat([self.q_bias, torch.zeros_like(self.v_bias, requires_grad=False), self.v_bias])
+
+
+class Mlp(nn.Module):
+    """Linear, exact (erf) GELU, linear."""
+
+    def __init__(self, embed_dims: int, hidden: int):
+        super().__init__()
+        self.fc1 = nn.Linear(embed_dims, hidden)
+        self.fc2 = nn.Linear(hidden, embed_dims)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(x)))
+
+
+class Block(nn.Module):
+    """x + DropPath(gamma_1 * attn(LN x)), then the same with the MLP; without layer scale there is no gamma.
+
+    Both branches share the drop rate and draw on their own.
+    """
+
+    def __init__(self, embed_dims: int, num_heads: int, mlp_ratio: float = 4., qkv_bias: str = 'qv',
+                 layer_scale: float | None = None, drop_path: float = 0., norm_eps: float = 1e-6, table_rows: int = 0):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(embed_dims, eps=norm_eps)
+        self.attn = Attention(embed_dims, num_heads, qkv_bias, table_rows)
+        self.norm2 = nn.LayerNorm(embed_dims, eps=norm_eps)
+        self.mlp = Mlp(embed_dims, int(embed_dims * mlp_ratio))
+        self.drop_path = DropPath(drop_path)
+        scaled = layer_scale is not None
+        self.gamma_1 = nn.Parameter(torch.full((embed_dims,), float(layer_scale))) if scaled else None
+        self.gamma_2 = nn.Parameter(torch.full((embed_dims,), float(layer_scale))) if scaled else None
+
+    def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        x = x + self._scaled(self.attn(self.norm1(x), bias), self.gamma_1)
+        return x + self._scaled(self.mlp(self.norm2(x)), self.gamma_2)
+
+    def _scaled(self, branch: Tensor, gamma: Tensor | None) -> Tensor:
+        return self.drop_path(branch if gamma is None else gamma * branch)
+
+
+class SharedRelPosBias(nn.Module):
+    """BEiT's one relative position table for all blocks, under its released name `rel_pos_bias.*`."""
+
+    def __init__(self, table_rows: int, num_heads: int):
+        super().__init__()
+        self.relative_position_bias_table = nn.Parameter(torch.zeros(table_rows, num_heads))

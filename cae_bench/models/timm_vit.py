@@ -1,0 +1,124 @@
+"""Any timm ViT behind the face of `cae_bench.ViT`: registers, distillation tokens, SwiGLU, rotary positions included."""
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from ..checkpoints.spec import IMAGENET, ViTSpec
+from ..errors import ConfigError
+from ..registry import MODELS
+from .settings import check_rate, layer_id, pair, resolve_indices
+
+
+@MODELS.register_module()
+class TimmViT(BaseModule):
+    """A timm ViT as backbone; weights are timm's own (`pretrained=True`, fetched from its hub) or random.
+
+    Prefix tokens other than the class token (registers, distillation) are left out of what is returned. A model
+    without class token (SigLIP, mean-pooled ViTs) gets the mean of its patch tokens in that place.
+
+    Args:
+        name: what `timm.create_model` takes, e.g. 'vit_base_patch14_reg4_dinov2'.
+        final_norm: True uses the fc_norm of a mean-pooled model on every token where it has no other final norm.
+        **timm_args: further arguments of `timm.create_model`.
+
+    Raises:
+        ConfigError: timm does not know the name, or it is not a plain ViT.
+    """
+
+    def __init__(self, name: str, pretrained: bool = False, out_indices: int | float | Sequence[int | float] = -1,
+                 drop_path_rate: float = 0., with_cp: bool = False, frozen: bool = False,
+                 img_size: int | Sequence[int] | None = None, final_norm: bool = False, **timm_args):
+        super().__init__()
+        size = {} if img_size is None else {'img_size': pair(img_size)}
+        self.model = _create(name, pretrained=pretrained, drop_path_rate=check_rate('drop_path_rate', drop_path_rate),
+                             **size, **timm_args)
+        self.spec = _spec(self.model)
+        self.embed_dims, self.num_layers, self.patch_size = self.spec.embed_dims, self.spec.num_layers, self.spec.patch_size
+        self.num_heads = self.spec.num_heads
+        self.out_indices = resolve_indices(out_indices, self.num_layers)
+        self.final_norm, self.frozen = final_norm, frozen
+        self.model.set_grad_checkpointing(with_cp)
+        if frozen:
+            self.requires_grad_(False)
+            self.eval()
+
+    def init_weights(self) -> None:
+        """timm has initialised or loaded the weights at construction; nothing may overwrite them."""
+        self._is_init = True
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """(B, 3, H, W) normalised -> maps (B, D, H // p, W // p), raw outputs of the blocks in `out_indices`."""
+        wanted = sorted(set(self.out_indices))
+        maps = self.model.forward_intermediates(
+            self._whole_patches(x), indices=wanted, norm=False, stop_early=True, intermediates_only=True)
+        return tuple(maps[wanted.index(i)].contiguous() for i in self.out_indices)
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """(B, 3, H, W) normalised -> (B, 1 + N, D) tokens after the final norm, class token first."""
+        tokens = self._prefix_to_one(self.model.forward_features(self._whole_patches(x)))
+        if not self._normless():
+            return tokens
+        if not self.final_norm:
+            raise ConfigError('this timm model normalises only its pooled feature (fc_norm). Pass final_norm=True to use '
+                              'fc_norm on every token, or take raw tokens from forward_tokens()')
+        return self.model.fc_norm(tokens)
+
+    def forward_tokens(self, x: Tensor, indices: Sequence[int | float]) -> list[Tensor]:
+        """Raw tokens (B, 1 + N, D) after each of the blocks asked for, class token first."""
+        asked = resolve_indices(indices, self.num_layers)
+        wanted = sorted(set(asked))
+        taps = self.model.forward_intermediates(self._whole_patches(x), indices=wanted, norm=False, stop_early=True,
+                                                output_fmt='NLC', return_prefix_tokens=True, intermediates_only=True)
+        if self.model.num_prefix_tokens:                                  # pairs of (patches, prefix tokens)
+            taps = [torch.cat([prefix, patches], 1) for patches, prefix in taps]
+        return [self._prefix_to_one(taps[wanted.index(i)]) for i in asked]
+
+    def _whole_patches(self, x: Tensor) -> Tensor:
+        """Drops trailing rows and columns that fill no patch, where timm would refuse the size."""
+        p = self.patch_size
+        return x[..., :x.shape[-2] // p * p, :x.shape[-1] // p * p]
+
+    def _prefix_to_one(self, tokens: Tensor) -> Tensor:
+        patches = tokens[:, self.model.num_prefix_tokens:]
+        first = tokens[:, :1] if self.spec.cls_token else patches.mean(1, keepdim=True)
+        return torch.cat([first, patches], 1)
+
+    def _normless(self) -> bool:
+        has_fc_norm = not isinstance(getattr(self.model, 'fc_norm', nn.Identity()), nn.Identity)
+        return isinstance(self.model.norm, nn.Identity) and has_fc_norm
+
+    def train(self, mode: bool = True) -> 'TimmViT':
+        return super().train(mode and not self.frozen)
+
+    def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
+        """(layer id, number of layers = depth + 2): 0 tokens and embeddings, i + 1 block i, depth + 1 the rest."""
+        return layer_id(param_name.removeprefix(prefix).removeprefix('model.'), self.num_layers)
+
+
+def _create(name: str, **args) -> nn.Module:
+    import timm                                               # 4 s of import: only when a timm model is asked for
+    if not timm.is_model(name.split('.')[0]):
+        near = timm.list_models(f'*{name.split("_")[0]}*')[:5]
+        raise ConfigError(f'timm {timm.__version__} has no model {name!r}; near: {", ".join(near) or "none"}')
+    model = timm.create_model(name, num_classes=0, dynamic_img_size=True, **args)
+    if not all(hasattr(model, part) for part in ('blocks', 'patch_embed', 'norm', 'num_prefix_tokens', 'forward_intermediates')):
+        raise ConfigError(f'timm model {name!r} ({type(model).__name__}) is not a plain ViT')
+    return model
+
+
+def _spec(model: nn.Module) -> ViTSpec:
+    """The numbers every ViT has; settings a spec has no word for (rotary positions, SwiGLU) stay in the timm model."""
+    patch, size = model.patch_embed.patch_size[0], model.patch_embed.img_size
+    cfg = model.pretrained_cfg or {}
+    first = model.blocks[0].attn
+    return ViTSpec(
+        family='timm', embed_dims=model.embed_dim, num_layers=len(model.blocks), num_heads=first.num_heads,
+        patch_size=patch, img_size=tuple(size or cfg.get('input_size', (3, 224, 224))[-2:]),
+        in_channels=model.patch_embed.proj.in_channels,
+        pos_embed='none' if getattr(model, 'pos_embed', None) is None else 'learned',
+        layer_scale=any(n.endswith(('gamma_1', 'ls1.gamma')) for n, _ in model.named_parameters()),
+        cls_token=getattr(model, 'cls_token', None) is not None,
+        final_norm=not isinstance(model.norm, nn.Identity),
+        mean=tuple(cfg.get('mean', IMAGENET['mean'])), std=tuple(cfg.get('std', IMAGENET['std'])))
