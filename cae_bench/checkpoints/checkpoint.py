@@ -1,0 +1,56 @@
+"""What loading gives: the spec, the weights under the released names, and an account of every tensor of the file."""
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from torch import Tensor
+
+from .spec import ViTSpec
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What became of a file's tensors.
+
+    Attributes:
+        container: the entry that held the state dict ('model', 'state_dict', ...), 'bare' where the file is one.
+        used: key in the file -> our key.
+        dropped: key in the file -> the named rule that dropped it.
+        missing: our key -> why such a file may lack it.
+        others: names of the file's entries that hold no weights of this model (optimizer, epoch, args, ...).
+        notes: what was told by values instead of names, and other things a reader should know.
+    """
+    format: str
+    container: str = 'none'
+    used: dict[str, str] = field(default_factory=dict)
+    dropped: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict:
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A recognised checkpoint.
+
+    Attributes:
+        state_dict: float32 weights under the released names, position tables for spec.img_size; None where there are
+            none to take: `random:*`, and timm models that only timm can build.
+        sha256: of the file, or of the downloaded tensors; None for `random:*`.
+        timm_name: set if and only if the model must be built by timm under this name.
+    """
+    spec: ViTSpec
+    state_dict: dict[str, Tensor] | None
+    report: LoadReport
+    sha256: str | None
+    source: str
+    timm_name: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Short and fit for a folder: the file's stem, or the source with its colon and slashes replaced."""
+        if self.sha256 is None or self.source.startswith('timm:'):
+            return self.source.replace(':', '-').replace('/', '-')
+        return Path(self.source).stem

@@ -1,0 +1,103 @@
+"""load(): read safely, find the one format that matches, convert, check strictly."""
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+
+import torch
+from torch import Tensor
+
+from ..errors import CheckpointError
+from ..folder import import_all
+from . import random_init, safe_load, timm_hub
+from ._arch import Arch, check_arch, parse_arch
+from ._conversion import StateDict
+from ._infer import infer_spec, size_of
+from ._strict import check
+from .checkpoint import Checkpoint, LoadReport
+
+CONTAINERS = ('model', 'module', 'state_dict', 'teacher')    # in the order the official loaders look for them
+WRAPPERS = ('module.', '_orig_mod.')                         # left by DistributedDataParallel and torch.compile
+
+
+def load(source: str | Path, num_heads: int | None = None, arch: str | None = None) -> Checkpoint:
+    """Reads, recognises, converts and checks a checkpoint; raises CheckpointError.
+
+    Args:
+        source: a file (.pth .pt .bin .pkl .safetensors), 'random:vit-tiny' (any arch name, or 'random:vit-128x4x4-p8':
+            width x depth x heads - patch), or 'timm:NAME'.
+        num_heads: needed where neither the tensors nor a published size tell it.
+        arch: what the file is expected to hold ('vit-base', 'base', 'vit-48x4x3'); another size is an error.
+    """
+    wanted = parse_arch(arch) if arch else None
+    heads = num_heads or (wanted.num_heads if wanted else None)
+    kind, _, rest = str(source).partition(':')
+    if kind == 'random':
+        return random_init.load(rest, heads, wanted)
+    if kind == 'timm':
+        return timm_hub.load(rest, heads, wanted)
+    path = Path(source).expanduser()
+    content = safe_load.read(path, mmap=True)
+    try:
+        sd, container, others = find_state_dict(content)
+        return convert(sd, container, others, str(source), safe_load.sha256(path), heads, wanted)
+    except CheckpointError as error:
+        raise CheckpointError(f'{source}: {error}') from None
+
+
+def convert(sd: StateDict, container: str, others: tuple[str, ...], source: str, sha256: str | None, num_heads: int | None,
+            wanted: Arch | None) -> Checkpoint:
+    """A state dict of any known format -> Checkpoint."""
+    sd, wrapper = unwrap(sd)
+    fmt = find_format(sd)
+    done = fmt.convert(sd)
+    check_arch(wanted, *size_of(done.state_dict))
+    spec = infer_spec(done, num_heads)
+    missing = check(done, spec)
+    # A copy in float32: half-precision files load the same, and nothing points into a mapped file that may be rewritten.
+    weights = {key: tensor.detach().to(torch.float32, copy=True) for key, tensor in done.state_dict.items()}
+    report = LoadReport(fmt.NAME, container + (f', prefix {wrapper} stripped' if wrapper else ''),
+                        {wrapper + k: v for k, v in done.used.items()}, {wrapper + k: v for k, v in done.dropped.items()},
+                        missing, others, tuple(done.notes))
+    return Checkpoint(spec, weights, report, sha256, source)
+
+
+def formats() -> list[ModuleType]:
+    """Every file of this folder that has matches() and convert()."""
+    return [m for m in import_all(__package__, [str(Path(__file__).parent)]) if hasattr(m, 'matches')]
+
+
+def find_format(sd: StateDict) -> ModuleType:
+    """The one format that matches."""
+    known = formats()
+    found = [fmt for fmt in known if fmt.matches(sd)]
+    if not found:
+        raise CheckpointError(f'no format matches; first keys are {list(sd)[:4]}. Known formats: '
+                              f'{", ".join(fmt.NAME for fmt in known)}. For another one add a file to cae_bench/checkpoints.')
+    if len(found) > 1:
+        raise CheckpointError(f'formats {" and ".join(fmt.NAME for fmt in found)} both match; first keys are {list(sd)[:4]}. '
+                              'Please report this: their matches() must exclude each other.')
+    return found[0]
+
+
+def find_state_dict(content) -> tuple[StateDict, str, tuple[str, ...]]:
+    """(state dict, name of the entry that held it, names of the other entries)."""
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f'it holds a {type(content).__name__}, not a dictionary of tensors.')
+    for entry in CONTAINERS:
+        if _tensors(content.get(entry)):
+            return _tensors(content[entry]), entry, tuple(str(k) for k in content if k != entry)
+    if not _tensors(content):
+        raise CheckpointError(f'it holds no tensors; its entries are {[str(k) for k in content][:6]}.')
+    return _tensors(content), 'bare', tuple(str(k) for k, v in content.items() if not isinstance(v, Tensor))
+
+
+def _tensors(entry) -> StateDict:
+    return {k: v for k, v in entry.items() if isinstance(k, str) and isinstance(v, Tensor)} if isinstance(entry, Mapping) else {}
+
+
+def unwrap(sd: StateDict) -> tuple[StateDict, str]:
+    """Strips prefixes that every key carries because the model was wrapped."""
+    stripped = ''
+    while wrapper := next((w for w in WRAPPERS if all(key.startswith(w) for key in sd)), None):
+        sd, stripped = {key.removeprefix(wrapper): tensor for key, tensor in sd.items()}, stripped + wrapper
+    return sd, stripped
