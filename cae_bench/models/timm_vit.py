@@ -1,5 +1,6 @@
 """Any timm ViT behind the face of `cae_bench.ViT`: registers, distillation tokens, SwiGLU, rotary positions included."""
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 import torch
 from mmengine.model import BaseModule
@@ -100,12 +101,15 @@ class TimmViT(BaseModule):
 def _create(name: str, **args) -> nn.Module:
     import timm                                               # 4 s of import: only when a timm model is asked for
     if not timm.is_model(name.split('.')[0]):
-        near = timm.list_models(f'*{name.split("_")[0]}*')[:5]
-        raise ConfigError(f'timm {timm.__version__} has no model {name!r}; near: {", ".join(near) or "none"}')
-    model = timm.create_model(name, num_classes=0, dynamic_img_size=True, **args)
-    if not all(hasattr(model, part) for part in ('blocks', 'patch_embed', 'norm', 'num_prefix_tokens', 'forward_intermediates')):
-        raise ConfigError(f'timm model {name!r} ({type(model).__name__}) is not a plain ViT')
-    return model
+        near = get_close_matches(name, timm.list_models(), 3)
+        raise ConfigError(f'timm {timm.__version__} has no model {name!r}; nearest: {", ".join(near) or "none"}')
+    try:
+        return timm.create_model(name, num_classes=0, dynamic_img_size=True, **args)
+    except TypeError as error:
+        if 'dynamic_img_size' not in str(error):
+            raise
+        raise ConfigError(f"timm model {name!r} is not a plain ViT (timm's VisionTransformer and Eva classes are) that takes "
+                          'any input size. BEiT weights load with type=cae_bench.ViT, checkpoint=FILE') from None
 
 
 def _spec(model: nn.Module) -> ViTSpec:
