@@ -15,6 +15,9 @@ app = typer.Typer(name='cae-bench', no_args_is_help=True, add_completion=False, 
 data_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help='Check a data folder, or draw the embedded scenes.')
 app.add_typer(data_app, name='data')
 
+# Newer Typer carries its own copy of Click: take the class from what it exports.
+ClickException = next(c for c in typer.BadParameter.__mro__ if c.__name__ == 'ClickException')
+
 RESULTS = typer.Option('results', '--results', metavar='DIR', help='Folder that holds (or will hold) measured/.')
 HEADS = typer.Option(None, '--num-heads', help='Attention heads, where the tensors cannot tell.')
 
@@ -169,7 +172,6 @@ def _say(line: str) -> None:
 
 def main() -> None:
     """Entry point. Errors are one or two lines; --debug anywhere on the line shows the traceback."""
-    import click
     debug = '--debug' in sys.argv
     arguments = [a for a in sys.argv[1:] if a != '--debug']
     try:
@@ -177,10 +179,10 @@ def main() -> None:
     except KeyboardInterrupt:
         _say('Stopped. Every finished task is kept; the same command goes on with the rest.')
         sys.exit(130)
-    except click.ClickException as error:
+    except ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except click.Abort:
+    except typer.Abort:
         sys.exit(130)
     except (CaeBenchError, OSError) as error:
         if debug:

@@ -123,3 +123,24 @@ def _precision(cfg: Config, amp: str) -> None:
     if dtype is None:
         raise ConfigError(f'--amp {amp}: choose fp32, bf16 or fp16')
     cfg.optim_wrapper = dict(cfg.optim_wrapper, type='AmpOptimWrapper', dtype=dtype)
+
+
+# Says where things lie, how fast they are read and what is logged: never what the score will be.
+_IDLE_KEYS = {'data_root', 'checkpoint', 'num_workers', 'persistent_workers', 'pin_memory', 'prefetch_factor', 'work_dir',
+              'default_hooks', 'log_processor', 'log_level', 'visualizer', 'vis_backends', 'launcher', 'env_cfg',
+              'randomness', 'seed', 'resume', 'load_from', 'experiment_name', 'benchmark'}
+
+
+def scoring_parts(cfg: Config, ckpt: Checkpoint, data, options: Options) -> dict:
+    """Everything that can move the score except the seed; two runs with equal parts are repetitions of each other."""
+    return dict(checkpoint=ckpt.sha256 or ckpt.source, protocol=cfg.benchmark.config, version=cfg.benchmark.version,
+                recipe=options.recipe, config=_without_idle(cfg.to_dict()), overrides=options.overrides(),
+                data=data.content_hash, limit=options.limit, precision=options.amp)
+
+
+def _without_idle(value):
+    if isinstance(value, dict):
+        return {k: _without_idle(v) for k, v in value.items() if k not in _IDLE_KEYS}
+    if isinstance(value, (list, tuple)):
+        return [_without_idle(v) for v in value]
+    return value if isinstance(value, (bool, int, float, str, type(None))) else repr(value)

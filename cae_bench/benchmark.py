@@ -1,0 +1,177 @@
+"""The corridor: task + checkpoint -> config -> Runner -> Record. Read this file first: it is the tour.
+
+A run plans every task (whatever is wrong with the input is found here, before anything is computed), leaves out what
+already has a record, works group by group, and writes each record the moment its task is finished.
+"""
+import os
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+
+from .errors import CaeBenchError, ConfigError, nearest
+from .tasks import Task, parse_all
+
+
+@dataclass(frozen=True)
+class Job:
+    """One task, ready to run."""
+    task: Task
+    cfg: object                              # the resolved mmengine Config
+    data: object                             # datasets.describe.DataInfo
+    fingerprint: str
+
+
+@dataclass
+class Outcome:
+    """Records of all tasks asked for, old and new, and what went wrong with the others."""
+    records: list = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        return 1 if self.failures else 0
+
+
+def run(checkpoint: str, tasks: list[str] | None = None, suite: str | None = None, data: dict[str, str] | None = None,
+        results: str | Path = 'results', name: str | None = None, arch: str | None = None, num_heads: int | None = None,
+        dry_run: bool = False, **options) -> Outcome:
+    """Evaluates a checkpoint: one record for each task under `<results>/measured`, written as soon as it is known.
+
+    Args:
+        checkpoint: a file, `random:vit-tiny` (any arch name) or `timm:NAME`.
+        tasks: `<dataset>/<protocol>`, in order. Without tasks, those of `suite` (default: cae_paper).
+        data: folder of each data set by name.
+        name: the model's name in tables; default: the name of the file.
+        dry_run: plan and say what would run, compute nothing.
+        options: the fields of `recipes.Options`: recipe, seed, device, amp, limit, overwrite, ...
+
+    Raises:
+        CaeBenchError: wrong use or bad input, before anything is computed. A task that fails while it runs does not
+            stop the others: it is named in `Outcome.failures`.
+    """
+    _choose_device(options.get('device'))
+    from . import checkpoints
+    from .recipes import Options
+    from .results import check_writable, load_suite
+    options = Options(**options)
+    wanted = parse_all(tasks or load_suite(suite or 'cae_paper').tasks)
+    ckpt = checkpoints.load(checkpoint, num_heads=num_heads, arch=arch)
+    jobs = plan(wanted, ckpt, data or {}, options)
+    if dry_run:
+        _announce(jobs, ckpt)
+        return Outcome()
+    check_writable(results)
+    return _execute(jobs, ckpt, name or ckpt.name, Path(results), options)
+
+
+def plan(wanted: list[Task], ckpt, data: dict[str, str], options) -> list[Job]:
+    """Resolves every task; raises for the first that cannot run as asked."""
+    from . import recipes
+    from .datasets.describe import describe
+    from .results import fingerprint
+    jobs, described = [], {}
+    for task in wanted:
+        layout = recipes.header(recipes.find(task.protocol, ckpt.spec, options.recipe)).layout
+        if (task.dataset, layout) not in described:
+            described[task.dataset, layout] = describe(task.dataset, _folder(task, data), layout)
+        info = described[task.dataset, layout]
+        cfg = recipes.build(task, ckpt, info, options)
+        jobs.append(Job(task, cfg, info, fingerprint(recipes.scoring_parts(cfg, ckpt, info, options))))
+    return jobs
+
+
+def groups(jobs: list[Job]) -> list[list[Job]]:
+    """Frozen protocols on one data set share one pass over it; every other task is a group of its own."""
+    shared = {}
+    for job in jobs:
+        shared.setdefault(job.task.dataset if job.cfg.benchmark.frozen else job.task, []).append(job)
+    return list(shared.values())
+
+
+def _execute(jobs: list[Job], ckpt, model: str, results: Path, options) -> Outcome:
+    from .results import find, write_record
+    outcome, pending = Outcome(), []
+    for job in jobs:
+        old = None if options.overwrite else find(results, job.fingerprint, options.seed, model)
+        if old:
+            _log(f'{job.task}: already done ({_headline(old)}), {old.path}')
+            outcome.records.append(old)
+        else:
+            pending.append(job)
+    for group in groups(pending):
+        title = ' + '.join(str(job.task) for job in group)
+        try:
+            for record, per_image in _run_group(group, title, ckpt, model, results, options):
+                path = write_record(results, record, per_image)
+                outcome.records.append(record)
+                _log(f'{record.task}: {_headline(record)}, {record.wall_time_s / 60:.1f} min, record {path}')
+        except Exception as error:                       # one task's failure must not cost the others
+            if os.environ.get('CAE_BENCH_DEBUG'):
+                raise
+            outcome.failures[title] = str(error)
+            _log(f'{title}: failed, {_one_line(error)}')
+    return outcome
+
+
+def _run_group(group: list[Job], title: str, ckpt, model: str, results: Path, options) -> list[tuple]:
+    """Trains and validates one group; returns (Record, per-image columns) for each of its tasks."""
+    from .engine.frozen import join
+    from .engine.runner import QuietRunner
+    from .ledger import make_record
+    started, clock = datetime.now(timezone.utc), time.monotonic()
+    cfg = join([job.cfg for job in group]) if len(group) > 1 else group[0].cfg
+    folder = '+'.join(job.task.protocol for job in group)
+    cfg.work_dir = str(results / 'work_dirs' / model / group[0].task.dataset /
+                       f'{folder}-{group[0].fingerprint[:8]}-seed{options.seed}')
+    cfg.experiment_name = f'{model}-{group[0].task.dataset}-{folder}'
+    cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='cae_bench.Progress', task=title)]
+    cfg.resume = options.resume and not options.overwrite and Path(cfg.work_dir, 'last_checkpoint').is_file()
+    _log(f'{title}: starts, log in {cfg.work_dir}')
+    runner = QuietRunner.from_cfg(cfg)
+    runner.train()
+    seconds = time.monotonic() - clock
+    return [make_record(job, runner, ckpt, model, options, started, seconds) for job in group]
+
+
+def _folder(task: Task, data: dict[str, str]) -> str:
+    if task.dataset not in data:
+        raise ConfigError(f'{task}: no folder for data set {task.dataset!r}. Add --data {task.dataset}=DIR.'
+                          + (nearest(task.dataset, data) if data else ''))
+    return data[task.dataset]
+
+
+def _choose_device(device: str | None) -> None:
+    """Hides the accelerators for --device cpu; must happen before torch looks for them."""
+    if device == 'cpu':
+        os.environ['CUDA_VISIBLE_DEVICES'] = ''
+    elif device == 'cuda':
+        import torch
+        if not torch.cuda.is_available():
+            raise ConfigError('--device cuda: no CUDA device is visible here. See cae-bench doctor, or use --device cpu.')
+    elif device is not None:
+        raise ConfigError(f'--device {device}: choose cpu or cuda')
+
+
+def _announce(jobs: list[Job], ckpt) -> None:
+    """What --dry-run says: the plan, task by task, and the full resolved config of each group's first task."""
+    _log(f'{ckpt.name}: {ckpt.spec.family} {ckpt.spec.arch}, {ckpt.report.format if ckpt.report else "random weights"}')
+    for group in groups(jobs):
+        for job in group:
+            _log(f'{job.task}: {job.cfg.benchmark.config} version {job.cfg.benchmark.version}, '
+                 f'{job.data.num_train} + {job.data.num_val} images, {len(job.data.classes)} classes, '
+                 f'fingerprint {job.fingerprint[:8]}' + (', shares its pass over the data' if len(group) > 1 else ''))
+
+
+def _headline(record) -> str:
+    return ', '.join(f'{name} {metric.value:.1f}' for name, metric in list(record.metrics.items())[:2])
+
+
+def _one_line(error: Exception) -> str:
+    known = isinstance(error, CaeBenchError)
+    return ' '.join((str(error) if known else f'{type(error).__name__}: {error}').split())[:500]
+
+
+def _log(line: str) -> None:
+    from mmengine.logging import MMLogger
+    MMLogger.get_instance('cae_bench').info(line)

@@ -1,0 +1,53 @@
+"""What will work on this machine: versions, ops and devices, one line each, problems with their remedy."""
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+
+# Import name -> distributions that provide it: upstream packages are welcome beside the maintained continuation.
+PACKAGES = {
+    'torch': ['torch'], 'torchvision': ['torchvision'], 'timm': ['timm'], 'mmengine': ['onedl-mmengine', 'mmengine'],
+    'mmcv': ['onedl-mmcv', 'mmcv', 'mmcv-lite'], 'mmseg': ['onedl-mmsegmentation', 'mmsegmentation'],
+    'mmdet': ['onedl-mmdetection', 'mmdet'], 'hotcoco': ['hotcoco'], 'pyarrow': ['pyarrow'],
+}
+
+
+def distribution(module: str) -> tuple[str, str] | None:
+    """(distribution, version) that provides an import name, or None."""
+    for name in PACKAGES[module]:
+        try:
+            return name, version(name)
+        except PackageNotFoundError:
+            continue
+    return None
+
+
+def examine() -> list[str]:
+    """Lines for `cae-bench doctor`."""
+    lines = []
+    for module in PACKAGES:
+        found = distribution(module)
+        lines.append(_import_line(module, *found) if found else
+                     f'{module:12} missing   install it: pip install {PACKAGES[module][0]}')
+    return [*lines, _ops_line(), *_device_lines()]
+
+
+def _import_line(module: str, name: str, number: str) -> str:
+    try:
+        import_module(module)
+    except Exception as error:                        # an installed package that does not import is the finding
+        return f'{module:12} {number:9} broken: {type(error).__name__}: {error}'
+    return f'{module:12} {number:9} ok ({name})'
+
+
+def _ops_line() -> str:
+    import mmcv.ops  # noqa: F401
+    import sys
+    compiled = getattr(sys.modules['mmcv._ext'], '__file__', None)
+    return f'{"mmcv ops":12} ' + ('compiled' if compiled else 'torchvision stands in: nms and RoIAlign (all Mask R-CNN needs)')
+
+
+def _device_lines() -> list[str]:
+    import torch
+    lines = [f'{"cpu":12} {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}']
+    if not torch.cuda.is_available():
+        return [*lines, f'{"cuda":12} none visible: everything runs on the CPU']
+    return lines + [f'{"cuda:" + str(i):12} {torch.cuda.get_device_name(i)}' for i in range(torch.cuda.device_count())]

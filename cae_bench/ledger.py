@@ -1,0 +1,64 @@
+"""From a finished Runner to a Record: scores, confidence, selection, and where it all comes from."""
+import math
+from datetime import datetime
+from pathlib import Path
+
+from . import provenance
+from .results import Dataset, Metric, Model, Record
+
+
+def make_record(job: Job, runner, ckpt, model: str, options, started: datetime, seconds: float) -> tuple:
+    """(Record, per-image columns or None) of one task of a finished run."""
+    said = _Findings(runner, job.task.protocol)
+    header, config = job.cfg.benchmark, job.cfg.to_dict()
+    metrics = {}
+    for name, kind in header.metrics.items():
+        value, ci95 = said.score(name)
+        if not math.isfinite(value):
+            raise RuntimeError(f'{name} is {value}: the training diverged. Try a smaller learning rate or --amp fp32.')
+        metrics[name] = Metric(value=value, ci95=ci95, **kind)
+    record = Record(
+        model=Model(name=model, family=ckpt.spec.family, arch=ckpt.spec.arch, sha256=ckpt.sha256,
+                    checkpoint=Path(ckpt.source).name if ckpt.sha256 else None,
+                    load_report=ckpt.report.to_dict() if ckpt.report else None),
+        dataset=Dataset(name=job.task.dataset, num_train=job.data.num_train, num_val=job.data.num_val,
+                        content_hash=job.data.content_hash),
+        protocol=job.task.protocol, protocol_version=header.version, recipe=options.recipe, config=config,
+        overrides=options.overrides(), limit=options.limit, precision=options.amp, fingerprint=job.fingerprint,
+        metrics=metrics, selection=said.about('selection'), seed=options.seed, wall_time_s=round(seconds, 2),
+        peak_memory_mb=round(provenance.peak_memory_mb(), 1), hardware=provenance.hardware(),
+        packages=provenance.packages(), git=provenance.git_state(), command=provenance.command(),
+        started=started.isoformat(timespec='seconds'), extra=said.extra())
+    return record, said.about('per_image')
+
+
+class _Findings:
+    """What the metrics of a finished Runner know. Metrics of a shared pass keep one entry for each protocol."""
+
+    def __init__(self, runner, protocol: str):
+        self.protocol = protocol
+        self.history = next(hook.history for hook in runner.hooks if type(hook).__name__ == 'Progress')
+        if not self.history:                             # resumed after its last iteration: only the scores are missing
+            self.history.append(runner.val_loop.run())
+        self.metrics = runner.val_evaluator.metrics
+
+    def score(self, name: str) -> tuple[float, tuple | None]:
+        """(value, ci95) of `linear/top1` in a shared pass, of `mIoU` in a run of its own."""
+        full = f'{self.protocol}/{name}' if f'{self.protocol}/{name}' in self.history[-1] else name
+        intervals = {k: v for metric in self.metrics for k, v in getattr(metric, 'ci95', {}).items()}
+        return float(self.history[-1][full]), intervals.get(full)
+
+    def about(self, attribute: str):
+        """The first metric's non-empty `attribute`, this protocol's part of it where protocols share a pass."""
+        for metric in self.metrics:
+            value = getattr(metric, attribute, None)
+            if value and self.protocol in value:
+                return value[self.protocol]
+            if value and not any(isinstance(part, dict) for part in value.values()):
+                return value
+        return None
+
+    def extra(self) -> dict:
+        """Scores of every validation, per-class scores, and whatever else a metric tells of itself."""
+        told = {name: self.about(name) for name in ('per_class', 'details')}
+        return {'history': self.history} | {name: value for name, value in told.items() if value}
