@@ -1,0 +1,168 @@
+"""Parameter groups of the published recipes, name by name, on real models of full size without memory."""
+import golden
+import pytest
+import torch
+from mmengine.config import ConfigDict
+from mmengine.optim import build_optim_wrapper
+from torch import nn
+
+from cae_bench.engine.layer_decay import is_plain, param_groups
+from cae_bench.errors import ConfigError
+from cae_bench.registry import MODELS
+
+FINETUNE_NO_DECAY = ('backbone.pos_embed', 'backbone.cls_token')
+
+
+def recorded(name):
+    golden.case('layer_decay')
+    return golden.load_json('layer_decay.json')[name]
+
+
+def cae_base(layers, **settings):
+    return dict(type='cae_bench.ViT', arch='base', num_layers=layers, **settings)
+
+
+def on_meta(*configs):
+    with torch.device('meta'):
+        return [MODELS.build(ConfigDict(c)) for c in configs]
+
+
+def groups_by_name(model, groups):
+    """Parameter name -> (layer, lr scale, weight decay), as the optimizer would apply them."""
+    names = {id(p): name for name, p in model.named_parameters()}
+    return {names[id(p)]: (g['layer'], g['lr_scale'], g['weight_decay']) for g in groups for p in g['params']}
+
+
+def assert_equal_to_record(ours, record):
+    """Same names; exact layers and decays; the scale within 1e-12."""
+    assert set(ours) == set(record['parameters'])
+    for name, (layer, scale, decay) in record['parameters'].items():
+        assert ours[name][0] == layer and ours[name][2] == decay, name
+        assert ours[name][1] == pytest.approx(scale, rel=1e-12, abs=0), name
+
+
+def groups_of(model, record, **rules):
+    recipe = record['recipe']
+    groups = param_groups(model, recipe['lr'], recipe['weight_decay'], layer_decay_rate=recipe['layer_decay'], **rules)
+    for group in groups:
+        assert group['lr'] == pytest.approx(recipe['lr'] * group['lr_scale'], rel=1e-12)
+    return groups_by_name(model, groups)
+
+
+@pytest.mark.golden
+def test_finetuning_groups_equal_the_record_and_spare_the_class_token():
+    record = recorded('finetune_cae_base')
+    model, = on_meta(dict(type='cae_bench.Classifier', num_classes=1000, fc_norm_init='encoder',
+                          backbone=cae_base(record['recipe']['layers'], rel_pos_bias='block')))
+    ours = groups_of(model, record, no_decay=FINETUNE_NO_DECAY)
+    assert_equal_to_record({n.removeprefix('backbone.'): v for n, v in ours.items()}, record)
+    assert ours['backbone.cls_token'][2] == 0 and ours['backbone.blocks.0.attn.relative_position_bias_table'][2] > 0
+
+
+def as_released(ours):
+    """The official dense models keep the pyramid inside the backbone, here it is a neck; a list of necks is numbered."""
+    renamed = {}
+    for name, value in ours.items():
+        for old, new in (('neck.fpn1', 'backbone.fpn1'), ('neck.fpn2', 'backbone.fpn2'), ('neck.0.', 'backbone.'),
+                         ('neck.1.', 'neck.')):
+            name = new + name.removeprefix(old) if name.startswith(old) else name
+        renamed[name] = value
+    return renamed
+
+
+class Dense(nn.Module):
+    """The attributes of an mmseg or mmdet model, under their names."""
+
+    def __init__(self, **parts):
+        super().__init__()
+        for name, part in parts.items():
+            self.add_module(name, part)
+
+
+def pyramid():
+    return dict(type='cae_bench.ViTPyramid', embed_dims=768, norm_cfg=dict(type='SyncBN'))
+
+
+@pytest.mark.golden
+def test_segmentation_groups_equal_the_record_and_decay_the_class_token():
+    record = recorded('ade20k_cae_base')
+    norm = dict(type='SyncBN', requires_grad=True)
+    common = dict(num_classes=150, norm_cfg=norm, align_corners=False)
+    parts = on_meta(
+        cae_base(record['recipe']['layers'], rel_pos_bias='block', final_norm=False), pyramid(),
+        dict(type='mmseg.UPerHead', in_channels=[768] * 4, in_index=[0, 1, 2, 3], channels=768, **common),
+        dict(type='mmseg.FCNHead', in_channels=768, in_index=2, channels=256, num_convs=1, concat_input=False, **common))
+    model = Dense(**dict(zip(('backbone', 'neck', 'decode_head', 'auxiliary_head'), parts)))
+    ours = groups_of(model, record)
+    assert_equal_to_record(as_released(ours), record)
+    assert ours['backbone.cls_token'][2] == record['recipe']['weight_decay']
+
+
+@pytest.mark.golden
+def test_detection_groups_equal_the_record():
+    record = recorded('coco_cae_base')
+    bbox_head = dict(type='mmdet.ConvFCBBoxHead', num_shared_convs=4, num_shared_fcs=1, in_channels=256, num_classes=80,
+                     norm_cfg=dict(type='SyncBN', requires_grad=True))
+    parts = on_meta(
+        cae_base(record['recipe']['layers'], final_norm=False), pyramid(),
+        dict(type='mmdet.FPN', in_channels=[768] * 4, out_channels=256, num_outs=5),
+        dict(type='mmdet.RPNHead', in_channels=256, feat_channels=256), bbox_head,
+        dict(type='mmdet.FCNMaskHead', num_convs=4, in_channels=256, conv_out_channels=256, num_classes=80))
+    backbone, pyramid_neck, fpn, rpn, bbox, mask = parts
+    model = Dense(backbone=backbone, neck=nn.Sequential(pyramid_neck, fpn), rpn_head=rpn,
+                  roi_head=Dense(bbox_head=bbox, mask_head=mask))
+    assert_equal_to_record(as_released(groups_of(model, record)), record)
+
+
+@pytest.mark.golden
+def test_pretraining_splits_the_recorded_names_without_sparing_any_token():
+    record = recorded('pretrain_cae_base')
+    decay = record['recipe']['weight_decay']
+    for name, (_, scale, recorded_decay) in record['parameters'].items():
+        matrix = name.endswith(('token', 'weight')) and 'norm' not in name          # what is not 1-D in this model
+        parameter = torch.empty([1] * (2 if matrix else 1), device='meta')
+        assert (0.0 if is_plain(name, parameter) else decay) == recorded_decay and scale == 1.0, name
+
+
+def small_model(**settings):
+    return MODELS.build(dict(type='cae_bench.Classifier', num_classes=3, backbone=dict(
+        type='cae_bench.ViT', embed_dims=16, num_layers=2, num_heads=2, patch_size=4, img_size=8, **settings)))
+
+
+def build(model, **paramwise):
+    return build_optim_wrapper(model, ConfigDict(
+        type='OptimWrapper', constructor='cae_bench.LayerDecayOptimWrapperConstructor', accumulative_counts=2,
+        optimizer=dict(type='AdamW', lr=0.1, weight_decay=0.05), paramwise_cfg=paramwise))
+
+
+def test_the_constructor_builds_a_wrapper_by_name_with_every_trainable_parameter_once():
+    model = small_model()
+    wrapper = build(model, layer_decay_rate=0.5)
+    grouped = [p for g in wrapper.optimizer.param_groups for p in g['params']]
+    assert len(grouped) == len({id(p) for p in grouped}) == sum(p.requires_grad for p in model.parameters())
+    assert {round(g['lr'], 6) for g in wrapper.optimizer.param_groups} == {0.1, 0.05, 0.025, 0.0125}
+    assert wrapper._accumulative_counts == 2
+
+
+def test_frozen_parameters_get_no_group():
+    model = small_model()
+    model.backbone.blocks[0].requires_grad_(False)
+    ours = groups_by_name(model, build(model, layer_decay_rate=0.5).optimizer.param_groups)
+    assert not [n for n in ours if n.startswith(('backbone.blocks.0', 'backbone.pos_embed', 'backbone.norm'))]
+    assert 'backbone.blocks.1.norm1.weight' in ours
+
+
+def test_a_rate_of_one_only_splits_by_weight_decay_and_asks_no_backbone():
+    model = nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2))
+    ours = groups_by_name(model, param_groups(model, 0.1, 0.05))
+    assert ours == {'0.weight': (0, 1.0, 0.05), '0.bias': (0, 1.0, 0.0), '1.weight': (0, 1.0, 0.0), '1.bias': (0, 1.0, 0.0)}
+
+
+def test_a_backbone_that_knows_no_depth_is_refused_with_the_remedy():
+    with pytest.raises(ConfigError, match=r'Sequential has no get_layer_depth. Use cae_bench.ViT, or layer_decay_rate=1.0'):
+        param_groups(Dense(backbone=nn.Sequential(nn.Linear(2, 2))), 0.1, 0.05, layer_decay_rate=0.5)
+
+
+def test_an_unknown_rule_is_refused():
+    with pytest.raises(ConfigError, match=r"paramwise_cfg has no \['custom_keys'\]; it takes layer_decay_rate and no_decay"):
+        build(small_model(), custom_keys={})
