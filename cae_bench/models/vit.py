@@ -9,7 +9,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as recompute
 
-from ..checkpoints import resize
+from ..checkpoints import Checkpoint, load, resize
 from ..checkpoints.spec import ViTSpec
 from ..errors import ConfigError
 from ..registry import MODELS
@@ -89,7 +89,7 @@ class ViT(BaseModule):
         if s.rel_pos_bias != 'none':
             self.register_buffer('rel_pos_index', positions.attention_index(s.grid, s.cls_token), persistent=False)
         scale = self.layer_scale_init_value if s.layer_scale else None
-        rates = torch.linspace(0, drop_path_rate, s.num_layers, dtype=torch.float64).tolist()
+        rates = torch.linspace(0, drop_path_rate, s.num_layers, dtype=torch.float64, device='cpu').tolist()
         self.blocks = nn.ModuleList(
             Block(s.embed_dims, s.num_heads, s.mlp_ratio, s.qkv_bias, scale, rate, s.norm_eps,
                   table_rows=rows if s.rel_pos_bias == 'block' else 0) for rate in rates)
@@ -112,8 +112,13 @@ class ViT(BaseModule):
         """
         self.reset_parameters()
         if self.checkpoint is not None:
-            self.load_notes = load_into(self, self.checkpoint)
+            self.fill(load(self.checkpoint, num_heads=self.num_heads))
         self._is_init = True
+
+    def fill(self, ckpt: Checkpoint) -> None:
+        """Takes a loaded checkpoint's weights, strictly; `load_notes` then says what was changed, dropped, excused."""
+        if ckpt.state_dict is not None:                       # None for random:*, whose initial values are the weights
+            self.load_notes = load_into(self, ckpt)
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
