@@ -5,24 +5,26 @@ from ..folder import import_all
 
 
 def load_backbone(path: str, img_size: int | tuple[int, int] | None = None, num_heads: int | None = None) -> nn.Module:
-    """A checkpoint as a frozen-in-place ViT: eval mode, weights loaded strictly.
+    """A checkpoint as a ViT in eval mode, weights loaded strictly.
 
     Args:
-        path: file, 'random:vit-tiny' or 'timm:NAME' (timm's pretrained weights of that name).
+        path: file, 'random:vit-tiny' or 'timm:NAME' (timm's pretrained weights).
         img_size: native input size, when not the file's own; position tables are resized (bicubic, spline).
         num_heads: needed where the tensors cannot tell it.
 
     Raises:
         CheckpointError: the file cannot be read, is of no known format or does not fit.
     """
+    from ..checkpoints import load
     from .timm_vit import TimmViT
     from .vit import ViT
-    if str(path).startswith('timm:'):
-        model = TimmViT(str(path).removeprefix('timm:'), pretrained=True, img_size=img_size)
-    else:
-        model = ViT(checkpoint=str(path), img_size=img_size, num_heads=num_heads)
-    model.init_weights()
-    return model.eval()
+    ckpt = load(path, num_heads=num_heads)
+    if ckpt.timm_name:                                            # settings only timm has: registers, SwiGLU, rotary
+        return TimmViT(ckpt.timm_name, pretrained=True, img_size=img_size).eval()
+    vit = ViT(spec=ckpt.spec, img_size=img_size)
+    vit.reset_parameters()
+    vit.fill(ckpt)
+    return vit.eval()
 
 
 import_all(__name__, __path__)

@@ -97,7 +97,7 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(embed_dims, eps=norm_eps)
         self.attn = Attention(embed_dims, num_heads, qkv_bias, table_rows)
         self.norm2 = nn.LayerNorm(embed_dims, eps=norm_eps)
-        self.mlp = Mlp(embed_dims, int(embed_dims * mlp_ratio))
+        self.mlp = Mlp(embed_dims, round(embed_dims * mlp_ratio))
         self.drop_path = DropPath(drop_path)
         scaled = layer_scale is not None
         self.gamma_1 = nn.Parameter(torch.full((embed_dims,), float(layer_scale))) if scaled else None

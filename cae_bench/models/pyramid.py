@@ -1,6 +1,7 @@
 """Four maps of one stride to strides 4, 8, 16, 32: the neck CAE, BEiT and MAE share in segmentation and detection.
 
-In a list of necks it stands before FPN: `neck=[dict(type='cae_bench.ViTPyramid', embed_dims=768), dict(type='FPN', ...)]`.
+In a list of necks it stands before FPN:
+    neck=[dict(type='cae_bench.ViTPyramid', embed_dims=768), dict(type='FPN', ...)]
 """
 from collections.abc import Sequence
 
@@ -14,7 +15,7 @@ from ..registry import MODELS
 
 @MODELS.register_module()
 class ViTPyramid(BaseModule):
-    """Scales the four taps by 4, 2, 1 and 1/2, so patches of 16 pixels give strides 4, 8, 16, 32 (patches of 8: 2 to 16).
+    """Scales the four taps by 4, 2, 1 and 1/2: patches of 16 pixels give strides 4, 8, 16, 32, patches of 8 half of that.
 
     Layers carry their released names: `fpn1` (deconv, norm, GELU, deconv) and `fpn2` (deconv); the third level is the
     tap itself and the fourth a 2x2 max-pool. Source: CAE's `backbone/cae.py` and `register_backbone.py`.

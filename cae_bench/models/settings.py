@@ -3,7 +3,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import fields, replace
 
-from .. import checkpoints
+from ..checkpoints import load
 from ..checkpoints.spec import ViTSpec
 from ..errors import ConfigError
 
@@ -22,7 +22,8 @@ def resolve_spec(spec: ViTSpec | dict | None, arch: str | None, checkpoint: str 
     """
     unknown = set(overrides) - {f.name for f in fields(ViTSpec)}
     if unknown:
-        raise ConfigError(f'ViT has no argument {sorted(unknown)}; fields of a spec are {[f.name for f in fields(ViTSpec)]}')
+        raise ConfigError(f'ViT has no argument {sorted(unknown)}; '
+                          f'fields of a spec are {[f.name for f in fields(ViTSpec)]}')
     overrides = {k: v for k, v in overrides.items() if v is not None}
     if 'img_size' in overrides:
         overrides['img_size'] = pair(overrides['img_size'])
@@ -30,9 +31,9 @@ def resolve_spec(spec: ViTSpec | dict | None, arch: str | None, checkpoint: str 
     if spec is not None:
         base = spec if isinstance(spec, ViTSpec) else ViTSpec.from_dict(spec)
     elif checkpoint is not None:
-        base = checkpoints.load(checkpoint, num_heads=overrides.get('num_heads'), arch=full_arch(arch)).spec
+        base = load(checkpoint, num_heads=overrides.get('num_heads'), arch=full_arch(arch)).spec
     elif arch is not None:
-        base = checkpoints.load(f'random:{full_arch(arch)}', num_heads=overrides.get('num_heads')).spec
+        base = load(f'random:{full_arch(arch)}', num_heads=overrides.get('num_heads')).spec
     elif shape <= set(overrides):
         base = ViTSpec(**{'family': 'random', **overrides})
     else:

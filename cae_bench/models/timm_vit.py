@@ -1,4 +1,4 @@
-"""Any timm ViT behind the face of `cae_bench.ViT`: registers, distillation tokens, SwiGLU, rotary positions included."""
+"""Any timm ViT behind the face of `cae_bench.ViT`: with registers, distillation token, SwiGLU, rotary positions."""
 from collections.abc import Sequence
 from difflib import get_close_matches
 
@@ -36,8 +36,8 @@ class TimmViT(BaseModule):
         self.model = _create(name, pretrained=pretrained, drop_path_rate=check_rate('drop_path_rate', drop_path_rate),
                              **size, **timm_args)
         self.spec = _spec(self.model)
-        self.embed_dims, self.num_layers, self.patch_size = self.spec.embed_dims, self.spec.num_layers, self.spec.patch_size
-        self.num_heads = self.spec.num_heads
+        self.embed_dims, self.num_layers = self.spec.embed_dims, self.spec.num_layers
+        self.num_heads, self.patch_size = self.spec.num_heads, self.spec.patch_size
         self.out_indices = resolve_indices(out_indices, self.num_layers)
         self.final_norm, self.frozen = final_norm, frozen
         self.model.set_grad_checkpointing(with_cp)
@@ -62,8 +62,9 @@ class TimmViT(BaseModule):
         if not self._normless():
             return tokens
         if not self.final_norm:
-            raise ConfigError('this timm model normalises only its pooled feature (fc_norm). Pass final_norm=True to use '
-                              'fc_norm on every token, or take raw tokens from forward_tokens()')
+            raise ConfigError('this timm model normalises only its pooled feature (fc_norm). Pass '
+                              'TimmViT(final_norm=True) to use fc_norm on every token, or take raw tokens from '
+                              'forward_tokens()')
         return self.model.fc_norm(tokens)
 
     def forward_tokens(self, x: Tensor, indices: Sequence[int | float]) -> list[Tensor]:
@@ -108,8 +109,8 @@ def _create(name: str, **args) -> nn.Module:
     except TypeError as error:
         if 'dynamic_img_size' not in str(error):
             raise
-        raise ConfigError(f"timm model {name!r} is not a plain ViT (timm's VisionTransformer and Eva classes are) that takes "
-                          'any input size. BEiT weights load with type=cae_bench.ViT, checkpoint=FILE') from None
+        raise ConfigError(f"timm model {name!r} is not of timm's VisionTransformer or Eva classes, which take any input "
+                          'size. BEiT weights load with type=cae_bench.ViT, checkpoint=FILE') from None
 
 
 def _spec(model: nn.Module) -> ViTSpec:

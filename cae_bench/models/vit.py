@@ -1,6 +1,7 @@
 """The only ViT: CAE, MAE, BEiT and DeiT are settings of it (a ViTSpec), at any input size.
 
-In any OpenMMLab config: `backbone=dict(type='cae_bench.ViT', arch='base', checkpoint='cae_base.pth', out_indices=(3, 5, 7, 11))`.
+In any OpenMMLab config:
+    backbone=dict(type='cae_bench.ViT', arch='base', checkpoint='cae_base.pth', out_indices=(3, 5, 7, 11))
 """
 from collections.abc import Sequence
 
@@ -27,9 +28,9 @@ class ViT(BaseModule):
 
     Args:
         arch: 'base' or 'vit-base'; with a checkpoint, what the file must be.
-        checkpoint: file (or 'random:vit-tiny') to load in `init_weights`; also where the spec is read when none is given.
+        checkpoint: file (or 'random:vit-tiny') to load in `init_weights`; the spec is read from it when none is given.
         num_heads: where the tensors cannot tell it.
-        out_indices: blocks whose raw outputs `forward` returns; -1 is the last, floats in (0, 1] are fractions of the depth.
+        out_indices: blocks whose raw outputs `forward` returns; -1 is the last, floats in (0, 1] fractions of the depth.
         drop_path_rate: of the last block, rising linearly from 0.
         with_cp: recompute blocks in the backward pass to save memory.
         frozen: no gradients, always in eval mode.
@@ -59,7 +60,8 @@ class ViT(BaseModule):
         if pos_embed_resize not in ('interpolate', 'rebuild'):
             raise ConfigError(f"pos_embed_resize={pos_embed_resize!r} is not one of interpolate, rebuild")
         if runtime_pos_resize not in positions.RUNTIME_RULES:
-            raise ConfigError(f'runtime_pos_resize={runtime_pos_resize!r} is not one of {", ".join(positions.RUNTIME_RULES)}')
+            raise ConfigError(f'runtime_pos_resize={runtime_pos_resize!r} is not one of '
+                              f'{", ".join(positions.RUNTIME_RULES)}')
         if layer_scale_init_value is not None:
             overrides['layer_scale'] = layer_scale_init_value > 0
         self.spec = resolve_spec(spec, arch, checkpoint, dict(overrides, num_heads=num_heads, img_size=img_size))
@@ -155,13 +157,13 @@ class ViT(BaseModule):
         A ViT without class token puts the mean of its patch tokens there.
         """
         if self.norm is None:
-            raise ConfigError('this ViT has no final LayerNorm (a fine-tuned file keeps only fc_norm). Pass final_norm=True '
-                              'to use fc_norm on every token, or take raw tokens from forward_tokens()')
+            raise ConfigError('this ViT has no final LayerNorm (a fine-tuned file keeps only fc_norm). Pass '
+                              'ViT(final_norm=True) to use fc_norm on every token, or take raw tokens from forward_tokens()')
         tokens, grid = self.embed(x)
         return self._with_first_token(self.norm(self.encode(tokens, grid, (self.num_layers - 1,))[0]))
 
     def forward_tokens(self, x: Tensor, indices: Sequence[int | float]) -> list[Tensor]:
-        """Raw tokens (B, 1 + N, D) after each of the blocks asked for, class token first: for probes on several depths."""
+        """Raw tokens (B, 1 + N, D) after each of the blocks asked for, class token first: probes on several depths."""
         tokens, grid = self.embed(x)
         taps = self.encode(tokens, grid, resolve_indices(indices, self.num_layers))
         return [self._with_first_token(t) for t in taps]

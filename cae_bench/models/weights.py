@@ -6,8 +6,7 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor
 
-from .. import checkpoints
-from ..checkpoints import resize
+from ..checkpoints import Checkpoint, resize
 from ..checkpoints.spec import ViTSpec
 from ..errors import CheckpointError
 
@@ -18,7 +17,7 @@ SAME = ('embed_dims', 'num_layers', 'num_heads', 'patch_size', 'in_channels', 'm
 class _Fit:
     """The state dict on its way into the model, and notes: 'changed', 'dropped', 'missing' -> {tensor: reason}."""
 
-    def __init__(self, ckpt: 'checkpoints.Checkpoint', spec: ViTSpec):
+    def __init__(self, ckpt: Checkpoint, spec: ViTSpec):
         self.tensors = dict(ckpt.state_dict)
         self.src, self.dst, self.source = ckpt.spec, spec, ckpt.source
         self.notes = {'changed': {}, 'dropped': {}, 'missing': {}}
@@ -38,22 +37,12 @@ class _Fit:
         raise CheckpointError(f'{self.source}: {what}')
 
 
-def load_into(model, source: str) -> dict[str, dict[str, str]]:
-    """Reads `source` and fills the ViT with it; returns what was changed, dropped and excused, by tensor name.
+def load_into(model, ckpt: Checkpoint) -> dict[str, dict[str, str]]:
+    """Fills the ViT; returns what was changed, dropped and excused: {'changed': {tensor: how}, ...}.
 
     Raises:
         CheckpointError: the file is of another shape than the model, or tensors are missing or left over.
     """
-    ckpt = checkpoints.load(source, num_heads=model.num_heads)
-    if ckpt.state_dict is None:                                       # random:*, the initial values are the weights
-        return {}
-    notes = load_checkpoint_into(model, ckpt)
-    print_log(f'ViT: {len(ckpt.state_dict)} tensors of {ckpt.source} loaded; ' + ', '.join(
-        f'{len(v)} {k}' for k, v in notes.items()), logger='current')
-    return notes
-
-
-def load_checkpoint_into(model, ckpt: 'checkpoints.Checkpoint') -> dict[str, dict[str, str]]:
     fit = _Fit(ckpt, model.spec)
     _check_shape(fit)
     _fit_qkv_bias(fit)
@@ -62,6 +51,8 @@ def load_checkpoint_into(model, ckpt: 'checkpoints.Checkpoint') -> dict[str, dic
     _fit_layer_scale(fit, model.layer_scale_init_value)
     _fit_norm(fit)
     _copy_strictly(fit, model)
+    print_log(f'ViT: {len(ckpt.state_dict)} tensors of {ckpt.source} loaded; '
+              + ', '.join(f'{len(names)} {what}' for what, names in fit.notes.items()), logger='current')
     return fit.notes
 
 
@@ -142,7 +133,8 @@ def _place_tables(fit: _Fit, tables: dict[str, Tensor], expanded: bool) -> None:
         if resized and id(table) not in done:
             done[id(table)] = resize.resize_rel_pos(table, fit.src.grid, fit.dst.grid)
         fit.tensors[key] = done.get(id(table), table)
-        why = [f'{_x(fit.src.grid)} -> {_x(fit.dst.grid)}, spline'] * resized + ['copied from the shared table'] * expanded
+        why = [f'{_x(fit.src.grid)} -> {_x(fit.dst.grid)}, spline'] * resized
+        why += ['copied from the shared table'] * expanded
         if why:
             fit.notes['changed'][key] = ', '.join(why)
 
@@ -174,7 +166,8 @@ def _copy_strictly(fit: _Fit, model) -> None:
     wrong = [f'{k} {tuple(t.shape)} (model: {tuple(own[k].shape)})'
              for k, t in sorted(fit.tensors.items()) if k in own and own[k].shape != t.shape]
     problems = [f'{what} {_few(keys)}' for what, keys in
-                [('lacks', missing), ('has tensors the model does not know:', extra), ('has other shapes:', wrong)] if keys]
+                [('lacks', missing), ('has tensors the model does not know:', extra), ('has other shapes:', wrong)]
+                if keys]
     if problems:
         fit.refuse('; '.join(problems) + '. Check the file and the arch with `cae-bench inspect`')
     model.load_state_dict({k: fit.tensors.get(k, v) for k, v in own.items()}, strict=True)
