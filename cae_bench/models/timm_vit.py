@@ -87,6 +87,11 @@ class TimmViT(BaseModule):
         first = tokens[:, :1] if self.spec.cls_token else patches.mean(1, keepdim=True)
         return torch.cat([first, patches], 1)
 
+    @property
+    def norm(self) -> nn.Module:
+        """The final LayerNorm: the model's own, or the fc_norm of a mean-pooled model."""
+        return self.model.fc_norm if self._normless() else self.model.norm
+
     def _normless(self) -> bool:
         has_fc_norm = not isinstance(getattr(self.model, 'fc_norm', nn.Identity()), nn.Identity)
         return isinstance(self.model.norm, nn.Identity) and has_fc_norm
