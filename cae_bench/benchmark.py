@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from .errors import CaeBenchError, ConfigError, nearest
+from .logs import prints_go_to, say
 from .tasks import Task, parse_all
 
 
@@ -95,7 +96,7 @@ def _execute(jobs: list[Job], ckpt, model: str, results: Path, options) -> Outco
     for job in jobs:
         old = None if options.overwrite else find(results, job.fingerprint, options.seed, model)
         if old:
-            _log(f'{job.task}: already done ({_headline(old)}), {old.path}')
+            say(f'{job.task}: already done ({_headline(old)}), {old.path}')
             outcome.records.append(old)
         else:
             pending.append(job)
@@ -105,12 +106,12 @@ def _execute(jobs: list[Job], ckpt, model: str, results: Path, options) -> Outco
             for record, per_image in _run_group(group, title, ckpt, model, results, options):
                 path = write_record(results, record, per_image)
                 outcome.records.append(record)
-                _log(f'{record.task}: {_headline(record)}, {record.wall_time_s / 60:.1f} min, record {path}')
+                say(f'{record.task}: {_headline(record)}, {record.wall_time_s / 60:.1f} min, record {path}')
         except Exception as error:                       # one task's failure must not cost the others
             if os.environ.get('CAE_BENCH_DEBUG'):
                 raise
             outcome.failures[title] = str(error)
-            _log(f'{title}: failed, {_one_line(error)}')
+            say(f'{title}: failed, {_one_line(error)}')
     return outcome
 
 
@@ -127,11 +128,12 @@ def _run_group(group: list[Job], title: str, ckpt, model: str, results: Path, op
     cfg.experiment_name = f'{model}-{group[0].task.dataset}-{folder}'
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='cae_bench.Progress', task=title)]
     cfg.resume = options.resume and not options.overwrite and Path(cfg.work_dir, 'last_checkpoint').is_file()
-    _log(f'{title}: starts, log in {cfg.work_dir}')
-    runner = QuietRunner.from_cfg(cfg)
-    runner.train()
-    seconds = time.monotonic() - clock
-    return [make_record(job, runner, ckpt, model, options, started, seconds) for job in group]
+    say(f'{title}: starts, log in {cfg.work_dir}')
+    with prints_go_to(Path(cfg.work_dir, 'printed.log')):
+        runner = QuietRunner.from_cfg(cfg)
+        runner.train()
+        seconds = time.monotonic() - clock
+        return [make_record(job, runner, ckpt, model, options, started, seconds) for job in group]
 
 
 def _folder(task: Task, data: dict[str, str]) -> str:
@@ -155,10 +157,10 @@ def _choose_device(device: str | None) -> None:
 
 def _announce(jobs: list[Job], ckpt) -> None:
     """What --dry-run says: the plan, task by task, and the full resolved config of each group's first task."""
-    _log(f'{ckpt.name}: {ckpt.spec.family} {ckpt.spec.arch}, {ckpt.report.format if ckpt.report else "random weights"}')
+    say(f'{ckpt.name}: {ckpt.spec.family} {ckpt.spec.arch}, {ckpt.report.format if ckpt.report else "random weights"}')
     for group in groups(jobs):
         for job in group:
-            _log(f'{job.task}: {job.cfg.benchmark.config} version {job.cfg.benchmark.version}, '
+            say(f'{job.task}: {job.cfg.benchmark.config} version {job.cfg.benchmark.version}, '
                  f'{job.data.num_train} + {job.data.num_val} images, {len(job.data.classes)} classes, '
                  f'fingerprint {job.fingerprint[:8]}' + (', shares its pass over the data' if len(group) > 1 else ''))
 
@@ -170,8 +172,3 @@ def _headline(record) -> str:
 def _one_line(error: Exception) -> str:
     known = isinstance(error, CaeBenchError)
     return ' '.join((str(error) if known else f'{type(error).__name__}: {error}').split())[:500]
-
-
-def _log(line: str) -> None:
-    from mmengine.logging import MMLogger
-    MMLogger.get_instance('cae_bench').info(line)

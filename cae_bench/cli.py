@@ -1,5 +1,6 @@
 """The command line: parse, call, print. Heavy imports happen inside the commands, so that --help is instant."""
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Optional
@@ -55,13 +56,12 @@ def run(checkpoint: str = typer.Argument(..., help='A file, random:vit-tiny (any
         cfg_options: list[str] = typer.Option([], '--cfg-options', metavar='K=V', help='Override the recipe; repeatable.')):
     """Evaluate a checkpoint: one record for each task, one table row at the end."""
     from . import benchmark
-    from .recipes import Options
     from .tasks import parse_data
-    options = Options(recipe=recipe, seed=seed, device=device, amp=amp, limit=limit, launcher=launcher, resume=resume,
+    options = dict(recipe=recipe, seed=seed, device=device, amp=amp, limit=limit, launcher=launcher, resume=resume,
                       overwrite=overwrite, cfg_options=_cfg_options(cfg_options))
     outcome = benchmark.run(checkpoint, tasks=tasks.split(',') if tasks else None, suite=suite,
                             data=parse_data(data), results=results, name=name, arch=arch, num_heads=num_heads,
-                            dry_run=dry_run, options=options)
+                            dry_run=dry_run, **options)
     if not dry_run:
         _print_table(results, [r.model for r in outcome.records], None)
     raise typer.Exit(outcome.exit_code)
@@ -172,7 +172,11 @@ def _say(line: str) -> None:
 
 def main() -> None:
     """Entry point. Errors are one or two lines; --debug anywhere on the line shows the traceback."""
+    from .logs import speak_on_terminal
+    speak_on_terminal()
     debug = '--debug' in sys.argv
+    if debug:
+        os.environ['CAE_BENCH_DEBUG'] = '1'
     arguments = [a for a in sys.argv[1:] if a != '--debug']
     try:
         sys.exit(app(args=arguments, standalone_mode=False) or 0)

@@ -2,8 +2,8 @@
 import time
 
 from mmengine.hooks import Hook
-from mmengine.logging import MMLogger
 
+from ..logs import say
 from ..registry import HOOKS
 
 
@@ -30,12 +30,9 @@ class Progress(Hook):
         loss = runner.message_hub.get_scalar('train/loss').current() if 'train/loss' in runner.message_hub.log_scalars \
             else None
         said = f'{self.task}: iteration {done}/{total}' + ('' if loss is None else f', loss {loss:.3f}')
-        self._log(f'{said}, {left / 60:.1f} min left')
+        say(f'{said}, {left / 60:.1f} min left')
 
     def after_val_epoch(self, runner, metrics=None):
         self.history.append(dict(metrics))
         shown = ', '.join(f'{k} {v:.1f}' for k, v in list(metrics.items())[:4] if isinstance(v, (int, float)))
-        self._log(f'{self.task}: validated, {shown}')
-
-    def _log(self, line: str) -> None:
-        MMLogger.get_instance('cae_bench').info(line)
+        say(f'{self.task}: validated, {shown}')

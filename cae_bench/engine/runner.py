@@ -1,4 +1,4 @@
-"""mmengine's Runner, speaking softly: its log goes to the work folder, only warnings reach the terminal."""
+"""mmengine's Runner, speaking softly: its log goes to the work folder, only errors reach the terminal."""
 import logging
 
 from mmengine.logging import MMLogger
@@ -12,5 +12,5 @@ class QuietRunner(Runner):
         logger = super().build_logger(*args, **kwargs)
         for handler in logger.handlers:
             if not isinstance(handler, logging.FileHandler):
-                handler.setLevel(logging.WARNING)
+                handler.setLevel(logging.ERROR)
         return logger

@@ -1,0 +1,33 @@
+"""What the user reads while a run works: one line per step that matters. mmengine's full log lies in the work folder."""
+import contextlib
+import logging
+import os
+import sys
+import warnings
+from pathlib import Path
+
+LOGGER = logging.getLogger('cae_bench')
+
+
+def say(line: str) -> None:
+    """One line, from the first process only."""
+    if os.environ.get('RANK', '0') == '0':
+        LOGGER.info(line)
+
+
+def speak_on_terminal() -> None:
+    """For the command line: lines with the time on stderr; warnings of other packages stay out of the way."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter('%(asctime)s  %(message)s', '%H:%M:%S'))
+    LOGGER.addHandler(handler)
+    LOGGER.setLevel(logging.INFO)
+    LOGGER.propagate = False
+    warnings.simplefilter('ignore')
+
+
+@contextlib.contextmanager
+def prints_go_to(path: Path):
+    """What other packages print goes to a file: standard output is the user's, and holds tables only."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, 'a') as file, contextlib.redirect_stdout(file):
+        yield
