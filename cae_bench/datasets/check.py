@@ -159,7 +159,8 @@ def _judge_labels(split: str, found: set[int], info: DataInfo, report: Report) -
 
 def _coco(info: DataInfo, root: Path, report: Report, pool: _Pool) -> None:
     if info.name == 'coco' and info.classes != COCO_CLASSES:
-        report.problems.append('the categories are not those of COCO 2017: download annotations_trainval2017.zip again.')
+        report.problems.append('the categories are not those of COCO 2017: download annotations_trainval2017.zip '
+                               'again.')
     words = []
     for split in ('train', 'val'):
         content, _ = read_coco(root / info.extra[f'{split}_ann'])

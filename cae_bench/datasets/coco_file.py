@@ -43,7 +43,8 @@ def _need(path: Path, what: str, items: list, keys: set[str]) -> None:
         if not isinstance(item, dict) or not keys <= item.keys():
             absent = sorted(keys - item.keys()) if isinstance(item, dict) else sorted(keys)
             label = item.get('id', f'number {number}') if isinstance(item, dict) else f'number {number}'
-            raise DataError(f'{path}: {what} {label} has no {absent[0]!r}: every {what} needs {", ".join(sorted(keys))}.')
+            raise DataError(f'{path}: {what} {label} has no {absent[0]!r}: every {what} needs '
+                            f'{", ".join(sorted(keys))}.')
 
 
 def _unique(path: Path, what: str, values: list) -> None:

@@ -117,7 +117,8 @@ def _read_meta(path: Path) -> tuple[dict, bytes]:
     if not isinstance(classes, list) or not classes or not all(isinstance(c, str) and c for c in classes):
         raise DataError(f'{path}: "classes" must be a list of names, e.g. {example}')
     if len(set(classes)) < len(classes):
-        raise DataError(f'{path}: class {Counter(classes).most_common(1)[0][0]!r} is listed twice: give each its own name.')
+        twice = Counter(classes).most_common(1)[0][0]
+        raise DataError(f'{path}: class {twice!r} is listed twice: give each its own name.')
     if not isinstance(meta.get('reduce_zero_label'), bool):
         raise DataError(f'{path}: "reduce_zero_label" must be true (label 0 is unlabelled, classes from 1) or false '
                         '(classes from 0).')
@@ -158,7 +159,8 @@ def _coco(name: str, root: Path, places: Places) -> DataInfo:
         raise DataError(f'{root}: {places.train_ann} and {places.val_ann} list different categories, or in another '
                         'order: give both the same list.')
     extra = dict(train_img=places.train_img, val_img=places.val_img, train_ann=places.train_ann, val_ann=places.val_ann)
-    return DataInfo(name, str(root), 'coco', tuple(c for _, c in categories[0]), *counts, _hash(listings, contents), extra)
+    classes = tuple(c for _, c in categories[0])
+    return DataInfo(name, str(root), 'coco', classes, *counts, _hash(listings, contents), extra)
 
 
 def _hash(listings: dict[str, dict[str, int]], contents: dict[str, bytes] | None = None) -> str:

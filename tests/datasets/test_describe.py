@@ -192,8 +192,8 @@ def test_an_unsorted_official_val_is_explained(tmp_path):
     picture(tmp_path / 'train/n01440764/a.jpg')
     for i in range(2):
         picture(tmp_path / f'val/ILSVRC2012_val_0000000{i}.JPEG')
-    refused(tmp_path, 'image_folder', 'val holds 2 loose images and no class folders: sort its images into val/<class>/',
-            name='in1k')
+    refused(tmp_path, 'image_folder', name='in1k',
+            message='val holds 2 loose images and no class folders: sort its images into val/<class>/')
 
 
 def test_images_and_masks_must_pair_up(ade):
