@@ -1,0 +1,112 @@
+"""The ledger: records as files under `<results>/measured`, one per run and seed, per-image columns beside them."""
+import warnings
+from pathlib import Path
+
+from ..errors import RecordError
+from . import files
+from .record import Record, dumps, loads
+
+MEASURED = 'measured'
+
+
+def path_for(results_dir: str | Path, record: Record) -> Path:
+    """results/measured/<model>/<dataset>/<protocol>/<recipe>-<fingerprint8>-seed<seed>.json"""
+    folder = Path(results_dir, MEASURED, files.safe_name(record.model.name), record.dataset.name, record.protocol)
+    return folder / f'{record.recipe}-{record.fingerprint[:8]}-seed{record.seed}.json'
+
+
+def check_writable(results_dir: str | Path) -> None:
+    """Raises RecordError unless a record could be written here; the runner asks before it computes."""
+    files.check_writable(Path(results_dir, MEASURED))
+
+
+def write_record(results_dir: str | Path, record: Record, per_image: dict[str, list] | None = None) -> Path:
+    """Validates and writes a record, atomically, and `per_image` columns as Parquet beside it; returns the path.
+
+    Args:
+        per_image: column name -> one value per image, 'image' first; read back with `read_per_image`.
+    """
+    path = path_for(results_dir, record)
+    text = dumps(record.to_dict(), path) + '\n'
+    writers = {path: lambda file: file.write(text.encode())}
+    if per_image is not None:                   # renamed first: a record never promises columns that are not there
+        table = _arrow_table(per_image, path)
+        writers = {path.with_suffix('.parquet'): lambda file: _write_parquet(table, file), **writers}
+    files.replace_together(writers)
+    return path
+
+
+def read_record(path: str | Path) -> Record:
+    """Reads and validates one record; raises RecordError naming file, field and remedy."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding='utf-8')
+    except OSError as error:
+        raise RecordError(f'{path}: cannot be read ({error.strerror or error}). Check the path and its permissions.') from error
+    except UnicodeDecodeError as error:
+        raise RecordError(f'{path}: not a text file ({error.reason}). Delete the file and run the task again.') from error
+    return Record.from_dict(loads(text, path), path)
+
+
+def load_records(results_dir: str | Path, damaged: list[RecordError] | None = None) -> list[Record]:
+    """All records under a results folder, in the order of their paths.
+
+    A damaged record does not hide the good ones: its RecordError goes into `damaged`, or is warned about when no list is given.
+    """
+    folder = Path(results_dir)
+    if not folder.is_dir():
+        raise RecordError(f'{folder}: no such results folder. Make one with `cae-bench run` or name another with --results.')
+    records = []
+    for path in sorted((folder / MEASURED).rglob('*.json')):
+        try:
+            records.append(read_record(path))
+        except RecordError as error:
+            if damaged is None:
+                warnings.warn(str(error), stacklevel=2)
+            else:
+                damaged.append(error)
+    return records
+
+
+def find(results_dir: str | Path, fingerprint: str, seed: int, model: str | None = None) -> Record | None:
+    """The finished record of this fingerprint and seed, of any model name or of `model`; None when there is none.
+
+    Failed, interrupted and damaged records do not count as done: the next run replaces them.
+    """
+    folder = Path(results_dir, MEASURED)
+    pattern = f"{files.safe_name(model) if model else '*'}/*/*/*-{fingerprint[:8]}-seed{seed}.json"
+    for path in sorted(folder.glob(pattern)):
+        try:
+            record = read_record(path)
+        except RecordError:
+            continue
+        if record.fingerprint == fingerprint and record.status == 'ok':
+            return record
+    return None
+
+
+def read_per_image(record: Record | str | Path) -> dict[str, list] | None:
+    """The per-image columns beside a record, None where the run kept none; raises RecordError for a damaged file."""
+    path = record.path if isinstance(record, Record) else Path(record)
+    path = path and path.with_suffix('.parquet')
+    if path is None or not path.exists():
+        return None
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    try:
+        return pq.read_table(path).to_pydict()
+    except (pa.ArrowException, OSError) as error:
+        raise RecordError(f'{path}: damaged per-image file ({error}). Run the task again with --overwrite.') from error
+
+
+def _arrow_table(columns: dict[str, list], path: Path):
+    import pyarrow as pa
+    lengths = {name: len(values) for name, values in columns.items()}
+    if next(iter(columns), None) != 'image' or len(set(lengths.values())) != 1:
+        raise RecordError(f"{path}: per-image columns need 'image' first and one value per image, got lengths {lengths}.")
+    return pa.table({name: pa.array(list(values)) for name, values in columns.items()})
+
+
+def _write_parquet(table, file) -> None:
+    import pyarrow.parquet as pq
+    pq.write_table(table, file)
