@@ -54,14 +54,16 @@ class Classifier(BaseModel):
         tokens, = self.backbone.forward_tokens(inputs, [-1])
         return self.fc_norm(tokens[:, 1:].mean(1))         # (B, D), class token off
 
-    def forward(self, inputs: Tensor, label: Tensor | None = None, index: Tensor | None = None, mode: str = 'tensor'):
-        """'tensor': logits (B, K); 'loss': dict(loss); 'predict': for each image its index, label and scores (K,)."""
+    def forward(self, inputs: Tensor, label: Tensor | None = None, image: list[str] | None = None, mode: str = 'tensor',
+                **others):
+        """'tensor': logits (B, K); 'loss': dict(loss); 'predict': for each image its name, label and scores (K,)."""
         if mode == 'loss':
             return dict(loss=self.loss(inputs, label))
         logits = self.head(self.features(inputs)).float()
         if mode == 'tensor':
             return logits
-        return [dict(index=int(i), label=int(y), scores=s) for i, y, s in zip(index, label, logits.softmax(-1))]
+        scores = logits.softmax(-1).cpu()
+        return [dict(image=i, label=int(y), scores=s) for i, y, s in zip(image, label, scores, strict=True)]
 
     def loss(self, inputs: Tensor, label: Tensor) -> Tensor:
         if self.mix:

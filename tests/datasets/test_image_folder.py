@@ -32,7 +32,8 @@ def test_an_item_holds_image_label_and_index_and_the_data_set_its_path(root):
     data = ImageFolder(str(root), transform=to_tensor)
     assert len(data) == 9 and data.classes == ('cat', 'dog') and data.metainfo == {'classes': ('cat', 'dog')}
     item = data[7]
-    assert item.keys() == {'inputs', 'label', 'index'} and (item['label'], item['index']) == (1, 7)
+    assert item.keys() == {'inputs', 'label', 'index', 'image'} and (item['label'], item['index']) == (1, 7)
+    assert item['image'].startswith('dog/') and data.paths[7].endswith(f'/{item["image"]}')
     assert item['inputs'].shape == (3, 6, 8) and item['inputs'].unique().tolist() == [11]
     assert data.paths[7] == str(root / 'train/dog/1.png') and data.labels == [0] * 6 + [1] * 3
 

@@ -149,8 +149,8 @@ def test_mixup_smooths_once_and_mixes_images_with_their_targets():
 def test_evaluation_neither_mixes_nor_smooths():
     model = small(label_smoothing=0.2, mix=dict(mixup_alpha=0.8)).eval()
     images = torch.randn(3, 3, 8, 8)
-    samples = model(images, label=torch.tensor([3, 0, 1]), index=torch.tensor([7, 8, 9]), mode='predict')
-    assert [(s['index'], s['label']) for s in samples] == [(7, 3), (8, 0), (9, 1)]
+    samples = model(images, label=torch.tensor([3, 0, 1]), image=['a', 'b', 'c'], mode='predict')
+    assert [(s['image'], s['label']) for s in samples] == [('a', 3), ('b', 0), ('c', 1)]
     torch.testing.assert_close(torch.stack([s['scores'] for s in samples]), model(images).softmax(-1))
 
 
