@@ -15,7 +15,7 @@ BEIT_HEADS = {(768, 12): 12, (1024, 24): 16}
 TIMM_HEADS = {(192, 12): 3, (384, 12): 6, (768, 12): 12, (1024, 24): 16, (1280, 32): 16}
 
 INDEX = {'*relative_position_index': 'relative position index: computed from the grid'}
-NO_NORM = {'norm.weight': 'trained without a final norm', 'norm.bias': 'trained without a final norm'}
+NO_NORM = dict.fromkeys(('norm.weight', 'norm.bias'), 'trained without a final norm')
 
 
 @dataclass
@@ -66,6 +66,11 @@ def has(sd: StateDict, *prefixes: str) -> bool:
 def plain(sd: StateDict, prefix: str = '') -> bool:
     """Whether the blocks of a ViT lie directly under `prefix`."""
     return has(sd, f'{prefix}blocks.') and has(sd, f'{prefix}patch_embed.', f'{prefix}cls_token')
+
+
+def no_norm_if_pooled(sd: StateDict) -> dict[str, str]:
+    """A mean-pooled classifier normalises the pooled token (fc_norm) and may lack the final norm; no other may."""
+    return NO_NORM if has(sd, 'fc_norm.') else {}
 
 
 def separate_bias(sd: StateDict) -> bool:

@@ -1,5 +1,5 @@
 """BEiT fine-tuned (microsoft/unilm, timm): a relative table in every block, fc_norm in place of the final norm."""
-from ._conversion import BEIT_HEADS, NO_NORM, Conversion, StateDict, has, plain, separate_bias, take
+from ._conversion import BEIT_HEADS, Conversion, StateDict, has, no_norm_if_pooled, plain, separate_bias, take
 from .spec import HALF
 
 NAME = 'BEiT fine-tuned'
@@ -11,4 +11,4 @@ def matches(sd: StateDict) -> bool:
 
 
 def convert(sd: StateDict) -> Conversion:
-    return take(sd, 'beit', drop={'head.*': 'classifier head'}, pos_embed='none', heads=BEIT_HEADS, pixels=HALF, absent=NO_NORM)
+    return take(sd, 'beit', drop={'head.*': 'classifier head'}, pos_embed='none', heads=BEIT_HEADS, pixels=HALF, absent=no_norm_if_pooled(sd))

@@ -1,5 +1,5 @@
 """CAE fine-tuned on a classification set: fc_norm in place of the final norm, a relative table in every block."""
-from ._conversion import CAE_HEADS, NO_NORM, Conversion, StateDict, has, plain, separate_bias, take
+from ._conversion import CAE_HEADS, Conversion, StateDict, has, no_norm_if_pooled, plain, separate_bias, take
 
 NAME = 'CAE fine-tuned'
 
@@ -10,4 +10,4 @@ def matches(sd: StateDict) -> bool:
 
 
 def convert(sd: StateDict) -> Conversion:
-    return take(sd, 'cae', drop={'head.*': 'classifier head'}, pos_embed='sincos_row', heads=CAE_HEADS, absent=NO_NORM)
+    return take(sd, 'cae', drop={'head.*': 'classifier head'}, pos_embed='sincos_row', heads=CAE_HEADS, absent=no_norm_if_pooled(sd))

@@ -1,5 +1,6 @@
 """load(): read safely, find the one format that matches, convert, check strictly."""
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -14,6 +15,7 @@ from ._conversion import StateDict
 from ._infer import infer_spec, size_of
 from ._strict import check
 from .checkpoint import Checkpoint, LoadReport
+from .spec import HALF, IMAGENET
 
 CONTAINERS = ('model', 'module', 'state_dict', 'teacher')    # in the order the official loaders look for them
 WRAPPERS = ('module.', '_orig_mod.')                         # left by DistributedDataParallel and torch.compile
@@ -39,9 +41,20 @@ def load(source: str | Path, num_heads: int | None = None, arch: str | None = No
     content = safe_load.read(path, mmap=True)
     try:
         sd, container, others = find_state_dict(content)
-        return convert(sd, container, others, str(source), safe_load.sha256(path), heads, wanted)
+        ckpt = convert(sd, container, others, str(source), safe_load.sha256(path), heads, wanted)
+        return _with_pixels_of_args(ckpt, content)
     except CheckpointError as error:
         raise CheckpointError(f'{source}: {error}') from None
+
+
+def _with_pixels_of_args(ckpt: Checkpoint, content: Mapping) -> Checkpoint:
+    """Pixel statistics are in no tensor, but the training arguments of CAE and BEiT files name them."""
+    told = getattr(content.get('args'), 'imagenet_default_mean_and_std', None)
+    if told is None:
+        return ckpt
+    note = f'mean and std: told by args.imagenet_default_mean_and_std={told}'
+    return replace(ckpt, spec=replace(ckpt.spec, **(IMAGENET if told else HALF)),
+                   report=replace(ckpt.report, notes=(*ckpt.report.notes, note)))
 
 
 def convert(sd: StateDict, container: str, others: tuple[str, ...], source: str, sha256: str | None, num_heads: int | None,

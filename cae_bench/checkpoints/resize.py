@@ -66,7 +66,8 @@ def resize_rel_pos(table: Tensor, src_grid: Grid, dst_grid: Grid) -> Tensor:
     src, dst = [2 * n - 1 for n in src_grid], [2 * n - 1 for n in dst_grid]
     if table.shape[0] != src[0] * src[1] + EXTRA_ROWS:
         raise ValueError(f'a table of {table.shape[0]} rows is not one of a {src_grid[0]}x{src_grid[1]} grid')
-    points = [_geometric_offsets(s, d) for s, d in zip(src, dst)]
+    # an axis that keeps its length keeps its points: no q turns the geometric series into the plain one
+    points = [range(-(s // 2), s // 2 + 1) if s == d else _geometric_offsets(s, d) for s, d in zip(src, dst)]
     wanted = [torch.arange(-(d // 2), d // 2 + 1).double().numpy() for d in dst]
     degrees = {k: max(1, min(3, n - 1)) for k, n in zip(('kx', 'ky'), src)}           # tiny grids: fewer points than a cubic
     values = table[:-EXTRA_ROWS].detach().double().cpu().reshape(*src, -1).numpy()

@@ -1,2 +1,89 @@
-"""placeholder"""
-def load(*a): raise NotImplementedError
+"""`timm:NAME`: timm's own pretrained weights, in our ViT where it can hold them, else left to timm (Checkpoint.timm_name)."""
+import hashlib
+from dataclasses import replace
+from difflib import get_close_matches
+
+import numpy as np
+from torch import Tensor, nn
+
+from ..errors import CheckpointError
+from ._arch import Arch, check_arch
+from ._infer import infer_spec
+from ._strict import check
+from .checkpoint import Checkpoint, LoadReport
+from .spec import ViTSpec
+
+
+def load(name: str, num_heads: int | None = None, wanted: Arch | None = None) -> Checkpoint:
+    """Downloads (or takes from timm's cache) and converts; CheckpointError for an unknown name or without network."""
+    model = create(name)
+    told = spec_of(model, name)
+    check_arch(wanted, told.embed_dims, told.num_layers)
+    if num_heads not in (None, told.num_heads):
+        raise CheckpointError(f'timm:{name} has {told.num_heads} heads, not {num_heads}: leave the number out.')
+    weights = model.state_dict()
+    sha256 = hash_of(weights)
+    try:
+        spec, weights, report = as_ours(model, told)
+    except CheckpointError as reason:
+        report = LoadReport('timm model', 'timm', notes=(f'built by timm: {reason}',))
+        return Checkpoint(told, None, report, sha256, f'timm:{name}', timm_name=name)
+    return Checkpoint(spec, weights, report, sha256, f'timm:{name}')
+
+
+def create(name: str) -> nn.Module:
+    """The pretrained timm model."""
+    import timm
+    if not name.startswith('hf-hub:') and not timm.is_model(name):
+        known = timm.list_models('*vit*') + timm.list_models('*beit*') + timm.list_models('*deit*')
+        near = get_close_matches(name.split('.')[0], dict.fromkeys(known), n=3, cutoff=0.4)
+        raise CheckpointError(f'timm:{name}: timm has no such model.' + (f' Did you mean {", ".join(near)}?' if near else ''))
+    try:
+        return timm.create_model(name, pretrained=True).eval()
+    except Exception as error:           # hub, network, file system and timm each raise their own
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+        raise CheckpointError(f'timm:{name}: the pretrained weights could not be downloaded ({reason}). Without network pass the '
+                              'weight file (.safetensors or .pth) in place of timm:NAME.') from None
+
+
+def spec_of(model: nn.Module, name: str) -> ViTSpec:
+    """What the built model says of itself; CheckpointError for anything that is no ViT of one width."""
+    blocks, patch = getattr(model, 'blocks', None), getattr(model, 'patch_embed', None)
+    attention = getattr(blocks[0], 'attn', None) if isinstance(blocks, nn.Sequential | nn.ModuleList) and len(blocks) else None
+    if not hasattr(attention, 'num_heads') or not hasattr(patch, 'grid_size') or not hasattr(model, 'embed_dim'):
+        raise CheckpointError(f'timm:{name} is a {type(model).__name__}, not a plain vision transformer; those are named vit_*, deit*, '
+                              'beit* or eva*.')
+    cfg, side = model.pretrained_cfg, patch.patch_size[0]
+    absolute = getattr(model, 'pos_embed', None) is not None
+    return ViTSpec('timm', model.embed_dim, len(blocks), attention.num_heads, patch_size=side,
+                   img_size=tuple(n * side for n in patch.grid_size), in_channels=cfg.get('input_size', (3,))[0],
+                   qkv_bias='full', pos_embed='learned' if absolute else 'none', layer_scale=False,
+                   cls_token=getattr(model, 'cls_token', None) is not None, final_norm=not isinstance(model.norm, nn.Identity),
+                   norm_eps=float(getattr(blocks[0].norm1, 'eps', 1e-6)), mean=tuple(cfg['mean']), std=tuple(cfg['std']))
+
+
+def as_ours(model: nn.Module, told: ViTSpec) -> tuple[ViTSpec, dict[str, Tensor], LoadReport]:
+    """Converts a timm model that our ViT equals; CheckpointError says what differs."""
+    from .loader import find_format
+    if type(model).__name__ not in ('VisionTransformer', 'Beit'):
+        raise CheckpointError(f'{type(model).__name__} is a timm class of its own')
+    activation = model.blocks[0].mlp.act
+    if not isinstance(activation, nn.GELU) or activation.approximate != 'none':
+        raise CheckpointError(f'its MLP uses {type(activation).__name__}, not exact GELU')
+    fmt = find_format(model.state_dict())
+    done = fmt.convert(model.state_dict())
+    spec = replace(infer_spec(done, told.num_heads), norm_eps=told.norm_eps, mean=told.mean, std=told.std)
+    missing = check(done, spec)
+    weights = {key: tensor.detach().float().clone() for key, tensor in done.state_dict.items()}
+    notes = tuple(n for n in done.notes if 'mean and std' not in n)
+    return spec, weights, LoadReport(fmt.NAME, 'timm', done.used, done.dropped, missing, notes=notes)
+
+
+def hash_of(weights: dict[str, Tensor]) -> str:
+    """sha256 over names, shapes and values: what a hub served, whatever file it came in."""
+    digest = hashlib.sha256()
+    for key in sorted(weights):
+        values = np.ascontiguousarray(weights[key].detach().float().numpy())
+        digest.update(f'{key} {values.shape} '.encode())
+        digest.update(values.data)
+    return digest.hexdigest()
