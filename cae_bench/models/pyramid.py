@@ -15,7 +15,7 @@ from ..registry import MODELS
 
 @MODELS.register_module()
 class ViTPyramid(BaseModule):
-    """Scales the four taps by 4, 2, 1 and 1/2: patches of 16 pixels give strides 4, 8, 16, 32, patches of 8 half of that.
+    """Scales the four taps by 4, 2, 1 and 1/2: patches of 16 pixels give strides 4, 8, 16, 32, of 8 half that.
 
     Layers carry their released names: `fpn1` (deconv, norm, GELU, deconv) and `fpn2` (deconv); the third level is the
     tap itself and the fourth a 2x2 max-pool. Source: CAE's `backbone/cae.py` and `register_backbone.py`.

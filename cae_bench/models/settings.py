@@ -12,6 +12,8 @@ CHOICES = {
     'pos_embed': ('sincos_row', 'sincos_col', 'learned', 'none'),
     'rel_pos_bias': ('none', 'shared', 'block'),
 }
+# Below the first block, so with the smallest step under layer decay. The last two are DeiT's and DINOv2's.
+EMBEDDINGS = ('cls_token', 'mask_token', 'pos_embed', 'patch_embed', 'dist_token', 'reg_token')
 
 
 def resolve_spec(spec: ViTSpec | dict | None, arch: str | None, checkpoint: str | None, overrides: dict) -> ViTSpec:
@@ -98,7 +100,7 @@ def layer_id(name: str, depth: int) -> tuple[int, int]:
     Source: BEiT's and CAE's `optim_factory.py`.
     """
     parts = name.split('.')
-    if parts[0] in ('cls_token', 'mask_token', 'pos_embed', 'patch_embed'):
+    if parts[0] in EMBEDDINGS:
         return 0, depth + 2
     if parts[0] == 'blocks':
         return int(parts[1]) + 1, depth + 2

@@ -114,8 +114,8 @@ def _create(name: str, **args) -> nn.Module:
     except TypeError as error:
         if 'dynamic_img_size' not in str(error):
             raise
-        raise ConfigError(f"timm model {name!r} is not of timm's VisionTransformer or Eva classes, which take any input "
-                          'size. BEiT weights load with type=cae_bench.ViT, checkpoint=FILE') from None
+        raise ConfigError(f"timm model {name!r} is not of timm's VisionTransformer or Eva classes, which take any "
+                          'input size. BEiT weights load with type=cae_bench.ViT, checkpoint=FILE') from None
 
 
 def _spec(model: nn.Module) -> ViTSpec:

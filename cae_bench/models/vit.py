@@ -30,7 +30,7 @@ class ViT(BaseModule):
         arch: 'base' or 'vit-base'; with a checkpoint, what the file must be.
         checkpoint: file (or 'random:vit-tiny') to load in `init_weights`; the spec is read from it when none is given.
         num_heads: where the tensors cannot tell it.
-        out_indices: blocks whose raw outputs `forward` returns; -1 is the last, floats in (0, 1] fractions of the depth.
+        out_indices: blocks whose raw outputs `forward` returns; -1: the last, floats in (0, 1]: fractions of depth.
         drop_path_rate: of the last block, rising linearly from 0.
         with_cp: recompute blocks in the backward pass to save memory.
         frozen: no gradients, always in eval mode.
@@ -158,7 +158,8 @@ class ViT(BaseModule):
         """
         if self.norm is None:
             raise ConfigError('this ViT has no final LayerNorm (a fine-tuned file keeps only fc_norm). Pass '
-                              'ViT(final_norm=True) to use fc_norm on every token, or take raw tokens from forward_tokens()')
+                              'ViT(final_norm=True) to use fc_norm on every token, or take raw tokens from '
+                              'forward_tokens()')
         tokens, grid = self.embed(x)
         return self._with_first_token(self.norm(self.encode(tokens, grid, (self.num_layers - 1,))[0]))
 
@@ -171,7 +172,7 @@ class ViT(BaseModule):
     def embed(self, x: Tensor) -> tuple[Tensor, positions.Grid]:
         """Image -> (B, [1 +] N, D) tokens with absolute positions, and the grid they lie on."""
         if min(x.shape[-2:]) < self.patch_size:
-            raise ConfigError(f'an input of {tuple(x.shape[-2:])} is smaller than one patch of {self.patch_size} pixels')
+            raise ConfigError(f'an input of {tuple(x.shape[-2:])} is smaller than a patch of {self.patch_size} pixels')
         tokens, grid = self.patch_embed(x)
         if self.cls_token is not None:
             tokens = torch.cat([self.cls_token.expand(len(tokens), -1, -1), tokens], 1)
@@ -194,7 +195,7 @@ class ViT(BaseModule):
         return [taps[i] for i in indices]
 
     def _run_block(self, block: Block, tokens: Tensor, grid: positions.Grid, shared: Tensor | None) -> Tensor:
-        table = block.attn.relative_position_bias_table        # expanded here so that with_cp does not keep L x L biases
+        table = block.attn.relative_position_bias_table        # expanded here so that with_cp keeps no L x L bias
         return block(tokens, shared if table is None else self._bias(table, grid))
 
     def _bias(self, table: Tensor, grid: positions.Grid) -> Tensor:
