@@ -25,15 +25,15 @@ def _attribute(owner, name: str):
 
 def allowed_globals() -> list[tuple]:
     """(object, name in the file) pairs for torch.serialization.safe_globals."""
-    multiarray = getattr(np, '_core', None) or np.core
+    core = getattr(np, '_core', None) or np.core
     names = [(argparse.Namespace, 'argparse.Namespace'), (collections.defaultdict, 'collections.defaultdict'),
              (dict, 'builtins.dict'), (list, 'builtins.list'), (tuple, 'builtins.tuple'), (int, 'builtins.int'),
              (float, 'builtins.float'), (slice, 'builtins.slice'), (frozenset, 'builtins.frozenset'),
              (np.ndarray, 'numpy.ndarray'), (np.dtype, 'numpy.dtype')]
     # Old NumPy wrote numpy.core, new NumPy numpy._core, and either must read both.
     for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
-        names += [(multiarray.multiarray.scalar, f'{module}.scalar'),
-                  (multiarray.multiarray._reconstruct, f'{module}._reconstruct')]
+        names += [(core.multiarray.scalar, f'{module}.scalar'),
+                  (core.multiarray._reconstruct, f'{module}._reconstruct')]
     numbers = [np.dtype(kind) for kind in ('?', 'b', 'h', 'i', 'l', 'q', 'B', 'H', 'I', 'L', 'Q', 'e', 'f', 'd', 'S1', 'U1')]
     names += [(type(d), f'numpy.dtypes.{type(d).__name__}') for d in numbers]
     for kind in ('PurePath', 'PurePosixPath', 'PureWindowsPath', 'Path', 'PosixPath', 'WindowsPath'):
