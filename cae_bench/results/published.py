@@ -5,9 +5,8 @@ from pathlib import Path
 
 import yaml
 
-from ..errors import ConfigError, RecordError
+from ..errors import ConfigError, RecordError, nearest
 from ..paths import shipped
-from .names import unknown
 
 CONFIDENCES = ('exact-text-seen', 'secondary-source')
 Loader = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
@@ -84,7 +83,7 @@ def load_published(files: list[str] | None = None) -> list[Published]:
     known = published_files()
     for name in files or []:
         if name not in known:
-            raise ConfigError(f"{unknown('file of published results', name, known)}.")
+            raise ConfigError(f'no file of published results named {name!r}.{nearest(name, known)}')
     folder = shipped('results/published')
     return [row for name in (known if files is None else dict.fromkeys(files)) for row in read_file(folder / f'{name}.yml')]
 
@@ -115,8 +114,9 @@ def _row(row: dict, file: str, sources: dict, protocols: dict, models: dict, not
 def resolve_methods(names: list[str], rows: list[Published]) -> list[str]:
     """The methods meant by `names`, whatever their case; raises ConfigError with the nearest names."""
     known = {row.model.method.lower(): row.model.method for row in rows}
-    for name in names:
-        if name.strip().lower() not in known:
-            raise ConfigError(f"{unknown('published method', name.strip(), known.values())}. "
-                              f'`cae-bench ls published` lists them.')
-    return [known[name.strip().lower()] for name in names]
+    wanted = [name.strip().lower() for name in names]
+    for name in wanted:
+        if name not in known:
+            raise ConfigError(f'no published method named {name!r}.{nearest(name, known)} '
+                              f'`cae-bench ls published` lists them all.')
+    return [known[name] for name in dict.fromkeys(wanted)]

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import yaml
 
-from ..errors import ConfigError
+from ..errors import ConfigError, nearest
 from ..paths import shipped
-from .names import unknown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +55,7 @@ def load_suite(name: str) -> Suite:
     """A shipped suite by name, or any suite by the path of its .yml file; raises ConfigError with the nearest names."""
     path = Path(name) if name.endswith(('.yml', '.yaml')) else shipped('benchmarks/suites') / f'{name}.yml'
     if not path.is_file():
-        raise ConfigError(f"{unknown('suite', name, list_suites())}. `cae-bench ls suites` lists them.")
+        raise ConfigError(f'no suite named {name!r}.{nearest(name, list_suites())}')
     try:
         return _suite(path.stem, yaml.safe_load(path.read_text(encoding='utf-8')))
     except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:

@@ -1,0 +1,67 @@
+"""What must be said around a table so that nobody misreads it: recipes, sources, protocols, what ± means."""
+from collections.abc import Iterable
+
+from .columns import Column, heads, shared
+from .published import Published
+from .record import Record
+from .rows import Row
+
+SELECTED = {'paper': 'by their score on the validation images, as published',
+            'held-out': 'on a held-out part of the training images'}
+
+
+def caption(columns: list[Column], measured: list[Row], settings: dict[str, str]) -> tuple[str, ...]:
+    """The lines above the table: what all columns share, and whether this is the paper's recipe."""
+    common = shared(columns)
+    parts = [f"data {common['dataset']}"] if 'dataset' in common else []
+    parts += [f"recipe {common['recipe']}"] if 'recipe' in common else []
+    parts += [f"protocol version {common['version']}"] if 'version' in common else []
+    lines = [', '.join(parts).capitalize() + '.'] if parts else []
+    if any(column.recipe == 'mini' for row in measured for column in row.cells):
+        which = 'The mini recipe cuts schedules to minutes' if common.get('recipe') == 'mini' else \
+            'Columns marked (mini) use schedules cut to minutes'
+        lines.append(f"{which}: not the paper's recipe, not comparable with published numbers.")
+    if '' in settings:
+        lines.append(f'Changed in every run: {settings[""]}.')
+    return tuple(lines)
+
+
+def footnotes(used: list[tuple[Column, int, Published]], published: list[Row], measured: list[Row],
+              settings: dict[str, str], columns: list[Column], records: list[Record]) -> tuple[str, ...]:
+    """The lines below the table, after the list of sources."""
+    lines = list(_protocols(used))
+    titles = dict(zip(columns, heads(columns)))
+    if any(cell.secondary for row in published for cell in row.cells.values()):
+        lines.append('† quoted by the cited text; the original was not read.')
+    lines += [f'Also published: {row.model} {row.arch}, {titles[column]}: '
+              + ', '.join(f'{value:g} [{source}]' for value, source in cell.others) + '.'
+              for row in published for column, cell in row.cells.items() if cell.others]
+    lines += [f'{letter}: with {text}.' for letter, text in settings.items() if letter]
+    cells = [cell for row in measured for cell in row.cells.values()]
+    if any(cell.ci95 for cell in cells):
+        lines.append('± is half the 95 % confidence interval of one run over the validation images.')
+    if any(cell.n > 1 for row in (*published, *measured) for cell in row.cells.values()):
+        lines.append('± with (n) is the standard deviation over n seeds.')
+    return (*lines, *_selection(measured, records))
+
+
+def _protocols(used: list[tuple[Column, int, Published]]) -> Iterable[str]:
+    """How each published column was obtained, source by source where they differ."""
+    texts: dict[tuple, dict[str, list[int]]] = {}
+    for column, source, number in used:
+        place = column.task + (f' ({column.variant})' if column.variant else '')
+        sources = texts.setdefault(place, {}).setdefault(number.protocol.text, [])
+        if source not in sources:
+            sources.append(source)
+    for place, told in texts.items():
+        yield f'{place}: ' + ' | '.join(f"[{','.join(map(str, sorted(sources)))}] {text}" for text, sources in told.items())
+
+
+def _selection(measured: list[Row], records: list[Record]) -> Iterable[str]:
+    shown = {path for row in measured for cell in row.cells.values() for path in cell.evidence}
+    chosen: dict[str, set[str]] = {}
+    for record in records:
+        if record.selection and (record.path is None or str(record.path) in shown):
+            chosen.setdefault(record.selection['by'], set()).add(record.protocol)
+    for by, protocols in sorted(chosen.items()):
+        yield f"Hyper-parameters of {', '.join(sorted(protocols))} were chosen {SELECTED[by]}."
