@@ -23,10 +23,15 @@ def _attribute(owner, name: str):
     return getattr(owner, name)
 
 
+def _as_dict(*_factory) -> collections.OrderedDict:
+    """torch's unpickler fills no defaultdict, and a file has no use for its factory."""
+    return collections.OrderedDict()
+
+
 def allowed_globals() -> list[tuple]:
     """(object, name in the file) pairs for torch.serialization.safe_globals."""
     core = getattr(np, '_core', None) or np.core
-    names = [(argparse.Namespace, 'argparse.Namespace'), (collections.defaultdict, 'collections.defaultdict'),
+    names = [(argparse.Namespace, 'argparse.Namespace'), (_as_dict, 'collections.defaultdict'),
              (dict, 'builtins.dict'), (list, 'builtins.list'), (tuple, 'builtins.tuple'), (int, 'builtins.int'),
              (float, 'builtins.float'), (slice, 'builtins.slice'), (frozenset, 'builtins.frozenset'),
              (np.ndarray, 'numpy.ndarray'), (np.dtype, 'numpy.dtype')]

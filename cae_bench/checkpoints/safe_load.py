@@ -117,7 +117,7 @@ def _refused(source, is_zip: bool, error: str) -> list[str]:
         return []
     # A pickle in a newer protocol is turned away before its first global: read its opcodes, which runs nothing.
     known = {name for _, name in allowed_globals()} | {'collections.OrderedDict', 'torch._utils._rebuild_tensor_v2'}
-    return [g for g in _globals_in(source, is_zip) if g not in known] or ['operations outside the restricted pickle']
+    return [g for g in _globals_in(source, is_zip) if g not in known or g == 'builtins.getattr']
 
 
 def _globals_in(source, is_zip: bool) -> list[str]:
