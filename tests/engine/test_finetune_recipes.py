@@ -1,0 +1,128 @@
+"""The shipped fine-tuning recipes: they build at full size, hold the published constants, and run."""
+import json
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+from PIL import Image
+
+from cae_bench.engine.layer_decay import param_groups
+from cae_bench.paths import shipped
+from cae_bench.registry import MODELS
+
+RECIPES = sorted(p.name for p in (shipped('configs') / 'finetune').glob('*_vit-*.py'))
+# batch, lr, layer decay, epochs, warm-up, drop path: the table of the three repositories' scripts
+PUBLISHED = {
+    'cae_vit-base.py': (4096, 8e-3, .65, 100, 5, .1), 'cae_vit-large.py': (4096, 2e-3, .75, 50, 5, .2),
+    'mae_vit-base.py': (1024, 2e-3, .65, 100, 5, .1), 'mae_vit-large.py': (1024, 4e-3, .75, 50, 5, .2),
+    'beit_vit-base.py': (1024, 4e-3, .65, 100, 20, .1), 'beit_vit-large.py': (1024, 1e-3, .75, 50, 5, .2),
+}
+# what the released checkpoint of each family is, where it is not the default
+SPECS = {
+    'cae': dict(pos_embed='sincos_row', qkv_bias='qv', layer_scale=True),
+    'mae': dict(pos_embed='sincos_col', qkv_bias='full', layer_scale=False),
+    'beit': dict(pos_embed='none', qkv_bias='qv', layer_scale=True),
+}
+
+
+def read(name):
+    return Config.fromfile(shipped('configs') / 'finetune' / name)
+
+
+def built_on_meta(cfg, family):
+    with torch.device('meta'):
+        return MODELS.build(dict(cfg.model, backbone=dict(cfg.model.backbone, **SPECS[family])))
+
+
+@pytest.mark.parametrize('name', RECIPES)
+def test_a_recipe_holds_the_published_constants(name):
+    cfg = read(name)
+    optimizer, rules = cfg.optim_wrapper.optimizer, cfg.optim_wrapper.paramwise_cfg
+    assert PUBLISHED[name] == (cfg.benchmark.global_batch, optimizer.lr, rules.layer_decay_rate, cfg.train_cfg.max_epochs,
+                               cfg.param_scheduler.warmup_epochs, cfg.model.backbone.drop_path_rate)
+    assert cfg.auto_scale_lr.base_batch_size == cfg.benchmark.global_batch
+    assert (optimizer.type, optimizer.betas, optimizer.weight_decay) == ('AdamW', (0.9, 0.999), 0.05)
+    assert cfg.param_scheduler.min_lr == 1e-6 and cfg.optim_wrapper.get('clip_grad') is None
+    assert cfg.model.fc_norm_init == ('encoder' if name.startswith('cae') else 'fresh')
+
+
+@pytest.mark.parametrize('name', RECIPES)
+def test_a_recipe_builds_at_full_size_with_its_layer_decay(name):
+    family, arch = name.removesuffix('.py').split('_')
+    cfg = read(name)
+    model = built_on_meta(cfg, family)
+    depth = {'vit-base': 12, 'vit-large': 24}[arch]
+    assert len(model.backbone.blocks) == depth
+    groups = param_groups(model, cfg.optim_wrapper.optimizer.lr, 0.05, **cfg.optim_wrapper.paramwise_cfg)
+    assert {g['layer'] for g in groups} == set(range(depth + 2))
+    assert min(g['lr_scale'] for g in groups) == pytest.approx({12: 3.697e-3, 24: 7.525e-4}[depth], rel=1e-3)   # .65^13, .75^25
+    decays = {n: g['weight_decay'] for g in groups for n, p in model.named_parameters() if any(p is q for q in g['params'])}
+    assert decays['backbone.cls_token'] == 0 and decays['head.weight'] == 0.05
+    tables = [n for n in decays if n.endswith('relative_position_bias_table')]
+    assert len(tables) == (0 if family == 'mae' else depth) and all(decays[n] == 0.05 for n in tables)
+    assert ('backbone.pos_embed' in decays) == (family == 'mae') and decays.get('backbone.pos_embed', 0) == 0
+
+
+@pytest.mark.parametrize('name', ['mini.py', *RECIPES])
+def test_every_fitted_place_of_a_recipe_exists(name):
+    cfg = read(name)
+    for path in [*cfg.benchmark.fit, *cfg.benchmark.schedule]:
+        place = cfg
+        for part in path.split('.'):
+            assert isinstance(place, (list, tuple)) or part in place, path
+            place = place[int(part) if part.isdigit() else part]
+
+
+@pytest.fixture
+def blobs(tmp_path):
+    """Two classes told apart by colour: 24 + 12 small images in folders."""
+    rng = np.random.default_rng(0)
+    for split, count in (('train', 12), ('val', 6)):
+        for channel, name in enumerate(('red', 'green')):
+            folder = tmp_path / split / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                pixels = rng.integers(0, 100, (20, 24, 3), dtype=np.uint8)
+                pixels[..., channel] += 120
+                Image.fromarray(pixels).save(folder / f'{i}.png')
+    return tmp_path
+
+
+def fitted(cfg, root, tmp_path, **training):
+    """The recipe on the blobs with a very small backbone, as `cae-bench run` would fit it."""
+    cfg.model.backbone = dict({k: v for k, v in cfg.model.backbone.items() if k != 'arch'}, embed_dims=32, num_layers=2,
+                              num_heads=2)
+    cfg.model.num_classes = 2
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        loader.update(num_workers=0, persistent_workers=False, batch_size=8, pin_memory=False)
+        loader.dataset.update(data_root=str(root), classes=('green', 'red'))
+    cfg.train_cfg.update(training)
+    cfg.update(work_dir=str(tmp_path / 'work'), log_level='ERROR', randomness=dict(seed=0))
+    return cfg
+
+
+def test_the_mini_recipe_trains_and_tells_two_colours_apart(blobs, tmp_path):
+    cfg = fitted(read('mini.py'), blobs, tmp_path, max_iters=12, val_interval=12)
+    cfg.param_scheduler.warmup_iters = 2
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    metric, = runner.val_evaluator.metrics
+    assert sum(metric.per_image['correct']) == 12 and metric.per_image['image'][0] == 'green/0.png'
+    assert metric.ci95['top1'][1] == 100.0
+
+
+def test_a_paper_recipe_runs_with_mixing_and_ends_where_its_schedule_says(blobs, tmp_path):
+    cfg = fitted(read('cae_vit-base.py'), blobs, tmp_path, max_epochs=2)
+    cfg.param_scheduler.warmup_epochs = 1
+    cfg.model.backbone.img_size = 32
+    cfg.train_dataloader.dataset.transform.size = 32
+    cfg.val_dataloader.dataset.transform[0].update(size=32, resize=36)
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    logged = [json.loads(line) for line in next((tmp_path / 'work').glob('*/vis_data/*.json')).read_text().splitlines()]
+    assert any('top1' in line for line in logged)
+    head = runner.optim_wrapper.optimizer.param_groups[-1]
+    # 3 steps an epoch, the last of the cosine's 3: 1e-6 + (8e-3 - 1e-6) / 2 x (1 + cos(2 pi / 3)), times the group's scale
+    assert head['lr'] == pytest.approx((1e-6 + (8e-3 - 1e-6) * 0.25) * head['lr_scale'])
