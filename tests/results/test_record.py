@@ -1,0 +1,127 @@
+import hashlib
+import json
+from dataclasses import replace
+
+import jsonschema
+import numpy as np
+import pytest
+
+from cae_bench.errors import RecordError
+from cae_bench.results import Metric, Record, fingerprint
+from cae_bench.results.quick import compile_schema
+from cae_bench.results.schema import RECORD
+
+
+def test_a_record_survives_the_way_to_json_and_back(make):
+    record = make(ci95=(47.5, 52.5), selection={'by': 'held-out', 'chosen': {'lr': 0.3}}, overrides={'a.b': [1, 2]},
+                  extra={'curve': [1.0, 2.0]}, peak_memory_mb=12.5, limit=64, precision='bf16')
+    data = json.loads(json.dumps(record.to_dict()))
+    assert Record.from_dict(data) == record
+    assert data['schema'] == 'cae-bench/record/1' and data['task'] == 'scenes/linear'
+    assert data['metrics']['top1'] == {'value': 50.0, 'unit': '%', 'higher_is_better': True, 'ci95': [47.5, 52.5]}
+
+
+def test_the_schema_itself_is_valid():
+    jsonschema.Draft202012Validator.check_schema(RECORD)
+
+
+def test_numbers_of_array_libraries_become_plain_ones(make):
+    record = make(metrics={'top1': Metric(value=np.float32(12.5))}, wall_time_s=np.float64(2))
+    assert record.to_dict()['metrics']['top1']['value'] == 12.5
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_a_score_that_is_no_number_is_refused_before_anything_is_written(make, value):
+    with pytest.raises(RecordError, match="record of cae on scenes/linear: a value is not a finite number.*'failed'"):
+        make(value=value).to_dict()
+
+
+def test_a_value_json_cannot_hold_is_named(make):
+    with pytest.raises(RecordError, match='object cannot be kept in a record'):
+        make(extra={'model': object()}).to_dict()
+
+
+@pytest.mark.parametrize('path, value, field, what', [
+    ('seed', -1, 'seed', 'less than the minimum'),
+    ('seed', True, 'seed', "not of type 'integer'"),
+    ('status', 'done', 'status', 'is not one of'),
+    ('fingerprint', 'abc', 'fingerprint', 'does not match'),
+    ('started', 'yesterday', 'started', 'does not match'),
+    ('metrics.top1.value', '50', 'metrics.top1.value', "not of type 'number'"),
+    ('metrics.top1.ci95', [1, 2, 3], 'metrics.top1.ci95', 'too long'),
+    ('dataset.name', '../etc', 'dataset.name', 'does not match'),
+    ('git.branch', 'main', 'git', "'branch' was unexpected"),
+    ('schema', 'cae-bench/record/9', 'schema', "'cae-bench/record/1' was expected"),
+    ('task', 'scenes/knn', 'task', 'disagrees'),
+])
+def test_a_broken_field_is_named_with_what_is_wrong(make, tmp_path, path, value, field, what):
+    data = make(ci95=(1., 2.)).to_dict()
+    *parents, last = path.split('.')
+    inner = data
+    for key in parents:
+        inner = inner[key]
+    inner[last] = value
+    with pytest.raises(RecordError) as error:
+        Record.from_dict(data, tmp_path / 'x.json')
+    assert str(error.value).startswith(f'{tmp_path}/x.json: field {field}: ')
+    assert what in str(error.value) and 'run the task again' in str(error.value)
+
+
+def test_every_required_field_is_missed(make):
+    data = make().to_dict()
+    for name in RECORD['required']:
+        with pytest.raises(RecordError, match=f"'{name}' is a required property"):
+            Record.from_dict({k: v for k, v in data.items() if k != name})
+
+
+def test_the_quick_check_agrees_with_jsonschema_on_every_single_change(make):
+    data = make(ci95=(1., 2.), selection={'by': 'paper', 'chosen': {}}).to_dict()
+    quick, judge = compile_schema(RECORD), jsonschema.Draft202012Validator(RECORD)
+    values = [None, True, False, -1, 0, 1, 2.0, 2.5, '', 'x', 'a' * 64, 'a/b', [], [1], [1, 2], ['a', 'b'], {}, {'x': 1}]
+    verdicts = set()
+
+    def visit(part):
+        for key in list(part) + ['added'] if isinstance(part, dict) else range(len(part)):
+            old = part.get(key, visit) if isinstance(part, dict) else part[key]
+            for value in values:
+                part[key] = value
+                assert quick(data) == judge.is_valid(data), (key, value)
+                verdicts.add(quick(data))
+            if old is visit:
+                del part[key]
+                continue
+            if isinstance(part, dict):
+                del part[key]
+                assert quick(data) == judge.is_valid(data), key
+            part[key] = old
+            if isinstance(old, (dict, list)):
+                visit(old)
+    visit(data)
+    assert verdicts == {True, False} and quick(data)
+
+
+def test_the_quick_check_refuses_schema_words_it_does_not_know():
+    with pytest.raises(ValueError, match='uniqueItems'):
+        compile_schema({'type': 'object', 'properties': {'a': {'uniqueItems': True}}})
+
+
+def test_fingerprint_ignores_key_order_and_tuples_but_nothing_else():
+    parts = {'sha256': 'a', 'config': {'lr': 0.1, 'taps': [3, 5]}, 'limit': None}
+    same = {'limit': None, 'config': {'taps': (3, 5), 'lr': 0.1}, 'sha256': 'a'}
+    assert fingerprint(parts) == fingerprint(same)
+    assert len({fingerprint(p) for p in (parts, {**parts, 'limit': 64}, {**parts, 'config': {'lr': 0.2, 'taps': [3, 5]}},
+                                         {**parts, 'config': {'lr': 0.1, 'taps': [5, 3]}}, {**parts, 'sha256': 'b'})}) == 5
+
+
+def test_fingerprint_is_the_sha256_of_canonical_json():
+    text = b'{"a":1,"b":[1,2]}'
+    assert fingerprint({'b': (1, 2), 'a': 1}) == hashlib.sha256(text).hexdigest()
+
+
+def test_fingerprint_refuses_what_has_no_stable_text_form():
+    with pytest.raises(RecordError, match='fingerprint.model.head: object has no stable text form'):
+        fingerprint({'model': {'head': object()}})
+
+
+def test_records_are_equal_wherever_they_were_read_from(make, tmp_path):
+    assert replace(make(), path=tmp_path) == make()
