@@ -32,7 +32,8 @@ def test_parameters_carry_their_released_names():
 
 
 def test_sync_batch_norm_is_a_setting():
-    neck = MODELS.build(dict(type='cae_bench.ViTPyramid', embed_dims=8, norm_cfg=dict(type='SyncBN', requires_grad=True)))
+    sync = dict(type='SyncBN', requires_grad=True)
+    neck = MODELS.build(dict(type='cae_bench.ViTPyramid', embed_dims=8, norm_cfg=sync))
     assert type(neck.fpn1[1]).__name__ == 'SyncBatchNorm' and neck.fpn1[1].eps == 1e-5
 
 

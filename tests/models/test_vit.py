@@ -20,11 +20,13 @@ def textbook_block(block: nn.Module, x: torch.Tensor, bias: torch.Tensor | float
     attn = block.attn
     w_q, w_k, w_v = attn.qkv.weight.chunk(3)
     b_q, b_k, b_v = (attn.q_bias, 0, attn.v_bias) if attn.q_bias is not None else attn.qkv.bias.chunk(3)
-    q, k, v = ((y @ w.T + b).unflatten(-1, (heads, -1)).transpose(1, 2) for w, b in ((w_q, b_q), (w_k, b_k), (w_v, b_v)))
+    q, k, v = ((y @ w.T + b).unflatten(-1, (heads, -1)).transpose(1, 2)
+               for w, b in ((w_q, b_q), (w_k, b_k), (w_v, b_v)))
     weights = ((q * (dims // heads) ** -0.5) @ k.transpose(-1, -2) + bias).softmax(-1)
     y = attn.proj((weights @ v).transpose(1, 2).flatten(2))
     x = x + y * (1 if block.gamma_1 is None else block.gamma_1)
-    y = F.layer_norm(x, (dims,), block.norm2.weight, block.norm2.bias, 1e-6) @ block.mlp.fc1.weight.T + block.mlp.fc1.bias
+    y = F.layer_norm(x, (dims,), block.norm2.weight, block.norm2.bias, 1e-6)
+    y = y @ block.mlp.fc1.weight.T + block.mlp.fc1.bias
     y = block.mlp.fc2(0.5 * y * (1 + torch.erf(y / 2 ** 0.5)))
     return x + y * (1 if block.gamma_2 is None else block.gamma_2)
 
@@ -47,8 +49,8 @@ def test_every_family_computes_the_textbook_formula(family, rel):
         want.append(tokens)
     for got, expected in zip(vit.forward_tokens(x, range(4)), want, strict=True):
         torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(vit.forward_features(x), F.layer_norm(want[-1], (32,), vit.norm.weight, vit.norm.bias, 1e-6),
-                               rtol=1e-4, atol=1e-5)
+    normed = F.layer_norm(want[-1], (32,), vit.norm.weight, vit.norm.bias, 1e-6)
+    torch.testing.assert_close(vit.forward_features(x), normed, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(vit(x)[0], want[-1][:, 1:].mT.reshape(2, 32, 4, 4), rtol=1e-4, atol=1e-5)
 
 
@@ -101,7 +103,7 @@ def test_a_rectangular_relative_table_is_resampled_axis_by_axis_and_an_equal_axi
     tall = positions.resized_rel_table(torch.cat([values.transpose(0, 1).flatten(0, 1), table[-3:]]), (4, 4), (6, 4))
     torch.testing.assert_close(wide[:-3].view(7, 11, 2), tall[:-3].view(11, 7, 2).transpose(0, 1))
     torch.testing.assert_close(wide[-3:], table[-3:])
-    torch.testing.assert_close(wide[:-3].view(7, 11, 2)[:, 5], values[:, 3], rtol=1e-5, atol=1e-5)   # offset 0 is a point
+    torch.testing.assert_close(wide[:-3].view(7, 11, 2)[:, 5], values[:, 3], rtol=1e-5, atol=1e-5)  # offset 0
     from cae_bench.checkpoints.resize import resize_rel_pos
     torch.testing.assert_close(wide, resize_rel_pos(table, (4, 4), (4, 6)), rtol=1e-5, atol=1e-5)
 
