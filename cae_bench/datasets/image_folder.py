@@ -17,8 +17,8 @@ from . import files
 class ImageFolder(torch.utils.data.Dataset):
     """Images of `data_root/split_dir/<class>/*`.
 
-    An item is `dict(inputs=..., label=int, index=int, image='class/file')`; `inputs` is what the transform returns for
-    the RGB `PIL.Image`, or `{view: result}` for named views. `paths[index]` and `labels[index]` say where it comes from.
+    An item is `dict(inputs=..., label=int, index=int, image='class/file')`; `inputs` is what the transform returns
+    for the RGB `PIL.Image`, or `{view: result}` for named views. `paths[index]` is where it comes from.
 
     Args:
         data_root: the data set's folder.
@@ -58,7 +58,8 @@ class ImageFolder(torch.utils.data.Dataset):
             inputs = {view: transform(image) for view, transform in self.transform.items()}
         else:
             inputs = self.transform(image)
-        return dict(inputs=inputs, label=self.labels[index], index=index, image='/'.join(Path(self.paths[index]).parts[-2:]))
+        name = '/'.join(Path(self.paths[index]).parts[-2:])
+        return dict(inputs=inputs, label=self.labels[index], index=index, image=name)
 
     def _class_folders(self) -> list[str]:
         if not self.root.is_dir():

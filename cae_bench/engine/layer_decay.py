@@ -41,7 +41,8 @@ class LayerDecayOptimWrapperConstructor:
                 f'layer {group["layer"]}: lr x {group["lr_scale"]:.3e}, weight decay {group["weight_decay"]}, '
                 f'{len(group["params"])} tensors')
         optimizer = OPTIMIZERS.build(dict(self.optimizer, params=groups))
-        return OPTIM_WRAPPERS.build(dict(dict(type='OptimWrapper'), **self.wrapper), default_args=dict(optimizer=optimizer))
+        self.wrapper.setdefault('type', 'OptimWrapper')
+        return OPTIM_WRAPPERS.build(dict(self.wrapper), default_args=dict(optimizer=optimizer))
 
 
 def param_groups(model: nn.Module, lr: float, weight_decay: float, layer_decay_rate: float = 1.0,
@@ -59,16 +60,17 @@ def param_groups(model: nn.Module, lr: float, weight_decay: float, layer_decay_r
 
 
 def is_plain(name: str, parameter: nn.Parameter, no_decay: Collection[str] = ()) -> bool:
-    """Not decayed: norms, biases, layer scales (all 1-D) and what the recipe names. Relative position tables are decayed."""
+    """Not decayed: norms, biases, layer scales (all 1-D) and what the recipe names; relative position tables are."""
     return parameter.ndim <= 1 or name.endswith('.bias') or name in no_decay
 
 
 def layer_of(model: nn.Module, name: str, prefix: str = 'backbone.') -> tuple[int, int]:
-    """(layer of a parameter, last layer): tokens, positions and patch embedding 0, block i is i + 1, all else the last."""
+    """(layer of a parameter, last layer): tokens, positions, patch embedding 0, block i is i + 1, all else the last."""
     backbone = getattr(model, prefix.rstrip('.'), None)
     if not hasattr(backbone, 'get_layer_depth'):
         raise ConfigError(f'layer decay asks {type(model).__name__}.backbone for a parameter\'s depth; '
-                          f'{type(backbone).__name__} has no get_layer_depth. Use cae_bench.ViT, or layer_decay_rate=1.0.')
+                          f'{type(backbone).__name__} has no get_layer_depth. Use cae_bench.ViT, '
+                          'or layer_decay_rate=1.0.')
     depth, num_layers = backbone.get_layer_depth(name.removeprefix(prefix))
     last = num_layers - 1
     return (depth, last) if name.startswith(prefix) else (last, last)

@@ -1,7 +1,7 @@
-"""Learning rates of the published recipes, iteration by iteration: pure functions, and mmengine schedulers that apply them.
+"""Learning rates of the published recipes, iteration by iteration: pure functions, and schedulers that apply them.
 
-OpenMMLab's own schedulers differ in small ways: `LinearLR` cannot start at 0, `CosineAnnealingLR` has one absolute minimum
-for every parameter group, and a warm-up there replaces the main schedule instead of multiplying it.
+OpenMMLab's own schedulers differ in small ways: `LinearLR` cannot start at 0, `CosineAnnealingLR` has one absolute
+minimum for every parameter group, and a warm-up there replaces the main schedule instead of multiplying it.
 """
 import math
 from collections.abc import Sequence
@@ -12,10 +12,11 @@ from ..errors import ConfigError
 from ..registry import PARAM_SCHEDULERS
 
 
-def cosine_table_value(step: int, total: int, warmup: int, base: float, final: float = 0.0, start: float = 0.0) -> float:
+def cosine_table_value(step: int, total: int, warmup: int, base: float, final: float = 0.0,
+                       start: float = 0.0) -> float:
     """Entry `step` of BEiT's and CAE's table (`cosine_scheduler`, furnace/utils.py) of `total` optimizer updates.
 
-    The warm-up ramp of `warmup` entries holds both its ends, so `base` comes twice in a row; `final` is never quite reached.
+    The warm-up ramp of `warmup` entries holds both its ends, so `base` comes twice in a row; `final` is never reached.
     """
     if step < warmup:
         return start + (base - start) * step / (warmup - 1) if warmup > 1 else start
@@ -51,7 +52,8 @@ def step_with_warmup(iteration: int, base: float, milestones: Sequence[int], gam
 class _PublishedLR(_ParamScheduler):
     """Sets the learning rate of every group to a function of the number of optimizer updates made so far.
 
-    A group's own scale (`lr_scale`, put there by the layer-decay constructor) multiplies the whole schedule, its minimum too.
+    A group's own scale (`lr_scale`, put there by the layer-decay constructor) multiplies the whole schedule, its
+    minimum too.
     All lengths count iterations of the train loop; under gradient accumulation the schedule moves once per update.
     In a config the length is that of the train loop, and `convert_to_iter_based=True` lets it be told in epochs.
     """
@@ -84,8 +86,8 @@ class _PublishedLR(_ParamScheduler):
         """Raises ConfigError where the warm-up does not fit into the schedule."""
         warmup = getattr(self, 'warmup_iters', 0)
         if warmup > end:
-            raise ConfigError(f'{type(self).__name__}: a warm-up of {warmup} iterations does not fit into a schedule of {end}; '
-                              'shorten both together')
+            raise ConfigError(f'{type(self).__name__}: a warm-up of {warmup} iterations does not fit into a schedule '
+                              f'of {end}; shorten both together')
 
     def value(self, update: int, total: int, base: float, scale: float) -> float:
         """Learning rate of a group: `base` is already the group's own, `scale` the factor it holds."""
@@ -138,7 +140,7 @@ class WarmupPolyLR(_PublishedLR):
 
 @PARAM_SCHEDULERS.register_module()
 class WarmupStepLR(_PublishedLR):
-    """`step_with_warmup` per iteration. COCO: `milestones` in epochs with `convert_to_iter_based=True`, else in iterations."""
+    """`step_with_warmup` per iteration. COCO. `milestones`: in epochs with `convert_to_iter_based=True`."""
 
     def __init__(self, optimizer, milestones: Sequence[int], gamma: float = 0.1, warmup_iters: int = 500,
                  warmup_ratio: float = 0.001, **kwargs):
@@ -153,4 +155,5 @@ class WarmupStepLR(_PublishedLR):
 
     def value(self, update: int, total: int, base: float, scale: float) -> float:
         milestones = [self.updates(m) for m in self.milestones]
-        return step_with_warmup(update, base, milestones, self.gamma, self.updates(self.warmup_iters), self.warmup_ratio)
+        warmup = self.updates(self.warmup_iters)
+        return step_with_warmup(update, base, milestones, self.gamma, warmup, self.warmup_ratio)

@@ -14,8 +14,8 @@ class Classifier(BaseModel):
     Args:
         backbone: config of a ViT.
         num_classes: classes of the data set.
-        pool: 'mean' of the patch tokens of the last block, then `fc_norm`; or 'cls', the class token after the final norm.
-        fc_norm_init: 'encoder' starts fc_norm from the backbone's final norm (CAE), 'fresh' from ones and zeros (MAE, BEiT).
+        pool: 'mean' of the last block's patch tokens, then `fc_norm`; or 'cls', the class token after the final norm.
+        fc_norm_init: 'encoder' starts fc_norm from the backbone's final norm (CAE), 'fresh' does not (MAE, BEiT).
         head_std: standard deviation of the head's weight; 2e-5 is BEiT's 0.02 times its init_scale of 0.001, and MAE's.
         label_smoothing: smoothing of the targets, mixed or not.
         mix: arguments of `timm.data.Mixup`, such as dict(mixup_alpha=.8, cutmix_alpha=1.); needs even batches.
@@ -36,7 +36,7 @@ class Classifier(BaseModel):
         self.mix = _mixup(num_classes, label_smoothing, **mix) if mix else None
         norm = self.backbone.norm
         if norm is None and (pool == 'cls' or fc_norm_init == 'encoder'):
-            raise ConfigError('Classifier: this backbone has no final norm; use pool=\'mean\' and fc_norm_init=\'fresh\'')
+            raise ConfigError("Classifier: this backbone has no final norm; use pool='mean' and fc_norm_init='fresh'")
         if norm is not None and pool == 'mean':
             norm.requires_grad_(False)                     # not on the way to the loss: no gradient, no weight decay
 

@@ -39,13 +39,15 @@ train_dataloader = dict(
     dataset=dict(
         type='cae_bench.ImageFolder', data_root='data/imagenet', split_dir='train', classes=None, limit=None,
         # CAE and BEiT force this policy whenever they fine-tune; with a policy timm ignores their color_jitter of 0.4
-        transform=dict(type='cae_bench.TimmTrain', size=224, auto_augment='rand-m9-mstd0.5-inc1', reprob=0.25, **imagenet)))
+        transform=dict(type='cae_bench.TimmTrain', size=224, auto_augment='rand-m9-mstd0.5-inc1', reprob=0.25,
+                       **imagenet)))
 val_dataloader = dict(
     batch_size=192, num_workers=10, persistent_workers=False, pin_memory=True,
     sampler=dict(type='DefaultSampler', shuffle=False), collate_fn=dict(type='default_collate'),
     dataset=dict(
         type='cae_bench.ImageFolder', data_root='data/imagenet', split_dir='val', classes=None, limit=None,
-        transform=[dict(type='cae_bench.CenterView', size=224, resize=256), dict(type='cae_bench.NormalizeImage', **imagenet)]))
+        transform=[dict(type='cae_bench.CenterView', size=224, resize=256),
+                   dict(type='cae_bench.NormalizeImage', **imagenet)]))
 val_evaluator = dict(type='cae_bench.Accuracy')
 
 optim_wrapper = dict(

@@ -1,7 +1,8 @@
 # ImageNet-1k, CAE-B: 100 epochs, 32 GPUs x 128 images. 83.6 / 83.8 / 83.9 after 300 / 800 / 1600 epochs (CAE README).
 # Source: scripts/cae_base_{300,800}e.sh and tools/run_class_finetuning.py of Atten4Vis/CAE.
-# Sources that disagree, and were not followed: mmpretrain's port uses the same lr with a batch of 1024 and mean/std 0.5;
-# the Paddle release normalises by 0.5 too. The scripts above, which gave the numbers, use 4096 and ImageNet's mean/std.
+# Sources that disagree, and were not followed: mmpretrain's port uses the same lr with a batch of 1024 and mean/std
+# of 0.5; the Paddle release normalises by 0.5 too. The scripts above, which gave the numbers, use a batch of 4096 and
+# ImageNet's mean and std.
 _base_ = '../_base_/finetune.py'
 
 benchmark = dict(global_batch=4096)                        # 128 x 32

@@ -9,5 +9,5 @@ val_dataloader = dict(batch_size=48)
 optim_wrapper = dict(
     optimizer=dict(lr=2e-3),                               # blr 5e-4 x 1024 / 256
     paramwise_cfg=dict(layer_decay_rate=0.65))
-param_scheduler = dict(type='cae_bench.FractionalCosineLR')     # util/lr_sched.py: warm-up without the doubled last step
+param_scheduler = dict(type='cae_bench.FractionalCosineLR')     # util/lr_sched.py, by fractions of an epoch
 auto_scale_lr = dict(enable=False, base_batch_size=1024)

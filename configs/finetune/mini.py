@@ -43,7 +43,8 @@ val_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False), collate_fn=dict(type='default_collate'),
     dataset=dict(
         type='cae_bench.ImageFolder', data_root='', split_dir='val', classes=None, limit=None,
-        transform=[dict(type='cae_bench.CenterView', size=size, resize=size), dict(type='cae_bench.NormalizeImage', **imagenet)]))
+        transform=[dict(type='cae_bench.CenterView', size=size, resize=size),
+                   dict(type='cae_bench.NormalizeImage', **imagenet)]))
 val_evaluator = dict(type='cae_bench.Accuracy')
 
 optim_wrapper = dict(

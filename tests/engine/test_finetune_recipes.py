@@ -40,8 +40,9 @@ def built_on_meta(cfg, family):
 def test_a_recipe_holds_the_published_constants(name):
     cfg = read(name)
     optimizer, rules = cfg.optim_wrapper.optimizer, cfg.optim_wrapper.paramwise_cfg
-    assert PUBLISHED[name] == (cfg.benchmark.global_batch, optimizer.lr, rules.layer_decay_rate, cfg.train_cfg.max_epochs,
-                               cfg.param_scheduler.warmup_epochs, cfg.model.backbone.drop_path_rate)
+    assert PUBLISHED[name] == (
+        cfg.benchmark.global_batch, optimizer.lr, rules.layer_decay_rate, cfg.train_cfg.max_epochs,
+        cfg.param_scheduler.warmup_epochs, cfg.model.backbone.drop_path_rate)
     assert cfg.auto_scale_lr.base_batch_size == cfg.benchmark.global_batch
     assert (optimizer.type, optimizer.betas, optimizer.weight_decay) == ('AdamW', (0.9, 0.999), 0.05)
     assert cfg.param_scheduler.min_lr == 1e-6 and cfg.optim_wrapper.get('clip_grad') is None
@@ -57,8 +58,10 @@ def test_a_recipe_builds_at_full_size_with_its_layer_decay(name):
     assert len(model.backbone.blocks) == depth
     groups = param_groups(model, cfg.optim_wrapper.optimizer.lr, 0.05, **cfg.optim_wrapper.paramwise_cfg)
     assert {g['layer'] for g in groups} == set(range(depth + 2))
-    assert min(g['lr_scale'] for g in groups) == pytest.approx({12: 3.697e-3, 24: 7.525e-4}[depth], rel=1e-3)   # .65^13, .75^25
-    decays = {n: g['weight_decay'] for g in groups for n, p in model.named_parameters() if any(p is q for q in g['params'])}
+    least = {12: 3.697e-3, 24: 7.525e-4}[depth]                                      # .65^13, .75^25
+    assert min(g['lr_scale'] for g in groups) == pytest.approx(least, rel=1e-3)
+    names = {id(p): n for n, p in model.named_parameters()}
+    decays = {names[id(p)]: g['weight_decay'] for g in groups for p in g['params']}
     assert decays['backbone.cls_token'] == 0 and decays['head.weight'] == 0.05
     tables = [n for n in decays if n.endswith('relative_position_bias_table')]
     assert len(tables) == (0 if family == 'mae' else depth) and all(decays[n] == 0.05 for n in tables)
@@ -124,5 +127,5 @@ def test_a_paper_recipe_runs_with_mixing_and_ends_where_its_schedule_says(blobs,
     logged = [json.loads(line) for line in next((tmp_path / 'work').glob('*/vis_data/*.json')).read_text().splitlines()]
     assert any('top1' in line for line in logged)
     head = runner.optim_wrapper.optimizer.param_groups[-1]
-    # 3 steps an epoch, the last of the cosine's 3: 1e-6 + (8e-3 - 1e-6) / 2 x (1 + cos(2 pi / 3)), times the group's scale
+    # 3 steps an epoch, the last of the cosine's 3: 1e-6 + (8e-3 - 1e-6) / 2 x (1 + cos(2 pi / 3)), times the scale
     assert head['lr'] == pytest.approx((1e-6 + (8e-3 - 1e-6) * 0.25) * head['lr_scale'])

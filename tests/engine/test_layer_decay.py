@@ -60,7 +60,7 @@ def test_finetuning_groups_equal_the_record_and_spare_the_class_token():
 
 
 def as_released(ours):
-    """The official dense models keep the pyramid inside the backbone, here it is a neck; a list of necks is numbered."""
+    """The official dense models keep the pyramid in the backbone, here it is a neck; a list of necks is numbered."""
     renamed = {}
     for name, value in ours.items():
         for old, new in (('neck.fpn1', 'backbone.fpn1'), ('neck.fpn2', 'backbone.fpn2'), ('neck.0.', 'backbone.'),
@@ -91,7 +91,8 @@ def test_segmentation_groups_equal_the_record_and_decay_the_class_token():
     parts = on_meta(
         cae_base(record['recipe']['layers'], rel_pos_bias='block', final_norm=False), pyramid(),
         dict(type='mmseg.UPerHead', in_channels=[768] * 4, in_index=[0, 1, 2, 3], channels=768, **common),
-        dict(type='mmseg.FCNHead', in_channels=768, in_index=2, channels=256, num_convs=1, concat_input=False, **common))
+        dict(type='mmseg.FCNHead', in_channels=768, in_index=2, channels=256, num_convs=1, concat_input=False,
+             **common))
     model = Dense(**dict(zip(('backbone', 'neck', 'decode_head', 'auxiliary_head'), parts)))
     ours = groups_of(model, record)
     assert_equal_to_record(as_released(ours), record)
@@ -155,14 +156,15 @@ def test_frozen_parameters_get_no_group():
 def test_a_rate_of_one_only_splits_by_weight_decay_and_asks_no_backbone():
     model = nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2))
     ours = groups_by_name(model, param_groups(model, 0.1, 0.05))
-    assert ours == {'0.weight': (0, 1.0, 0.05), '0.bias': (0, 1.0, 0.0), '1.weight': (0, 1.0, 0.0), '1.bias': (0, 1.0, 0.0)}
+    assert {n: v[2] for n, v in ours.items()} == {'0.weight': 0.05, '0.bias': 0.0, '1.weight': 0.0, '1.bias': 0.0}
+    assert {v[:2] for v in ours.values()} == {(0, 1.0)}
 
 
 def test_a_backbone_that_knows_no_depth_is_refused_with_the_remedy():
-    with pytest.raises(ConfigError, match=r'Sequential has no get_layer_depth. Use cae_bench.ViT, or layer_decay_rate=1.0'):
+    with pytest.raises(ConfigError, match='Sequential has no get_layer_depth. Use cae_bench.ViT, or layer_dec'):
         param_groups(Dense(backbone=nn.Sequential(nn.Linear(2, 2))), 0.1, 0.05, layer_decay_rate=0.5)
 
 
 def test_an_unknown_rule_is_refused():
-    with pytest.raises(ConfigError, match=r"paramwise_cfg has no \['custom_keys'\]; it takes layer_decay_rate and no_decay"):
+    with pytest.raises(ConfigError, match=r"has no \['custom_keys'\]; it takes layer_decay_rate and no_decay"):
         build(small_model(), custom_keys={})

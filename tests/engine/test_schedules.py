@@ -60,8 +60,8 @@ def test_linear_probing_follows_the_fractional_epoch_without_a_floor():
     table = tables()['linear_probe']
     n = table['iters_per_epoch']
     for column, offset in {'first': 0, 'middle': n // 2, 'last': n - 1}.items():
-        values = [schedules.fractional_epoch_lr(e + offset / n, table['absolute_lr'], table['epochs'],
-                                                table['warmup_epochs'], table['min_lr']) for e in range(table['epochs'])]
+        settings = table['absolute_lr'], table['epochs'], table['warmup_epochs'], table['min_lr']
+        values = [schedules.fractional_epoch_lr(e + offset / n, *settings) for e in range(table['epochs'])]
         np.testing.assert_allclose(values, table[f'{column}_iter_of_epoch'], rtol=RTOL)
 
 
@@ -79,7 +79,8 @@ def test_step_with_warmup_holds_the_recorded_values():
     t = tables()['coco_base_step']
     milestones = [e * t['iters_per_epoch'] for e in t['step_epochs']]
     for i, value in t['lr_at_iter'].items():
-        ours = schedules.step_with_warmup(int(i), t['base'], milestones, t['gamma'], t['warmup_iters'], t['warmup_ratio'])
+        ours = schedules.step_with_warmup(int(i), t['base'], milestones, t['gamma'], t['warmup_iters'],
+                                          t['warmup_ratio'])
         assert ours == pytest.approx(value, rel=RTOL, abs=0)
 
 
@@ -120,7 +121,8 @@ def test_the_first_step_of_a_cosine_schedule_trains_with_exactly_zero():
 
 
 def test_under_accumulation_the_cosine_moves_once_per_update():
-    plain = walked(two_groups(0.1, 0.5), dict(type='cae_bench.WarmupCosineLR', warmup_iters=4, end=12, by_epoch=False), 12)
+    plain = walked(two_groups(0.1, 0.5),
+                   dict(type='cae_bench.WarmupCosineLR', warmup_iters=4, end=12, by_epoch=False), 12)
     twice = walked(two_groups(0.1, 0.5, accumulation=2),
                    dict(type='cae_bench.WarmupCosineLR', warmup_iters=8, end=24, by_epoch=False), 24)
     np.testing.assert_array_equal(np.repeat(plain, 2, axis=0), twice)
@@ -167,7 +169,7 @@ def test_a_resumed_schedule_goes_on_where_it_stopped():
 
 
 def test_a_warmup_longer_than_the_schedule_is_refused():
-    with pytest.raises(ConfigError, match='a warm-up of 20 iterations does not fit into a schedule of 10; shorten both'):
+    with pytest.raises(ConfigError, match='warm-up of 20 iterations does not fit into a schedule of 10; shorten'):
         walked(two_groups(1.0, 1.0), dict(type='cae_bench.WarmupPolyLR', warmup_iters=20, end=10, by_epoch=False), 1)
 
 

@@ -7,7 +7,8 @@ from cae_bench.evaluation.top_k import Accuracy
 
 def evaluated(scores, labels):
     metric = Accuracy()
-    metric.process({}, [dict(image=f'c/{i}.jpg', label=y, scores=torch.tensor(s)) for i, (s, y) in enumerate(zip(scores, labels))])
+    metric.process({}, [dict(image=f'c/{i}.jpg', label=label, scores=torch.tensor(row))
+                        for i, (row, label) in enumerate(zip(scores, labels))])
     return metric, metric.evaluate(len(labels))
 
 
@@ -19,7 +20,8 @@ def test_top1_and_top5_are_percentages_of_the_images():
 
 def test_every_image_keeps_its_name_label_and_prediction():
     metric, _ = evaluated([[.1, .9], [.8, .2]], [1, 1])
-    assert metric.per_image == dict(image=['c/0.jpg', 'c/1.jpg'], label=[1, 1], prediction=[1, 0], correct=[True, False])
+    assert metric.per_image == dict(image=['c/0.jpg', 'c/1.jpg'], label=[1, 1], prediction=[1, 0],
+                                    correct=[True, False])
 
 
 def test_with_few_classes_top5_is_full():

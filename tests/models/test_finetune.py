@@ -16,7 +16,8 @@ def tensors(arrays, prefix=''):
 
 def build(dims, checkpoint=None, img_size=None, backbone=None, **settings):
     """A Classifier on a golden checkpoint, initialised as the runner does it, in eval mode."""
-    backbone = dict(dict(type='cae_bench.ViT', checkpoint=checkpoint, num_heads=dims['heads'], img_size=img_size), **backbone or {})
+    backbone = dict(type='cae_bench.ViT', checkpoint=checkpoint, num_heads=dims['heads'], img_size=img_size,
+                    **backbone or {})
     model = MODELS.build(dict(type='cae_bench.Classifier', backbone=backbone, num_classes=dims['classes'], **settings))
     model.init_weights()
     return model.eval()
@@ -52,7 +53,8 @@ def test_cae_finetuning_starts_from_the_encoder_norm_and_gives_the_recorded_logi
     if variant == 'relpos':
         for block, table in zip(model.backbone.blocks, data['relpos/tables'], strict=True):
             block.attn.relative_position_bias_table.data.copy_(table)
-    assert_forward(model, images, data[f'{variant}/feature'], data[f'{variant}/logits'], golden.tolerance(case['tolerance']))
+    tolerance = golden.tolerance(case['tolerance'])
+    assert_forward(model, images, data[f'{variant}/feature'], data[f'{variant}/logits'], tolerance)
 
 
 @pytest.mark.golden
@@ -79,7 +81,8 @@ def test_beit_finetuning_copies_the_shared_table_and_gives_the_recorded_outputs(
     tolerance = golden.tolerance(case['tolerance'], 'resized' if size == 'resized' else '')
     backbone = dict(rel_pos_bias='block')
     model = build(case['dims'], checkpoint, images.shape[-1], backbone)
-    assert len([n for n, _ in model.named_parameters() if n.endswith('relative_position_bias_table')]) == case['dims']['depth']
+    tables = [n for n, _ in model.named_parameters() if n.endswith('relative_position_bias_table')]
+    assert len(tables) == case['dims']['depth']
     set_head(model, data)
     assert_forward(model, images, data[f'{size}/mean_pool_feature'], data[f'{size}/mean_pool_logits'], tolerance)
     model = build(case['dims'], checkpoint, images.shape[-1], backbone, pool='cls')
@@ -90,8 +93,10 @@ def test_beit_finetuning_copies_the_shared_table_and_gives_the_recorded_outputs(
 def test_beit_with_the_encoder_norm_as_fc_norm_is_what_the_cae_script_makes_of_it():
     case = golden.case('beit')
     data = tensors(golden.arrays('beit_io.npz'))
-    model = build(case['dims'], str(golden.path('beit_ckpt.pth')), backbone=dict(rel_pos_bias='block'), fc_norm_init='encoder')
-    assert_forward(model, data['images'], data['native/mean_pool_feature_ckpt_norm'], None, golden.tolerance(case['tolerance']))
+    model = build(case['dims'], str(golden.path('beit_ckpt.pth')), backbone=dict(rel_pos_bias='block'),
+                  fc_norm_init='encoder')
+    feature = data['native/mean_pool_feature_ckpt_norm']
+    assert_forward(model, data['images'], feature, None, golden.tolerance(case['tolerance']))
 
 
 def small(**settings):
@@ -168,6 +173,7 @@ def test_pooling_by_an_unknown_name_is_refused():
 
 
 def test_a_finetuned_file_without_encoder_norm_cannot_give_it_to_fc_norm():
-    backbone = dict(type='cae_bench.ViT', embed_dims=16, num_layers=2, num_heads=2, patch_size=4, img_size=8, final_norm=False)
+    backbone = dict(type='cae_bench.ViT', embed_dims=16, num_layers=2, num_heads=2, patch_size=4, img_size=8,
+                    final_norm=False)
     with pytest.raises(ConfigError, match="no final norm; use pool='mean' and fc_norm_init='fresh'"):
         small(backbone=backbone, fc_norm_init='encoder')
