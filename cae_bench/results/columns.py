@@ -79,7 +79,7 @@ def heads(columns: list[Column]) -> list[str]:
 def _head(column: Column, columns: list[Column], common: dict) -> str:
     metric = METRICS.get(column.metric, column.metric)
     same = {c.protocol for c in columns if c.metric == column.metric}
-    dense = column.metric not in ('top1', 'top5')
+    dense = column.metric == 'mIoU' or 'mAP' in column.metric          # these name their protocol well enough
     words = [] if 'dataset' in common else [column.dataset]
     words += [] if dense and len(same) == 1 else [PROTOCOLS.get(column.protocol, column.protocol)]
     words.append(metric)

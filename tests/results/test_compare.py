@@ -1,0 +1,117 @@
+import pytest
+
+from cae_bench.errors import RecordError
+from cae_bench.results import compare, explain, write_record
+from cae_bench.results.paired import bootstrap_miou, mcnemar
+
+
+@pytest.fixture
+def put(make, tmp_path):
+    def write(per_image=None, **fields):
+        return str(write_record(tmp_path, make(**fields), per_image))
+    return write
+
+
+def only(pairs):
+    pair, = pairs
+    return pair
+
+
+def test_mcnemar_is_the_two_sided_binomial_test():
+    assert mcnemar(5, 0) == 2 / 2 ** 5                          # 0.0625
+    assert mcnemar(8, 2) == 2 * (1 + 10 + 45) / 2 ** 10         # 0.109375
+    assert mcnemar(3, 3) == 1.0 and mcnemar(0, 0) == 1.0
+
+
+def test_mcnemar_of_many_images_goes_over_smoothly_to_its_limit():
+    exact, limit = mcnemar(530, 470), mcnemar(530, 471)
+    assert exact == pytest.approx(0.0621, abs=2e-4) and limit == pytest.approx(exact, abs=5e-3)
+
+
+def test_images_are_matched_by_name_and_the_difference_is_worked_by_hand(put):
+    names = [f'{i}.jpg' for i in range(100)]
+    a = put({'image': names, 'correct': [i < 60 for i in range(100)]}, model='a', value=60.0)
+    flipped = {'image': names[::-1], 'correct': [i < 50 for i in range(100)][::-1]}
+    b = put(flipped, model='b', value=50.0, sha256='b' * 64)
+    difference, = only(compare(a, b)).differences
+    # ten images only A has right: gap 0.1, standard error sqrt((0.1 - 0.01) / 100) = 0.03
+    assert difference.ci95 == pytest.approx((10 - 5.88, 10 + 5.88)) and difference.p == 2 / 2 ** 10
+    assert difference.significant and difference.test == 'McNemar over 100 images'
+
+
+def test_without_per_image_columns_the_two_intervals_decide(put):
+    a = put(model='a', value=53.0, ci95=(50.0, 56.0))
+    b = put(model='b', value=50.0, ci95=(46.0, 54.0), sha256='b' * 64)
+    difference, = only(compare(a, b)).differences              # half-widths 3 and 4: 5 together
+    assert difference.ci95 == pytest.approx((-2.0, 8.0)) and not difference.significant
+    assert difference.p == pytest.approx(0.2396, abs=1e-3)     # z = 3 / (5 / 1.96) = 1.176
+
+
+def test_where_nothing_is_kept_significance_is_unknown_and_said_so(put):
+    pairs = compare(put(model='a'), put(model='b', sha256='b' * 64))
+    assert only(pairs).differences[0].significant is None and 'significance unknown' in explain(pairs)
+
+
+def test_the_bootstrap_of_miou_is_paired(put):
+    pixels = [[50 + i, 40] for i in range(20)]
+    full = {'union': [[100, 100]] * 20}
+    a, b = {**full, 'intersection': pixels}, {**full, 'intersection': [[x - 10, y] for x, y in pixels]}
+    (low, high), p = bootstrap_miou(a, b)
+    assert low == pytest.approx(5.0) and high == pytest.approx(5.0) and p < 0.01      # 10 % of one of two classes, always
+    (low, high), p = bootstrap_miou(a, a)
+    assert low == high == 0.0 and p == 1.0
+
+
+def test_miou_of_two_records_is_compared_by_bootstrap(put):
+    columns = {'image': ['x', 'y', 'z'], 'intersection': [[5, 5]] * 3, 'union': [[10, 10]] * 3}
+    a = put(columns, task='scenes/upernet', model='a', value=50.0)
+    b = put(columns, task='scenes/upernet', model='b', value=50.0, sha256='b' * 64)
+    difference, = only(compare(a, b)).differences
+    assert difference.test == 'paired bootstrap over 3 images' and not difference.significant
+
+
+@pytest.mark.parametrize('change, reason', [
+    (dict(recipe='paper'), 'different recipes: mini and paper'),
+    (dict(protocol_version=2), 'different versions of the protocol: 1 and 2'),
+    (dict(task='scenes/knn'), 'different tasks: scenes/linear and scenes/knn'),
+    (dict(data='other', num_val=100), 'different files under the name scenes (200 and 100 val images)'),
+    (dict(limit=64), 'different numbers of images used: all and 64'),
+    (dict(status='failed'), 'b: the run ended as failed'),
+])
+def test_what_must_not_be_compared_is_not_and_the_reason_is_said(put, change, reason):
+    pairs = compare(put(model='a'), put(model='b', **change))
+    assert reason in only(pairs).obstacles and only(pairs).differences == ()
+    assert f'not comparable: {reason}' in explain(pairs)
+
+
+def test_what_differs_besides_is_listed(put):
+    pair = only(compare(put(model='a'), put(model='b', seed=1, precision='bf16', packages={'torch': '2.13.0'})))
+    assert pair.obstacles == ()
+    assert pair.remarks == ('settings: none and amp=bf16', 'seed: 0 and 1', 'torch: 2.12.0 and 2.13.0')
+
+
+def test_models_are_compared_on_every_common_task_at_one_seed(put, tmp_path):
+    for model in 'ab':
+        for seed in (0, 1):
+            put(model=model, seed=seed, sha256=model * 64)
+        put(model=model, task='scenes/knn', sha256=model * 64)
+    put(model='a', task='scenes/upernet')
+    pairs = compare('a', 'b', tmp_path)
+    assert [(p.a.task, p.a.seed, p.b.seed) for p in pairs] == [('scenes/knn', 0, 0), ('scenes/linear', 0, 0)]
+
+
+def test_models_without_a_common_task_are_said_so(put, tmp_path):
+    put(model='a'), put(model='a', task='scenes/upernet'), put(model='b', task='scenes/knn')
+    with pytest.raises(RecordError, match='no common task: scenes/linear, scenes/upernet against scenes/knn'):
+        compare('a', 'b', tmp_path)
+
+
+def test_an_unknown_model_gets_the_nearest_names(put, tmp_path):
+    put(model='cae_base')
+    with pytest.raises(RecordError, match='cae_bas: neither a record .* Did you mean cae_base'):
+        compare('cae_bas', 'cae_base', tmp_path)
+
+
+def test_a_run_compared_with_itself_is_recognised(put):
+    path = put(model='a')
+    assert only(compare(path, path)).remarks == ('one and the same run',)
