@@ -1,0 +1,89 @@
+"""mIoU of semantic segmentation: one `bincount` an image, summed over the data set as mmseg's IoUMetric does."""
+import os
+import warnings
+
+import numpy as np
+import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
+
+from ..errors import DataError
+from ..registry import METRICS
+from .bootstrap import draws, interval
+
+
+def confusion(prediction: torch.Tensor, label: torch.Tensor, num_classes: int,
+              ignore_index: int = 255) -> torch.Tensor:
+    """(C, C) int64 pixel counts, row = label, column = prediction; pixels labelled `ignore_index` count nowhere."""
+    seen = label != ignore_index
+    pairs = label[seen].long() * num_classes + prediction[seen].long()
+    return torch.bincount(pairs, minlength=num_classes ** 2).reshape(num_classes, num_classes)
+
+
+def scores(intersection: np.ndarray, union: np.ndarray, label: np.ndarray) -> dict[str, np.ndarray]:
+    """mIoU, mAcc, aAcc in percent from (..., C) pixel counts; a class that occurs nowhere is left out of the means."""
+    with np.errstate(invalid='ignore', divide='ignore'), warnings.catch_warnings():
+        warnings.simplefilter('ignore', RuntimeWarning)                     # the mean of no class is NaN
+        return {'mIoU': 100 * np.nanmean(intersection / union, axis=-1),
+                'mAcc': 100 * np.nanmean(intersection / label, axis=-1),
+                'aAcc': 100 * intersection.sum(-1) / label.sum(-1)}
+
+
+@METRICS.register_module()
+class MeanIoU(BaseMetric):
+    """mIoU, mAcc and aAcc, in percent.
+
+    After `evaluate()`: `per_class` (class name -> IoU in percent), `per_image` (columns `image`, `intersection`,
+    `union`, `label`: counts per class) and `ci95` (metric -> (low, high), images drawn with replacement).
+    """
+
+    def __init__(self, ignore_index: int = 255, resamples: int = 1000, **kwargs):
+        super().__init__(**kwargs)
+        self.ignore_index = ignore_index
+        self.resamples = resamples
+        self.per_class: dict[str, float] = {}
+        self.per_image: dict[str, list] = {}
+        self.ci95: dict[str, tuple[float, float]] = {}
+
+    def process(self, data_batch: dict, data_samples: list[dict]) -> None:
+        num_classes = len(self.dataset_meta['classes'])
+        for sample in data_samples:
+            prediction = sample['pred_sem_seg']['data'].squeeze(0)
+            label = sample['gt_sem_seg']['data'].squeeze(0).to(prediction.device)
+            self._check(label, num_classes, sample)
+            counts = confusion(prediction, label, num_classes, self.ignore_index)
+            hit, labelled, predicted = counts.diagonal(), counts.sum(1), counts.sum(0)
+            columns = torch.stack([hit, labelled + predicted - hit, labelled]).cpu().numpy()
+            self.results.append((sample.get('img_path', ''), columns))
+
+    def _check(self, label: torch.Tensor, num_classes: int, sample: dict) -> None:
+        wrong = (label >= num_classes) & (label != self.ignore_index)
+        if wrong.any():
+            raise DataError(f"{sample.get('seg_map_path', 'a mask')}: label {int(label[wrong][0])} is outside the "
+                            f'{num_classes} classes; correct the mask, the class list or reduce_zero_label')
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        if not results:
+            raise DataError('no validation image was evaluated; the validation split is empty')
+        paths = [path for path, _ in results]
+        intersection, union, label = np.stack([columns for _, columns in results], axis=1)      # (images, C) each
+        self.per_image = {'image': _relative(paths), 'intersection': intersection.tolist(), 'union': union.tolist(),
+                          'label': label.tolist()}
+        total = [x.sum(0) for x in (intersection, union, label)]
+        with np.errstate(invalid='ignore'):
+            iou = 100 * total[0] / total[1]
+        self.per_class = dict(zip(self.dataset_meta['classes'], iou.tolist()))
+        if self.resamples:
+            weights = draws(len(results), self.resamples).astype(np.float64)
+            drawn = scores(*(weights @ x for x in (intersection, union, label)))
+            self.ci95 = {name: interval(values) for name, values in drawn.items()}
+        MMLogger.get_current_instance().info(
+            'IoU by class: ' + ', '.join(f'{name} {value:.1f}' for name, value in self.per_class.items()))
+        return {name: float(value) for name, value in scores(*total).items()}
+
+
+def _relative(paths: list[str]) -> list[str]:
+    """File names, with as much of the folder as tells them apart."""
+    if len(set(map(os.path.basename, paths))) == len(paths):
+        return [os.path.basename(path) for path in paths]
+    return [os.path.relpath(path, os.path.commonpath(paths)) for path in paths]

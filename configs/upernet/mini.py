@@ -1,0 +1,109 @@
+# UPerNet in minutes, for any ViT and any data in ADE layout. NOT the paper's recipe: small images, 64-channel heads,
+# a few hundred iterations, no layer decay; scores compare with other rows of this recipe only.
+
+max_iters = 450
+short_side = 256          # small pictures are enlarged, so that objects span several patches
+crop_size = (short_side, short_side)
+channels = 64             # of both heads; the paper's have 768 and 256
+
+benchmark = dict(
+    version=1, layout='ade', frozen=False, recipe='mini',
+    metrics=dict(mIoU=dict(unit='%', higher_is_better=True), mAcc=dict(unit='%', higher_is_better=True),
+                 aAcc=dict(unit='%', higher_is_better=True)),
+    # lengths that shrink and grow together
+    schedule=['train_cfg.max_iters', 'train_cfg.val_interval', 'default_hooks.checkpoint.interval',
+              'param_scheduler.0.end', 'param_scheduler.1.begin', 'param_scheduler.1.end'],
+    fit={
+        'model.data_preprocessor.mean': 'mean255', 'model.data_preprocessor.std': 'std255',
+        'model.neck.embed_dims': 'embed_dims',
+        'model.decode_head.in_channels': 'embed_dims', 'model.decode_head.num_classes': 'num_classes',
+        'model.auxiliary_head.in_channels': 'embed_dims', 'model.auxiliary_head.num_classes': 'num_classes',
+        'train_dataloader.dataset.data_root': 'data_root',
+        'train_dataloader.dataset.metainfo.classes': 'classes',
+        'train_dataloader.dataset.reduce_zero_label': 'reduce_zero_label',
+        'train_dataloader.dataset.data_prefix.img_path': 'train_img',
+        'train_dataloader.dataset.data_prefix.seg_map_path': 'train_ann',
+        'train_dataloader.dataset.img_suffix': 'img_suffix',
+        'train_dataloader.dataset.seg_map_suffix': 'seg_map_suffix',
+        'train_dataloader.dataset.indices': 'limit',
+        'train_dataloader.dataset.pipeline.1.num_classes': 'num_classes',
+        'val_dataloader.dataset.data_root': 'data_root',
+        'val_dataloader.dataset.metainfo.classes': 'classes',
+        'val_dataloader.dataset.reduce_zero_label': 'reduce_zero_label',
+        'val_dataloader.dataset.data_prefix.img_path': 'val_img',
+        'val_dataloader.dataset.data_prefix.seg_map_path': 'val_ann',
+        'val_dataloader.dataset.img_suffix': 'img_suffix',
+        'val_dataloader.dataset.seg_map_suffix': 'seg_map_suffix',
+        'val_dataloader.dataset.indices': 'limit',
+        'val_dataloader.dataset.pipeline.2.num_classes': 'num_classes',
+    })
+
+norm_cfg = dict(type='BN', requires_grad=True)      # one process: there is nothing to synchronise
+model = dict(
+    type='mmseg.EncoderDecoder',
+    data_preprocessor=dict(
+        type='mmseg.SegDataPreProcessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True, pad_val=0, seg_pad_val=255, size=crop_size, test_cfg=dict(size_divisor=32)),
+    backbone=dict(type='cae_bench.ViT', out_indices=(0.25, 0.5, 0.75, 1.0)),
+    neck=dict(type='cae_bench.ViTPyramid', embed_dims=192, norm_cfg=norm_cfg),
+    decode_head=dict(
+        type='mmseg.UPerHead', in_channels=[192] * 4, in_index=[0, 1, 2, 3], pool_scales=(1, 2, 3, 6),
+        channels=channels, dropout_ratio=0.1, num_classes=2, norm_cfg=norm_cfg, align_corners=False,
+        loss_decode=dict(type='mmseg.CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0)),
+    auxiliary_head=dict(
+        type='mmseg.FCNHead', in_channels=192, in_index=2, channels=channels, num_convs=1, concat_input=False,
+        dropout_ratio=0.1, num_classes=2, norm_cfg=norm_cfg, align_corners=False,
+        loss_decode=dict(type='mmseg.CrossEntropyLoss', use_sigmoid=False, loss_weight=0.4)),
+    train_cfg=dict(),
+    test_cfg=dict(mode='whole'))
+
+train_pipeline = [
+    dict(type='cae_bench.LoadImage'),
+    dict(type='cae_bench.CheckMask', load=dict(type='mmseg.LoadAnnotations'), num_classes=2),
+    dict(type='RandomResize', resize_type='mmseg.Resize', scale=(4 * short_side, short_side), ratio_range=(0.8, 1.5),
+         keep_ratio=True),
+    dict(type='mmseg.RandomCrop', crop_size=crop_size, cat_max_ratio=0.9),
+    dict(type='mmseg.RandomFlip', prob=0.5),
+    dict(type='mmseg.PackSegInputs'),
+]
+val_pipeline = [
+    dict(type='cae_bench.LoadImage'),
+    dict(type='mmseg.Resize', scale=(4 * short_side, short_side), keep_ratio=True),
+    # after the resize: predictions are scored on the masks as they are
+    dict(type='cae_bench.CheckMask', load=dict(type='mmseg.LoadAnnotations'), num_classes=2),
+    dict(type='mmseg.PackSegInputs'),
+]
+dataset = dict(
+    type='mmseg.BaseSegDataset', data_root='', metainfo=dict(classes=('background', 'foreground')),
+    data_prefix=dict(img_path='images/train', seg_map_path='annotations/train'), img_suffix='.jpg',
+    seg_map_suffix='.png', reduce_zero_label=False, indices=None)
+train_dataloader = dict(
+    batch_size=8, num_workers=1, persistent_workers=True, drop_last=False,
+    sampler=dict(type='InfiniteSampler', shuffle=True), dataset=dict(**dataset, pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=1, num_workers=1, persistent_workers=False,       # images of all sizes: one at a time
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(**dataset, pipeline=val_pipeline, test_mode=True))
+val_evaluator = dict(type='cae_bench.MeanIoU')
+
+optim_wrapper = dict(
+    type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.05),
+    paramwise_cfg=dict(norm_decay_mult=0., bias_decay_mult=0., flat_decay_mult=0.),
+    clip_grad=dict(max_norm=5.0))
+warmup = max_iters // 9
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-2, by_epoch=False, begin=0, end=warmup),
+    dict(type='CosineAnnealingLR', eta_min_ratio=1e-2, by_epoch=False, begin=warmup, end=max_iters),
+]
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters)
+val_cfg = dict(type='ValLoop')
+
+default_scope = 'mmseg'
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=max_iters),
+    sampler_seed=dict(type='DistSamplerSeedHook'))
+env_cfg = dict(cudnn_benchmark=False, mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0))
+log_processor = dict(by_epoch=False)
