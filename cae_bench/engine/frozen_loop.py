@@ -1,0 +1,152 @@
+"""The pass over the data that frozen protocols share: trains every head, fills every bank, goes on after an interruption."""
+import math
+import time
+
+import numpy as np
+import torch
+from mmengine.dist import get_world_size
+from mmengine.logging import MMLogger
+from mmengine.runner import EpochBasedTrainLoop, Runner
+
+from ..errors import ConfigError
+from ..registry import LOOPS
+
+HISTORY = 'frozen_history'                # as in cae_bench.evaluation.accuracy: the page both write on
+
+
+@LOOPS.register_module()
+class FrozenTrainLoop(EpochBasedTrainLoop):
+    """Epochs over one loader whose batches feed all probes of a FrozenProbes model.
+
+    An interrupted run goes on in the middle of an epoch: the sampler leaves out what was seen, and the optimizers'
+    state holds half-filled groups. A validation that was due when the run ended is made up for.
+    """
+
+    def run(self) -> torch.nn.Module:
+        self._prepare()
+        self.runner.call_hook('before_train')
+        self._validate_if_due()                        # resumed between an epoch's end and its validation
+        while self._epoch < self._max_epochs and not self.stop_training:
+            self.run_epoch()
+            self._validate_if_due()
+        self.model.close_banks(delete=True)
+        self.runner.call_hook('after_train')
+        return self.runner.model
+
+    def _prepare(self) -> None:
+        """Everything that can be wrong with batch sizes, schedules and data is found here, before the first image."""
+        model = self.runner.model
+        self.model = getattr(model, 'module', model)   # gradients are summed by the trainers, not by a wrapper
+        self.heads = self.runner.optim_wrapper
+        self.sampler = self.dataloader.sampler
+        dataset = self.dataloader.dataset
+        self._check(dataset)
+        for trainer in self.heads.all():
+            trainer.begin(len(dataset), self._max_epochs)
+            MMLogger.get_current_instance().info(trainer.plan())
+        self.sampler.block = math.lcm(*[t.bn_group for t in self.heads.all()])
+        self._max_iters = self._max_epochs * len(self.dataloader)
+        if self.runner.message_hub.get_info(HISTORY) is None:
+            self.runner.message_hub.update_info(HISTORY, self._pages())
+        if self._untold():
+            self.model.open_banks(len(dataset), self.runner.work_dir, fresh=self._iter == 0)
+
+    def _check(self, dataset) -> None:
+        if self.model.num_classes < 2 or len(set(dataset.labels)) < 2:
+            raise ConfigError(f'{dataset.root}: one class only. A probe needs at least two to tell apart.')
+        views = set(dataset.views)
+        for name, plan in self.model.plans.items():
+            if plan.get('view', self.model.eval_view) not in views:
+                raise ConfigError(f'{name} reads the view {plan["view"]!r}, which the training data set does not make; '
+                                  f'it makes {", ".join(sorted(views))}.')
+        world, block = get_world_size(), math.lcm(*[t.bn_group for t in self.heads.all()])
+        uneven = [t.name for t in self.heads.all() if world > 1 and t.batch_size % (block * world)]
+        if uneven:
+            raise ConfigError(f'{uneven[0]}: its batch is no multiple of {world} processes x {block} images, the BatchNorm '
+                              'group all heads of this pass have in common: use fewer processes, or run them one by one.')
+
+    def _pages(self) -> dict:
+        """A page in the record for each probe, with what it shares with the others of this pass."""
+        pages = {}
+        for name, probe in self.model.probes.items():
+            plan = self.model.plans[name]
+            shared = dict(feature=plan['feature'], view=plan.get('view', self.model.eval_view),
+                          pass_with=sorted(set(self.model.probes) - {name}), precision=self.model.precision,
+                          source=plan.get('source'), batch_size=plan.get('batch_size'), bn_group=plan.get('bn_group'))
+            pages[name] = dict(cells=probe.cells, select=plan.get('select', 'first'), shared=shared, epochs=[], kept={},
+                               diverged=[False] * len(probe.cells))
+        return pages
+
+    def run_epoch(self) -> None:
+        self.runner.call_hook('before_train_epoch')
+        self.model.train()
+        done = self._iter - self._epoch * len(self.dataloader)
+        if not done:
+            for trainer in self.heads.all():
+                trainer.start_epoch(self._epoch)
+        else:
+            for trainer in self.heads.all():
+                trainer.last = (self._epoch + 1) * trainer.steps_per_epoch
+        self.sampler.set_epoch(self._epoch)
+        self.sampler.skip = done * self.dataloader.batch_size
+        iterator, self.waited = iter(self.dataloader), 0.
+        for idx in range(done, len(self.dataloader)):
+            asked = time.perf_counter()
+            batch = next(iterator)
+            self.waited += time.perf_counter() - asked
+            self.run_iter(idx, batch)
+        self.runner.call_hook('after_train_epoch')
+        self._epoch += 1
+
+    def run_iter(self, idx: int, data_batch: dict) -> None:
+        self.runner.call_hook('before_train_iter', batch_idx=idx, data_batch=data_batch)
+        log = self.model.train_step(data_batch, optim_wrapper=self.heads)
+        if log:
+            log['loss'] = sum(log.values()) / len(log)
+        self.runner.call_hook('after_train_iter', batch_idx=idx, data_batch=data_batch, outputs=log)
+        self._iter += 1
+
+    def _untold(self) -> list[str]:
+        """Probes that look things up and have not been scored yet."""
+        pages = self.runner.message_hub.get_info(HISTORY)
+        return [name for name in self.model.looking_up if not pages[name]['epochs']]
+
+    def _validate_if_due(self) -> None:
+        """After every `val_interval` epochs, the last, and when banks are full; once for each epoch."""
+        pages = self.runner.message_hub.get_info(HISTORY)
+        told = max((page.get('epoch', 0) for page in pages.values() if page['epochs']), default=0)
+        due = self._epoch % self.val_interval == 0 or self._epoch == self._max_epochs or self._untold()
+        if self.runner.val_loop is None or not self._epoch or not due or told >= self._epoch:
+            return
+        if self.model.banks:
+            self.model.close_banks()
+        for name, probe in self.model.probes.items():
+            pages[name].update(epoch=self._epoch, diverged=probe.diverged.tolist())
+        if self._epoch == self._max_epochs and self.model.siblings:
+            self._score_held_out(pages)
+        self.runner.message_hub.update_info(HISTORY, pages)
+        self.runner.val_loop.run()
+        for probe in self.model.looking_up.values():
+            probe.bank = None                          # told once: it will not change
+
+    @torch.no_grad()
+    def _score_held_out(self, pages: dict) -> None:
+        """Accuracy of every sibling on the held-out training images, seen as in evaluation."""
+        self.model.eval()
+        loader = self._held_out_loader()
+        right = {name: np.zeros(len(p.cells)) for name, p in self.model.siblings.items()}
+        total = 0
+        for batch in loader:
+            labels = batch['label'].to(self.model.mean.device)
+            for name, scores in self.model.scores(batch['views'][self.model.eval_view], dict(self.model.siblings)).items():
+                right[name] += (scores.argmax(-1) == labels[:, None]).sum(0).cpu().numpy()
+            total += len(labels)
+        for name, count in right.items():
+            pages[name]['held_out'] = dict(images=total, top1=(100 * count / max(1, total)).tolist())
+
+    def _held_out_loader(self):
+        cfg = self.runner.cfg.train_dataloader.copy()
+        views = {self.model.eval_view: self.runner.cfg.val_dataloader.dataset.views[self.model.eval_view]}
+        cfg['dataset'] = dict(cfg['dataset'], views=views, once=(), only_held_out=True)
+        cfg['sampler'] = dict(cfg['sampler'], shuffle=False)
+        return Runner.build_dataloader(cfg, seed=0)

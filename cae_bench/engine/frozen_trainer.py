@@ -1,0 +1,211 @@
+"""How heads on frozen features learn: published batch and BatchNorm group whatever the hardware, one optimizer for each probe.
+
+A loader batch is only as large as the machine likes. Features are buffered until a whole BatchNorm group is there,
+gradients of groups accumulate to the effective batch, then the probe takes its step.
+"""
+import torch
+import torch.distributed as dist
+from mmengine.dist import get_world_size
+from mmengine.optim import OptimWrapper
+from torch import Tensor
+
+from ..errors import ConfigError
+from ..registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
+from . import schedules
+
+
+def fractional_epoch(step: int, steps_per_epoch: int, epochs: int, base: float, warmup_epochs: float,
+                     min_lr: float = 0.) -> float:
+    """MAE's rule for linear probing."""
+    return schedules.fractional_epoch_lr(step / steps_per_epoch, base, epochs, warmup_epochs, min_lr)
+
+
+def cosine_table(step: int, steps_per_epoch: int, epochs: int, base: float, warmup_epochs: float, min_lr: float = 0.) -> float:
+    """BEiT's and CAE's table, for attentive probing."""
+    return schedules.cosine_table_value(step, epochs * steps_per_epoch, int(warmup_epochs * steps_per_epoch), base, min_lr)
+
+
+def cosine_per_epoch(step: int, steps_per_epoch: int, epochs: int, base: float, warmup_epochs: float, min_lr: float = 0.) -> float:
+    """Half a cosine that moves once an epoch, as DINO's and BEiT's layer-wise linear evaluation has it."""
+    return schedules.fractional_epoch_lr(step // steps_per_epoch, base, epochs, warmup_epochs, min_lr)
+
+
+SCHEDULES = {f.__name__: f for f in (fractional_epoch, cosine_table, cosine_per_epoch)}
+
+
+class HeadTrainer:
+    """Buffer, accumulation, schedule and optimizer of one probe.
+
+    Args:
+        name: protocol, for messages.
+        probe: TrainedProbe.
+        batch_size: effective batch: images of all processes together in one step.
+        bn_group: images normalised together; `batch_size` is a multiple of it.
+        optimizer: config without lr and weight decay, which come from the cells.
+        schedule: dict(type=one of SCHEDULES, warmup_epochs, min_lr).
+        without_held_out: leave held-out images out of every group.
+    """
+
+    def __init__(self, name: str, probe, batch_size: int, bn_group: int, optimizer: dict, schedule: dict,
+                 without_held_out: bool = False):
+        if batch_size % bn_group:
+            raise ConfigError(f'{name}: batch_size={batch_size} is no multiple of bn_group={bn_group}.')
+        self.name, self.probe, self.without_held_out = name, probe, without_held_out
+        self.batch_size, self.bn_group, self.groups_per_step = batch_size, bn_group, batch_size // bn_group
+        cells, device = probe.cells, next(probe.parameters()).device
+        self.base = [float(c['lr']) for c in cells]
+        decay = torch.tensor([float(c.get('weight_decay', 0.)) for c in cells], device=device)
+        lr = torch.zeros(len(cells), device=device)
+        self.optimizer = OPTIMIZERS.build(dict(optimizer, params=list(probe.parameters()), lr=lr, weight_decay=decay))
+        self.rule = dict(schedule)
+        self.schedule = SCHEDULES[self.rule.pop('type')]
+        self.world_size = get_world_size()
+        self.buffer: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.step = self.groups = 0                   # steps taken in all; groups of this process in the open step
+
+    def begin(self, num_images: int, epochs: int) -> None:
+        """Fixes the length of the schedule. Raises ConfigError where batch, data and processes do not fit together."""
+        self.epochs, self.steps_per_epoch = epochs, num_images // self.batch_size
+        if not self.steps_per_epoch:
+            raise ConfigError(f'{self.name}: its batch of {self.batch_size} is larger than the {num_images} training images. '
+                              f'Use --recipe mini, or a smaller model.probes.{self.name}.batch_size and bn_group.')
+        if self.groups_per_step % self.world_size:
+            raise ConfigError(f'{self.name}: {self.groups_per_step} BatchNorm groups of {self.bn_group} do not divide among '
+                              f'{self.world_size} processes; use a number that divides {self.groups_per_step}.')
+        if self.rule.get('warmup_epochs', 0) >= epochs:
+            raise ConfigError(f'{self.name}: a warm-up of {self.rule["warmup_epochs"]} epochs leaves nothing of {epochs}; '
+                              'shorten both together.')
+
+    def lr(self, step: int) -> list[float]:
+        """Learning rate of every cell at an optimizer step."""
+        return [self.schedule(step, self.steps_per_epoch, self.epochs, base, **self.rule) for base in self.base]
+
+    def start_epoch(self, epoch: int) -> None:
+        """The published loaders drop an epoch's last, incomplete batch: so does this."""
+        self.buffer, self.groups, self.step = [], 0, epoch * self.steps_per_epoch
+        self.last = (epoch + 1) * self.steps_per_epoch
+        self.optimizer.zero_grad()
+
+    def feed(self, features: Tensor, labels: Tensor, held_out: Tensor) -> Tensor | None:
+        """Takes a loader batch; the losses (G,) of the last group it completed, if any."""
+        losses = None
+        self.buffer.append((features, labels, held_out.to(labels.device)))
+        while self.step < self.last and sum(len(y) for _, y, _ in self.buffer) >= self.bn_group:
+            losses = self._group(*self._take())
+        if self.step >= self.last:
+            self.buffer = []
+        return losses
+
+    def _take(self) -> list[Tensor]:
+        """The oldest `bn_group` images of the buffer."""
+        joined = [torch.cat(parts) if len(parts) > 1 else parts[0] for parts in zip(*self.buffer)]
+        self.buffer = [tuple(t[self.bn_group:] for t in joined)] if len(joined[1]) > self.bn_group else []
+        return [t[:self.bn_group] for t in joined]
+
+    def _group(self, features: Tensor, labels: Tensor, held_out: Tensor) -> Tensor | None:
+        losses = None
+        if self.without_held_out:
+            features, labels = features[~held_out], labels[~held_out]
+        if len(labels):
+            # Only the first group of a step moves the running statistics: in the published runs those of the first
+            # device are what is broadcast, evaluated and saved.
+            first = self.groups == 0 and (self.world_size == 1 or dist.get_rank() == 0)
+            losses = self.probe.loss(features, labels, track=first)
+            (losses.sum() / self.groups_per_step).backward()
+        self.groups += 1
+        if self.groups * self.world_size == self.groups_per_step:
+            self._step()
+        return None if losses is None else losses.detach()
+
+    def _step(self) -> None:
+        if self.world_size > 1:
+            self._synchronise()
+        group = self.optimizer.param_groups[0]
+        group['lr'] = torch.tensor(self.lr(self.step), device=group['lr'].device)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.step, self.groups = self.step + 1, 0
+
+    def _synchronise(self) -> None:
+        """Sums gradients over processes; hands the first one's running statistics to all."""
+        params = [p for p in self.probe.parameters() if p.grad is not None]
+        flat = torch.cat([p.grad.flatten() for p in params])
+        dist.all_reduce(flat)
+        for p, part in zip(params, flat.split([p.numel() for p in params])):
+            p.grad.copy_(part.view_as(p))
+        for name, buffer in self.probe.named_buffers():
+            if name.startswith('norm.'):
+                dist.broadcast(buffer, 0)
+
+    def plan(self) -> str:
+        """How the published batch is made here."""
+        here = self.groups_per_step // self.world_size
+        return (f'{self.name}: published {self.groups_per_step} x {self.bn_group}; here {self.world_size} '
+                f'process{"es" if self.world_size > 1 else ""} x {self.bn_group}, {here} group{"s" if here > 1 else ""} a step, '
+                f'{self.steps_per_epoch} steps an epoch, {len(self.base)} head{"s" if len(self.base) > 1 else ""}')
+
+    def state_dict(self) -> dict:
+        """All that an interrupted pass needs to go on: also half-filled groups and half-accumulated gradients."""
+        grads = [None if p.grad is None else p.grad.clone() for p in self.probe.parameters()]
+        return dict(optimizer=self.optimizer.state_dict(), buffer=self.buffer, step=self.step, groups=self.groups, grads=grads)
+
+    def load_state_dict(self, state: dict) -> None:
+        device = next(self.probe.parameters()).device
+        self.optimizer.load_state_dict(state['optimizer'])
+        self.buffer = [tuple(t.to(device) for t in entry) for entry in state['buffer']]
+        self.step, self.groups = state['step'], state['groups']
+        for p, grad in zip(self.probe.parameters(), state['grads']):
+            p.grad = None if grad is None else grad.to(device)
+
+
+class HeadOptimizers(OptimWrapper):
+    """All trainers of a FrozenProbes model in the place where mmengine keeps, saves and resumes optimizers."""
+
+    def __init__(self, trainers: dict[str, HeadTrainer], siblings: dict[str, HeadTrainer]):
+        self.trainers, self.siblings = trainers, siblings
+
+    def all(self) -> list[HeadTrainer]:
+        return [*self.trainers.values(), *self.siblings.values()]
+
+    def feed(self, name: str, features: Tensor, labels: Tensor, held_out: Tensor) -> dict[str, Tensor]:
+        """Gives a batch to a probe and, where it has one, to its sibling; the mean loss over cells for the log."""
+        losses = self.trainers[name].feed(features, labels, held_out)
+        if name in self.siblings:
+            self.siblings[name].feed(features, labels, held_out)
+        return {} if losses is None else {f'{name}/loss': losses.mean()}
+
+    def initialize_count_status(self, model, init_counts: int, max_counts: int) -> None:
+        """Nothing to count here: every trainer counts its own steps."""
+
+    def update_params(self, *args, **kwargs) -> None:
+        raise NotImplementedError('frozen probes take their steps in feed()')
+
+    def get_lr(self) -> dict[str, list[float]]:
+        return {f'{name}.lr': t.optimizer.param_groups[0]['lr'].tolist() for name, t in self.trainers.items()}
+
+    def state_dict(self) -> dict:
+        return {part: {name: t.state_dict() for name, t in getattr(self, part).items()} for part in ('trainers', 'siblings')}
+
+    def load_state_dict(self, state: dict) -> None:
+        for part in ('trainers', 'siblings'):
+            for name, trainer in getattr(self, part).items():
+                trainer.load_state_dict(state[part][name])
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class ProbeOptimizers:
+    """Builds the trainers from `model.probes`. A `dtype` in the optimizer config (--amp) is that of the frozen forward."""
+
+    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None):
+        self.cfg = optim_wrapper_cfg
+
+    def __call__(self, model) -> HeadOptimizers:
+        model = getattr(model, 'module', model)
+        model.precision = self.cfg.get('dtype', model.precision)
+        keys = ('batch_size', 'bn_group', 'optimizer', 'schedule')
+
+        def trainer(name, probe, **kwargs):
+            return HeadTrainer(name, probe, **{k: model.plans[name][k] for k in keys}, **kwargs)
+
+        return HeadOptimizers({name: trainer(name, probe) for name, probe in model.trained.items()},
+                              {name: trainer(name, probe, without_held_out=True) for name, probe in model.siblings.items()})

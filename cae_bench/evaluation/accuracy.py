@@ -1,0 +1,112 @@
+"""Accuracy: of one classifier, and of many frozen-feature heads with the choice among them told in full."""
+import math
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MessageHub
+
+from ..registry import METRICS
+
+HISTORY = 'frozen_history'       # on mmengine's message hub, and so in every checkpoint: curves survive an interruption
+
+
+def wilson(correct: int, total: int, z: float = 1.959964) -> tuple[float, float]:
+    """95 % interval of a proportion, in percent (Wilson 1927); sane at 0 and 100 %, where the normal one is not."""
+    if not total:
+        return 0., 100.
+    p, zz = correct / total, z * z / total
+    middle, half = p + zz / 2, z * math.sqrt(p * (1 - p) / total + zz / (4 * total))
+    return 100 * max(0., (middle - half) / (1 + zz)), 100 * min(1., (middle + half) / (1 + zz))
+
+
+@METRICS.register_module()
+class ProbeAccuracy(BaseMetric):
+    """Top-1 and top-5 of every cell of every probe, after each epoch; `<protocol>/top1` is that of the selected cell.
+
+    How a cell is selected, by the probe's `select`: 'best' is the best cell and epoch on the validation split itself, as
+    published (the official code prints the running maximum); 'last' the best cell of the last epoch; 'first' always the
+    first cell, with nothing chosen on validation data. `<protocol>/top1_last` and, where a tenth of train was held
+    out, `<protocol>/top1_held_out` stand beside it: the cell that did best on held-out training images, after the last epoch.
+
+    Attributes, after evaluate():
+        selection: protocol -> how it was selected, the chosen hyper-parameters, the curve over cells and epochs.
+        per_image: protocol -> columns image, label, prediction, correct of the selected cell and epoch.
+        ci95: metric -> (low, high) in percent.
+    """
+
+    def __init__(self, collect_device: str = 'cpu'):
+        super().__init__(collect_device)
+        self.selection: dict[str, dict] = {}
+        self.per_image: dict[str, dict] = {}
+        self.ci95: dict[str, tuple[float, float]] = {}
+
+    def process(self, data_batch, data_samples) -> None:
+        self.results.extend(data_samples)
+
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        hub = MessageHub.get_current_instance()
+        history = hub.get_info(HISTORY, {})
+        images, labels = [r['image'] for r in results], np.array([r['label'] for r in results])
+        for name in results[0]['probes'] if results else ():
+            predicted = np.stack([r['probes'][name][0] for r in results])
+            hits = np.stack([r['probes'][name][1] for r in results])
+            remember(history[name], predicted, predicted == labels[:, None], hits)
+        hub.update_info(HISTORY, history)
+        metrics = {}
+        for name, told in history.items():
+            if told['epochs']:
+                metrics |= self._report(name, told, images, labels)
+        return metrics
+
+    def _report(self, name: str, told: dict, images: list[str], labels: np.ndarray) -> dict[str, float]:
+        chosen, last = told['kept']['chosen'], told['kept']['last']
+        correct = chosen['prediction'] == labels
+        self.per_image[name] = dict(image=images, label=labels.tolist(), prediction=chosen['prediction'].tolist(),
+                                    correct=correct.tolist())
+        metrics = {f'{name}/top1': chosen['top1'], f'{name}/top5': chosen['top5']}
+        self.ci95[f'{name}/top1'] = wilson(int(correct.sum()), len(labels))
+        if told['select'] != 'first':
+            metrics[f'{name}/top1_last'] = last['top1']
+        held_out = told.get('held_out')
+        if held_out:
+            cell = int(np.argmax(alive(held_out['top1'], told['diverged'])))
+            metrics[f'{name}/top1_held_out'] = told['epochs'][-1]['top1'][cell]
+            held_out = dict(held_out, cell=told['cells'][cell])
+        self.selection[name] = dict(
+            how={'best': 'paper', 'last': 'last epoch', 'first': 'fixed'}[told['select']], epoch=chosen['epoch'],
+            hyper_parameters=told['cells'][chosen['cell']], last=dict(told['cells'][last['cell']], top1=last['top1']),
+            held_out=held_out, curve=curve(told), shared=told['shared'])
+        return metrics
+
+
+def start_history(cells: list[dict], select: str, **shared) -> dict:
+    """An empty page for a probe; `shared` is whatever else belongs into the record (views, batch, precision ...)."""
+    return dict(cells=cells, select=select, shared=shared, epochs=[], kept={}, diverged=[False] * len(cells))
+
+
+def remember(told: dict, predicted: np.ndarray, correct: np.ndarray, hits: np.ndarray) -> None:
+    """Adds one validation of all cells, and keeps the predictions of the cells that may be reported."""
+    top1, top5 = (100 * correct.mean(0)).tolist(), (100 * hits.mean(0)).tolist()
+    epoch = told['epoch'] if 'epoch' in told else len(told['epochs']) + 1
+    told['epochs'].append(dict(epoch=epoch, top1=top1, top5=top5))
+    cell = 0 if told['select'] == 'first' else int(np.argmax(alive(top1, told['diverged'])))
+    now = dict(epoch=epoch, cell=cell, top1=top1[cell], top5=top5[cell], prediction=predicted[:, cell].copy())
+    told['kept']['last'] = now
+    before = told['kept'].get('chosen')
+    if before is None or told['select'] != 'best' or now['top1'] > before['top1']:
+        told['kept']['chosen'] = now
+
+
+def alive(values: list[float], diverged: list[bool]) -> list[float]:
+    """A diverged cell is never the best."""
+    return [-1. if gone else v for v, gone in zip(values, diverged)]
+
+
+def curve(told: dict) -> list[dict]:
+    """For each cell: its hyper-parameters, best and last top-1, the epoch of the best, and whether it diverged."""
+    rows = []
+    for i, cell in enumerate(told['cells']):
+        tops = [e['top1'][i] for e in told['epochs']]
+        rows.append(dict(cell, top1_best=max(tops), epoch_best=told['epochs'][int(np.argmax(tops))]['epoch'],
+                         top1_last=tops[-1], diverged=told['diverged'][i]))
+    return rows

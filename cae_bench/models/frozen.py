@@ -1,0 +1,153 @@
+"""Many heads on one frozen backbone: each image and view goes through it once, whatever number of heads looks on."""
+import contextlib
+
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor, nn
+
+from ..errors import ConfigError
+from ..registry import MODELS
+from .feature_bank import FeatureBank
+from .probes import TrainedProbe, expand_grid
+
+FEATURES = {                                          # of all tokens (B, 1 + N, D) after the final LayerNorm
+    'tokens': lambda tokens: tokens,
+    'cls': lambda tokens: tokens[:, 0],
+    'mean': lambda tokens: tokens[:, 1:].mean(1),
+    'cls_mean': lambda tokens: torch.cat([tokens[:, 0], tokens[:, 1:].mean(1)], 1),
+}
+WIDTH = {'tokens': 1, 'cls': 1, 'mean': 1, 'cls_mean': 2}          # in embed_dims
+PRECISIONS = {'float32': None, 'bfloat16': torch.bfloat16, 'float16': torch.float16}
+# Keys of a probe's config that say how it is trained and reported; the rest are arguments of its class.
+TRAINING = ('view', 'grid', 'batch_size', 'bn_group', 'optimizer', 'schedule', 'select', 'hold_out', 'source')
+
+
+@MODELS.register_module()
+class FrozenProbes(BaseModel):
+    """A frozen backbone and its probes; see `cae_bench.engine` for how they learn.
+
+    Args:
+        backbone: config with `forward_features` -> (B, 1 + N, D) and `spec`.
+        probes: protocol -> config of a probe: `type` and its arguments; `feature`; `view`, the view it is trained on;
+            `grid`, lists of values that span its cells; and, where it is trained, `batch_size`, `bn_group`,
+            `optimizer`, `schedule`.
+        num_classes: of the data.
+        mean, std: of the input's channels, in 0..255.
+        eval_view: the view all probes are evaluated on.
+        precision: of the frozen forward under autocast: 'float32', 'bfloat16' or 'float16'. Heads stay in float32.
+
+    Attributes:
+        probes: protocol -> Probe.
+        siblings: the same heads again, trained without the held-out images; only where `hold_out` is set.
+        banks: feature -> FeatureBank, filled in the first epoch.
+    """
+
+    def __init__(self, backbone: dict, probes: dict, num_classes: int, mean=(123.675, 116.28, 103.53),
+                 std=(58.395, 57.12, 57.375), eval_view: str = 'eval', precision: str = 'float32'):
+        super().__init__()
+        if precision not in PRECISIONS:
+            raise ConfigError(f'precision={precision!r}: choose {", ".join(PRECISIONS)}.')
+        self.backbone = MODELS.build(backbone).requires_grad_(False).eval()
+        self.plans = {name: dict(plan) for name, plan in probes.items()}
+        self.num_classes, self.eval_view, self.precision = num_classes, eval_view, precision
+        self.register_buffer('mean', torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1), persistent=False)
+        self.register_buffer('std', torch.tensor(std, dtype=torch.float32).view(-1, 1, 1), persistent=False)
+        self.probes = nn.ModuleDict({name: self._build(name, plan) for name, plan in self.plans.items()})
+        self.siblings = nn.ModuleDict({name: self._build(name, plan) for name, plan in self.plans.items()
+                                       if plan.get('hold_out')})
+        self.banks: dict[str, FeatureBank] = {}
+
+    def _build(self, name: str, plan: dict) -> nn.Module:
+        spec, feature = self.backbone.spec, plan['feature']
+        if feature not in FEATURES:
+            raise ConfigError(f'{name}: no feature named {feature!r}; choose {", ".join(FEATURES)}.')
+        own = {k: v for k, v in plan.items() if k not in TRAINING}
+        own.setdefault('num_heads', spec.num_heads)
+        return MODELS.build(dict(own, name=name, in_dims=WIDTH[feature] * spec.embed_dims, num_classes=self.num_classes,
+                                 cells=expand_grid(**plan['grid'])))
+
+    def train(self, mode: bool = True) -> 'FrozenProbes':
+        super().train(mode)
+        self.backbone.eval()                          # frozen: no drop path, no statistics
+        return self
+
+    @property
+    def trained(self) -> dict[str, TrainedProbe]:
+        return {name: probe for name, probe in self.probes.items() if isinstance(probe, TrainedProbe)}
+
+    @property
+    def looking_up(self) -> dict[str, nn.Module]:
+        """Probes that search a bank of training features instead of being trained."""
+        return {name: probe for name, probe in self.probes.items() if hasattr(probe, 'bank')}
+
+    @torch.no_grad()
+    def features(self, images: Tensor, wanted: set[str]) -> dict[str, Tensor]:
+        """uint8 (B, 3, H, W) -> each wanted feature, from one forward, in float32."""
+        images = (images.to(self.mean.device, non_blocking=True).float() - self.mean) / self.std
+        dtype = PRECISIONS[self.precision]
+        half = torch.autocast(images.device.type, dtype=dtype) if dtype else contextlib.nullcontext()
+        with half:
+            tokens = self.backbone.forward_features(images)
+        tokens = tokens.float()
+        return {name: FEATURES[name](tokens) for name in wanted}
+
+    def train_step(self, data: dict, optim_wrapper) -> dict:
+        """One loader batch: features of each view once, then every probe's share of it. Returns losses for the log."""
+        labels = data['label'].to(self.mean.device)
+        log = {}
+        for view, images in data['views'].items():
+            readers = [name for name in self.trained if self.plans[name]['view'] == view]
+            fills = {f for f, bank in self.banks.items()} if view == self.eval_view else set()
+            wanted = {self.probes[name].feature for name in readers} | fills
+            if not wanted:
+                continue
+            features = self.features(images, wanted)
+            for name in fills:
+                self.banks[name].write(data['index'], features[name], labels)
+            for name in readers:
+                log |= optim_wrapper.feed(name, features[self.probes[name].feature], labels, data['held_out'])
+        return log
+
+    @torch.no_grad()
+    def val_step(self, data: dict) -> list[dict]:
+        """One dict for each image: image, label, and by protocol the prediction and top-5 hit of every cell."""
+        ready = {name: p for name, p in self.probes.items() if not hasattr(p, 'bank') or p.bank is not None}
+        scored = self.scores(data['views'][self.eval_view], ready)
+        labels = data['label']
+        ranked = {name: judge(s.cpu(), labels) for name, s in scored.items()}
+        return [dict(image=image, label=int(label),
+                     probes={name: (top[i], hit[i]) for name, (top, hit) in ranked.items()})
+                for i, (image, label) in enumerate(zip(data['image'], labels))]
+
+    def scores(self, images: Tensor, probes: dict[str, nn.Module]) -> dict[str, Tensor]:
+        """(B, G, C) of each probe given."""
+        if not probes:
+            return {}
+        features = self.features(images, {p.feature for p in probes.values()})
+        return {name: probe.predict(features[probe.feature]) for name, probe in probes.items()}
+
+    def forward(self, inputs, data_samples=None, mode: str = 'tensor'):
+        """uint8 images -> {protocol: scores (B, G, C)}."""
+        return self.scores(inputs, dict(self.probes))
+
+    def open_banks(self, size: int, folder=None, fresh: bool = True) -> None:
+        """Makes room for the features that some probe looks up."""
+        for probe in self.looking_up.values():
+            if probe.feature not in self.banks:
+                dims = WIDTH[probe.feature] * self.backbone.spec.embed_dims
+                self.banks[probe.feature] = FeatureBank(probe.feature, size, dims, folder, fresh)
+
+    def close_banks(self, delete: bool = False) -> None:
+        """Hands full banks to the probes that look things up; or takes them away for good."""
+        for probe in self.looking_up.values():
+            probe.bank = None if delete else self.banks[probe.feature]
+        for bank in self.banks.values() if delete else ():
+            bank.delete()
+        self.banks = {}
+
+
+def judge(scores: Tensor, labels: Tensor) -> tuple:
+    """scores (B, G, C) -> predicted class (B, G) as int32 and whether the label is among the best five, (B, G)."""
+    top = scores.topk(min(5, scores.shape[-1]), dim=-1).indices
+    hit = (top == labels.cpu().view(-1, 1, 1)).any(-1)
+    return top[..., 0].int().numpy(), hit.numpy()
