@@ -8,5 +8,5 @@ from .suites import list_suites, load_suite
 from .table import Table, build_table, list_models, list_published
 
 __all__ = ['Dataset', 'FORMATS', 'Metric', 'Model', 'Record', 'Table', 'build_table', 'check_writable', 'compare',
-           'explain', 'find', 'fingerprint', 'list_models', 'list_published', 'list_suites', 'load_published', 'load_records',
-           'load_suite', 'path_for', 'read_per_image', 'read_record', 'render', 'write_record']
+           'explain', 'find', 'fingerprint', 'list_models', 'list_published', 'list_suites', 'load_published',
+           'load_records', 'load_suite', 'path_for', 'read_per_image', 'read_record', 'render', 'write_record']

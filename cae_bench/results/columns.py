@@ -1,4 +1,4 @@
-"""What may stand in one column: numbers of one data set, protocol, version, recipe and metric. Anything else is another column."""
+"""What may stand in one column: one data set, protocol, version, recipe and metric. Anything else is another column."""
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 

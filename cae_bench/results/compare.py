@@ -43,7 +43,8 @@ def obstacles(a: Record, b: Record) -> tuple[str, ...]:
     if a.task != b.task:
         found.append(f'different tasks: {a.task} and {b.task}')
     elif a.dataset.content_hash != b.dataset.content_hash:
-        found.append(f'different files under the name {a.dataset.name} ({a.dataset.num_val} and {b.dataset.num_val} val images)')
+        found.append(f'different files under the name {a.dataset.name} '
+                     f'({a.dataset.num_val} and {b.dataset.num_val} val images)')
     if a.protocol == b.protocol and a.protocol_version != b.protocol_version:
         found.append(f'different versions of the protocol: {a.protocol_version} and {b.protocol_version}')
     if a.recipe != b.recipe:
@@ -95,8 +96,8 @@ def _closest(task: str, ours: list[Record], theirs: list[Record]) -> tuple[Recor
     """The two records of a task with the fewest obstacles, then of one seed, then the newest."""
     pairs = [(a, b) for a in ours for b in theirs if a.task == b.task == task]
     pairs.sort(key=lambda p: (p[0].started, p[1].started), reverse=True)
-    return min(pairs, key=lambda p: (len(obstacles(*p)), setting(p[0]) != setting(p[1]), p[0].seed != p[1].seed, p[0].seed),
-               default=None)
+    return min(pairs, default=None, key=lambda p: (len(obstacles(*p)), setting(p[0]) != setting(p[1]),
+                                                   p[0].seed != p[1].seed, p[0].seed))
 
 
 def _records(name: str, results_dir: str | Path) -> list[Record]:

@@ -21,7 +21,7 @@ def safe_name(name: str) -> str:
 def replace_together(writers: dict[Path, Callable[[BinaryIO], None]]) -> None:
     """Writes each file beside its target, makes it durable, then renames all, in the order given; raises RecordError.
 
-    Whatever goes wrong while writing (a full disk, Ctrl-C), the targets stay as they were and no temporary file is left.
+    Whatever goes wrong while writing (a full disk, Ctrl-C), the targets stay as they were and no temporary file stays.
     """
     temporary: dict[Path, Path] = {}
     try:
@@ -55,7 +55,8 @@ def check_writable(folder: str | Path) -> None:
 
 def _reason(path: Path, error: OSError) -> str:
     if error.errno == errno.ENOSPC:
-        return f'{path}: no space left on the disk, nothing was written. Free some space and run the same command again.'
+        return f'{path}: no space left on the disk, nothing was written. Free some space and run the command again.'
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return f'{path}: a file stands where a folder is needed. Give another folder with --results.'
-    return f'{path}: cannot be written ({error.strerror or error}). Fix the permissions or give another folder with --results.'
+    return (f'{path}: cannot be written ({error.strerror or error}). '
+            f'Fix the permissions or give another folder with --results.')

@@ -54,7 +54,8 @@ def _protocols(used: list[tuple[Column, int, Published]]) -> Iterable[str]:
         if source not in sources:
             sources.append(source)
     for place, told in texts.items():
-        yield f'{place}: ' + ' | '.join(f"[{','.join(map(str, sorted(sources)))}] {text}" for text, sources in told.items())
+        cited = (f"[{','.join(map(str, sorted(sources)))}] {text}" for text, sources in told.items())
+        yield f"{place}: {' | '.join(cited)}"
 
 
 def _selection(measured: list[Row], records: list[Record]) -> Iterable[str]:

@@ -27,7 +27,8 @@ class Difference:
 def differences(a: Record, b: Record) -> tuple[Difference, ...]:
     """One for each metric both records have, by the strongest test their files allow."""
     columns = _same_images(read_per_image(a), read_per_image(b))
-    return tuple(_difference(name, a.metrics[name], b.metrics[name], columns) for name in a.metrics if name in b.metrics)
+    common = [name for name in a.metrics if name in b.metrics]
+    return tuple(_difference(name, a.metrics[name], b.metrics[name], columns) for name in common)
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
@@ -46,7 +47,7 @@ def bootstrap_miou(a: dict, b: dict, seed: int = 0) -> tuple[tuple[float, float]
     """
     import numpy as np
     images = len(a['union'])
-    draws = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), size=RESAMPLES).astype(np.float64)
+    draws = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), RESAMPLES).astype(np.float64)
 
     def drawn(columns: dict):
         counts = [draws @ np.asarray(columns[name], dtype=np.float64) for name in ('intersection', 'union')]
@@ -79,7 +80,8 @@ def _from_correct(gaps: list[int]) -> dict:
     n, only_a, only_b = len(gaps), gaps.count(1), gaps.count(-1)
     gap = (only_a - only_b) / n
     half = 1.96 * math.sqrt(max(0.0, (only_a + only_b) / n - gap ** 2) / n)
-    return dict(ci95=(100 * (gap - half), 100 * (gap + half)), p=mcnemar(only_a, only_b), test=f'McNemar over {n} images')
+    return dict(ci95=(100 * (gap - half), 100 * (gap + half)), p=mcnemar(only_a, only_b),
+                test=f'McNemar over {n} images')
 
 
 def _same_images(a: dict | None, b: dict | None) -> tuple[dict, dict] | None:

@@ -1,4 +1,4 @@
-"""Published numbers: `results/published/*.yml`, one paper or repository a file; its README.md says what the fields are."""
+"""Published numbers: `results/published/*.yml`, one paper or repository a file; README.md there tells the fields."""
 import functools
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """How a number was obtained. `column` is the task whose standard recipe this is; a `variant` never shares its column."""
+    """How a number was obtained. `column` is the task whose standard recipe it is; a `variant` never shares that."""
     column: str
     head: str
     variant: str | None = None
@@ -85,7 +85,8 @@ def load_published(files: list[str] | None = None) -> list[Published]:
         if name not in known:
             raise ConfigError(f'no file of published results named {name!r}.{nearest(name, known)}')
     folder = shipped('results/published')
-    return [row for name in (known if files is None else dict.fromkeys(files)) for row in read_file(folder / f'{name}.yml')]
+    names = known if files is None else dict.fromkeys(files)
+    return [row for name in names for row in read_file(folder / f'{name}.yml')]
 
 
 @functools.cache
@@ -96,7 +97,8 @@ def read_file(path: Path) -> tuple[Published, ...]:
         sources = {k: Source(**v) for k, v in data['sources'].items()}
         protocols = {k: Protocol(**v) for k, v in data['protocols'].items()}
         models = {k: Pretrained(**v) for k, v in data['models'].items()}
-        return tuple(_row(dict(r), path.stem, sources, protocols, models, data.get('notes', {})) for r in data['results'])
+        notes = data.get('notes', {})
+        return tuple(_row(dict(r), path.stem, sources, protocols, models, notes) for r in data['results'])
     except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise RecordError(f'{path}: not a file of published results ({type(error).__name__}: {error}). '
                           f'See README.md beside it for the fields.') from error

@@ -12,8 +12,8 @@ def published_rows(numbers: list[Published], columns: list[Column],
                    picked: int) -> tuple[list[Row], list[str], list[tuple[Column, int, Published]]]:
     """Rows, citations, and which number of which source fills which column.
 
-    The first `picked` numbers were chosen by a suite: there one model is one row, and where two sources give the same cell the
-    first one stands and the others are kept as `others`. Any further number makes a row of its own source.
+    The first `picked` numbers were chosen by a suite: there one model is one row, and where two sources give the same
+    cell the first one stands and the others are kept as `others`. Any further number makes a row of its own source.
     """
     newest: dict[tuple, Column] = {}          # published numbers stand beside the newest version that was measured
     for column in sorted(columns, key=lambda c: c.version or 0):

@@ -13,7 +13,7 @@ from .schema import RECORD, SCHEMA_NAME
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """What was evaluated. `checkpoint` is a file name without its folder; both it and `sha256` are None for random weights."""
+    """What was evaluated. `checkpoint` is a file name without folder; it and `sha256` are None for random weights."""
     name: str
     family: str
     arch: str | None = None
@@ -118,7 +118,8 @@ def loads(text: str, path: Path) -> dict:
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except ValueError as error:
-        raise RecordError(f'{path}: not a readable record ({error}). Delete the file and run the task again.') from error
+        raise RecordError(f'{path}: not a readable record ({error}). '
+                          f'Delete the file and run the task again.') from error
 
 
 def validate(data, where) -> None:
@@ -144,7 +145,8 @@ def _validator():
 
 
 def _error(where, name: str, what: str) -> RecordError:
-    remedy = 'Delete the file and run the task again.' if isinstance(where, Path) else 'Fix the code that made the record.'
+    from_file = isinstance(where, Path)
+    remedy = 'Delete the file and run the task again.' if from_file else 'Fix the code that made the record.'
     return RecordError(f'{where}: field {name}: {what}. {remedy}')
 
 

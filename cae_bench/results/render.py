@@ -50,7 +50,7 @@ def text(table: Table, width: int = 120) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """One line a row, numbers and names of columns in full; a missing one is a dash. `±` and `n` follow where there are any."""
+    """One line a row, numbers and columns' names in full; a missing one is a dash. `±` and `n` follow where known."""
     heads = [column.name for column in table.columns]
     spread = [c for c in table.columns if any(row.cells[c].spread is not None for row in table.rows if c in row.cells)]
     out = io.StringIO()
@@ -69,12 +69,15 @@ def to_json(table: Table) -> str:
         if found is None:
             return None
         kind = {'kind': 'measured' if row.measured else 'published'}
-        return kind | {k: v for k, v in asdict(found).items() if v not in (None, '', ())} | {'secondary': found.secondary}
+        told = {k: v for k, v in asdict(found).items() if v not in (None, '', ())}
+        return kind | told | {'secondary': found.secondary}
+    heads = list(zip(table.columns, table.heads))
     rows = [{'model': row.model, 'arch': row.arch, 'epochs': row.epochs, 'source': row.source, 'measured': row.measured,
-             'cells': {h: cell(row.cells.get(c), row) for c, h in zip(table.columns, table.heads)}} for row in table.rows]
-    columns = [{'head': h, **asdict(c)} for c, h in zip(table.columns, table.heads)]
+             'cells': {head: cell(row.cells.get(column), row) for column, head in heads}} for row in table.rows]
+    columns = [{'head': head, **asdict(column)} for column, head in heads]
     return json.dumps({'title': table.title, 'caption': list(table.caption), 'columns': columns, 'rows': rows,
-                       'sources': list(table.sources), 'footnotes': list(table.footnotes)}, indent=1, ensure_ascii=False)
+                       'sources': list(table.sources), 'footnotes': list(table.footnotes)},
+                      indent=1, ensure_ascii=False)
 
 
 def latex(table: Table) -> str:
@@ -85,7 +88,8 @@ def latex(table: Table) -> str:
     notes = [rf'\par\footnotesize {_tex(note)}' for note in _notes(table)]
     return '\n'.join([r'\begin{table}', r'\centering',
                       rf"\caption{{{_tex(' '.join([table.title.rstrip('.') + '.', *table.caption]))}}}",
-                      rf"\begin{{tabular}}{{{'l' * left}{'r' * (len(head) - left)}}}", r'\toprule', lines[0], r'\midrule',
+                      rf"\begin{{tabular}}{{{'l' * left}{'r' * (len(head) - left)}}}",
+                      r'\toprule', lines[0], r'\midrule',
                       *lines[1:], r'\bottomrule', r'\end{tabular}', *notes, r'\end{table}'])
 
 
@@ -96,7 +100,8 @@ def html(table: Table) -> str:
 
     def line(parts: list[str], tag: str) -> str:
         align = ['left'] * left + ['right'] * (len(parts) - left)
-        return '<tr>' + ''.join(f'<{tag} style="text-align:{a}">{escape(p)}</{tag}>' for p, a in zip(parts, align)) + '</tr>'
+        cells = (f'<{tag} style="text-align:{a}">{escape(p)}</{tag}>' for p, a in zip(parts, align))
+        return f"<tr>{''.join(cells)}</tr>"
     said = escape(' '.join([table.title.rstrip('.') + '.', *table.caption]))
     notes = [f'<li>{escape(note)}</li>' for note in _notes(table)]
     return '\n'.join(['<figure class="cae-bench-table">', f'<figcaption>{said}</figcaption>', '<table>',
@@ -111,7 +116,8 @@ def grid(table: Table) -> tuple[list[str], list[list[str]]]:
     rows = []
     for row in table.rows:
         many = ',' in row.source and not row.measured
-        rows.append([*(value(row) for value in named.values()), *(cell_text(row.cells.get(c), many) for c in table.columns)])
+        rows.append([*(value(row) for value in named.values()),
+                     *(cell_text(row.cells.get(c), many) for c in table.columns)])
     return head, rows
 
 
@@ -165,7 +171,8 @@ def _citation(table: Table, row: Row) -> str:
 
 def _csv_notes(row: Row) -> str:
     notes = [f'{column.name}: secondary source' for column, cell in row.cells.items() if cell.secondary]
-    return '; '.join([*notes, *(f'{column.name}: {cell.setting}' for column, cell in row.cells.items() if cell.setting)])
+    notes += [f'{column.name}: {cell.setting}' for column, cell in row.cells.items() if cell.setting]
+    return '; '.join(notes)
 
 
 _TEX = str.maketrans({'\\': r'\textbackslash{}', '{': r'\{', '}': r'\}', '&': r'\&', '%': r'\%', '$': r'\$', '#': r'\#',

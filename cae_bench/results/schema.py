@@ -1,4 +1,4 @@
-"""The shape of a record, `cae-bench/record/1`, as JSON schema. A field added later goes into `extra` or makes schema 2."""
+"""The shape of a record, `cae-bench/record/1`, as JSON schema. A later field goes into `extra` or makes schema 2."""
 SCHEMA_NAME = 'cae-bench/record/1'
 STATUSES = ('ok', 'failed', 'interrupted')
 

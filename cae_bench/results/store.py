@@ -44,20 +44,23 @@ def read_record(path: str | Path) -> Record:
     try:
         text = path.read_text(encoding='utf-8')
     except OSError as error:
-        raise RecordError(f'{path}: cannot be read ({error.strerror or error}). Check the path and its permissions.') from error
+        raise RecordError(f'{path}: cannot be read ({error.strerror or error}). '
+                          f'Check the path and its permissions.') from error
     except UnicodeDecodeError as error:
-        raise RecordError(f'{path}: not a text file ({error.reason}). Delete the file and run the task again.') from error
+        raise RecordError(f'{path}: not a text file ({error.reason}). '
+                          f'Delete the file and run the task again.') from error
     return Record.from_dict(loads(text, path), path)
 
 
 def load_records(results_dir: str | Path, damaged: list[RecordError] | None = None) -> list[Record]:
     """All records under a results folder, in the order of their paths.
 
-    A damaged record does not hide the good ones: its RecordError goes into `damaged`, or is warned about when no list is given.
+    A damaged record does not hide the good ones: its RecordError goes into `damaged`, without a list into a warning.
     """
     folder = Path(results_dir)
     if not folder.is_dir():
-        raise RecordError(f'{folder}: no such results folder. Make one with `cae-bench run` or name another with --results.')
+        raise RecordError(f'{folder}: no such results folder. '
+                          f'Make one with `cae-bench run` or name another with --results.')
     records, errors = [], []
     with _without_garbage_collection():
         for path in sorted((folder / MEASURED).rglob('*.json')):
@@ -119,7 +122,8 @@ def _arrow_table(columns: dict[str, list], path: Path):
     import pyarrow as pa
     lengths = {name: len(values) for name, values in columns.items()}
     if next(iter(columns), None) != 'image' or len(set(lengths.values())) != 1:
-        raise RecordError(f"{path}: per-image columns need 'image' first and one value per image, got lengths {lengths}.")
+        raise RecordError(f"{path}: per-image columns need 'image' first and one value per image, "
+                          f'got lengths {lengths}.')
     return pa.table({name: pa.array(list(values)) for name, values in columns.items()})
 
 

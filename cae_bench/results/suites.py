@@ -1,4 +1,4 @@
-"""Suites: which tasks make a table and which published rows stand beside them. One file a suite under `benchmarks/suites`."""
+"""Suites: which tasks make a table, beside which published rows. One file a suite under `benchmarks/suites`."""
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from ..paths import shipped
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One task of a suite, as columns of its table. `variant` picks published numbers of another recipe than the standard one."""
+    """One task of a suite, as columns of its table. `variant`: published with another recipe than the standard one."""
     task: str
     metrics: tuple[str, ...]
     variant: str | None = None
@@ -69,5 +69,6 @@ def _suite(name: str, data: dict) -> Suite:
     for entry in entries:
         if entry.task.count('/') != 1:
             raise ValueError(f'task {entry.task!r} is not <dataset>/<protocol>')
-    picks = tuple(Pick(**{k: v if k == 'file' else tuple(v) for k, v in pick.items()}) for pick in data.pop('published', []))
+    picks = tuple(Pick(**{k: v if k == 'file' else tuple(v) for k, v in pick.items()})
+                  for pick in data.pop('published', []))
     return Suite(name=name, entries=entries, picks=picks, **data)

@@ -13,7 +13,7 @@ from .rows import Row
 from .store import load_records
 from .suites import Pick, Suite, load_suite
 
-DEFAULT_SUITE = 'cae_paper'           # whose published rows stand beside measured `paper` columns when no suite is named
+DEFAULT_SUITE = 'cae_paper'        # whose published rows stand beside measured `paper` columns when no suite is named
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Table:
     warnings: tuple[str, ...] = ()    # damaged records and the like: for the terminal, not for the page
 
 
-def build_table(results_dir: str | Path | None = 'results', suite: str | None = None, published: list[str] | None = None,
-                models: list[str] | None = None) -> Table:
+def build_table(results_dir: str | Path | None = 'results', suite: str | None = None,
+                published: list[str] | None = None, models: list[str] | None = None) -> Table:
     """Joins measured records with published numbers.
 
     Args:

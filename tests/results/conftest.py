@@ -8,13 +8,13 @@ SHA = 'a' * 64
 @pytest.fixture
 def make():
     """Records that differ only in what a test says."""
-    def record(task='scenes/linear', value=50.0, model='cae', metric=None, ci95=None, metrics=None, sha256=SHA, num_val=200,
-               data='data0', identity=None, arch='vit-tiny', **fields) -> Record:
+    def record(task='scenes/linear', value=50.0, model='cae', metric=None, ci95=None, metrics=None, sha256=SHA,
+               num_val=200, data='data0', arch='vit-tiny', **fields) -> Record:
         dataset, protocol = task.split('/')
         name = metric or {'upernet': 'mIoU', 'mask_rcnn': 'bbox_mAP'}.get(protocol, 'top1')
         version, recipe = fields.pop('protocol_version', 1), fields.pop('recipe', 'mini')
         told = {k: fields[k] for k in ('overrides', 'limit', 'precision') if k in fields}
-        parts = {'task': task, 'sha256': sha256, 'version': version, 'recipe': recipe, 'data': data, 'id': identity, **told}
+        parts = {'task': task, 'sha256': sha256, 'version': version, 'recipe': recipe, 'data': data, **told}
         return Record(**{**dict(
             model=Model(name=model, family='cae', arch=arch, checkpoint='cae.pth', sha256=sha256,
                         load_report={'used': {'encoder.norm.weight': 'norm.weight'}}),

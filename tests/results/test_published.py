@@ -53,7 +53,8 @@ def test_recipes_that_cannot_be_compared_never_share_a_column_and_variant():
     assert boxes['r0332'] == ('coco/vitdet_mask_rcnn', None)             # MAE-B 51.6, ViTDet
     linear = {n.id: n.protocol.variant for n in load_published() if n.protocol.column == 'in1k/linear'}
     assert linear['r0110'] is None and linear['r0233'] == 'middle-layer'          # BEiT-B: 41.8 and 56.7
-    attentive = {n.protocol.variant for n in load_published(['efficient_probing']) if n.protocol.column == 'in1k/attentive'}
+    probed = load_published(['efficient_probing'])
+    attentive = {n.protocol.variant for n in probed if n.protocol.column == 'in1k/attentive'}
     assert attentive == {'ep32'}
 
 
@@ -82,7 +83,8 @@ def test_costs_sizes_and_spreads_are_kept_with_their_sources():
     assert counts == {'params_flops': 16, 'training_cost': 20, 'variance': 10}
 
 
-@pytest.mark.parametrize('text, what', [('results: [', 'ParserError'), ('title: x', "KeyError: 'sources'"), ('- 1', 'TypeError')])
+@pytest.mark.parametrize('text, what', [('results: [', 'ParserError'), ('title: x', "KeyError: 'sources'"),
+                                        ('- 1', 'TypeError')])
 def test_a_damaged_file_is_named(tmp_path, text, what):
     (tmp_path / 'bad.yml').write_text(text)
     with pytest.raises(RecordError, match=f'bad.yml: not a file of published results .{what}'):
@@ -111,8 +113,10 @@ def test_every_shipped_suite_loads_and_its_picks_exist():
 
 
 def test_the_suite_of_the_paper_and_of_the_demo_name_their_tasks():
-    assert load_suite('cae_paper').tasks == ['in1k/linear', 'in1k/attentive', 'in1k/finetune', 'ade20k/upernet', 'coco/mask_rcnn']
-    assert load_suite('mini').tasks == [f'scenes/{p}' for p in ('knn', 'linear', 'attentive', 'finetune', 'upernet', 'mask_rcnn')]
+    assert load_suite('cae_paper').tasks == [
+        'in1k/linear', 'in1k/attentive', 'in1k/finetune', 'ade20k/upernet', 'coco/mask_rcnn']
+    protocols = ('knn', 'linear', 'attentive', 'finetune', 'upernet', 'mask_rcnn')
+    assert load_suite('mini').tasks == [f'scenes/{protocol}' for protocol in protocols]
     assert load_suite('mini').recipe == 'mini' and load_suite('mini').picks == ()
 
 

@@ -77,7 +77,7 @@ def test_every_required_field_is_missed(make):
 def test_the_quick_check_agrees_with_jsonschema_on_every_single_change(make):
     data = make(ci95=(1., 2.), selection={'by': 'paper', 'chosen': {}}).to_dict()
     quick, judge = compile_schema(RECORD), jsonschema.Draft202012Validator(RECORD)
-    values = [None, True, False, -1, 0, 1, 2.0, 2.5, '', 'x', 'a' * 64, 'a/b', [], [1], [1, 2], ['a', 'b'], {}, {'x': 1}]
+    values = [None, True, False, -1, 0, 1, 2.0, 2.5, '', 'x', 'a' * 64, 'a/b', [], [1], [1, 2], ['a'], {}, {'x': 1}]
     verdicts = set()
 
     def visit(part):
@@ -109,8 +109,9 @@ def test_fingerprint_ignores_key_order_and_tuples_but_nothing_else():
     parts = {'sha256': 'a', 'config': {'lr': 0.1, 'taps': [3, 5]}, 'limit': None}
     same = {'limit': None, 'config': {'taps': (3, 5), 'lr': 0.1}, 'sha256': 'a'}
     assert fingerprint(parts) == fingerprint(same)
-    assert len({fingerprint(p) for p in (parts, {**parts, 'limit': 64}, {**parts, 'config': {'lr': 0.2, 'taps': [3, 5]}},
-                                         {**parts, 'config': {'lr': 0.1, 'taps': [5, 3]}}, {**parts, 'sha256': 'b'})}) == 5
+    changes = [{'limit': 64}, {'config': {'lr': 0.2, 'taps': [3, 5]}}, {'config': {'lr': 0.1, 'taps': [5, 3]}},
+               {'sha256': 'b'}, {}]
+    assert len({fingerprint({**parts, **change}) for change in changes}) == 5
 
 
 def test_fingerprint_is_the_sha256_of_canonical_json():
