@@ -10,7 +10,7 @@ from PIL import Image, ImageFilter
 from .scene_shapes import SHAPES
 
 NAMES = tuple(SHAPES)
-# Each class wears its own texture half of the time: a cue, as in photographs, but never proof.
+# Each class wears its own texture four times in five: a cue, as in photographs, but no proof.
 TEXTURES = ('checks', 'stripes', 'dots', 'grain', 'waves', 'plain')
 # Grounds are mostly rough and seldom regular, and softer in contrast than things.
 GROUNDS = ('grain', 'grain', 'grain', 'plain', 'plain', 'stripes', 'waves', 'checks')
@@ -66,8 +66,8 @@ def _arrange(rng: np.random.Generator, size: int, dominant: int, xs: np.ndarray,
     unit = size / 128
     while True:
         count = int(rng.integers(2, 5))
-        objects = [_throw(rng, size, dominant, rng.uniform(18, 27) * unit)]
-        objects += [_throw(rng, size, int(rng.integers(len(NAMES))), rng.uniform(12, 23) * unit)
+        objects = [_throw(rng, size, dominant, rng.uniform(20, 28) * unit)]
+        objects += [_throw(rng, size, int(rng.integers(len(NAMES))), rng.uniform(13, 24) * unit)
                     for _ in range(count - 1)]
         objects = [objects[i] for i in rng.permutation(count)]         # painted in this order, the last on top
         distances = [thing.distance(xs, ys) for thing in objects]
@@ -83,30 +83,31 @@ def _arrange(rng: np.random.Generator, size: int, dominant: int, xs: np.ndarray,
 
 
 def _throw(rng: np.random.Generator, size: int, label: int, radius: float) -> _Object:
-    margin = 0.75 * radius                                             # a little may leave the picture
+    """Somewhere in the picture, a little may leave it; tilted by up to 26 degrees: photographs are mostly upright."""
+    margin = 0.75 * radius
     x, y = rng.uniform(margin, size - margin, 2)
-    return _Object(label, x, y, radius, rng.uniform(0, 2 * np.pi), rng.uniform(0.88, 1.13))
+    return _Object(label, x, y, radius, rng.uniform(-0.45, 0.45), rng.uniform(0.88, 1.13))
 
 
 def _background(rng: np.random.Generator, size: int, xs: np.ndarray, ys: np.ndarray) -> np.ndarray:
-    """(H, W, 3) float32: one to three materials with irregular borders, each with its own tint and texture."""
-    canvas = _material(rng, rng.choice(GROUNDS), _colour(rng), 0.4, xs, ys)
-    for _ in range(int(rng.integers(0, 3))):
+    """(H, W, 3) float32: one or two materials with an irregular border, each with its own tint and texture."""
+    canvas = _material(rng, rng.choice(GROUNDS), _colour(rng), 0.2, xs, ys)
+    if rng.random() < 0.5:
         border = _noise(rng, size, first=int(rng.integers(2, 5)))
         cover = np.clip((border - rng.uniform(0.45, 0.6)) * rng.uniform(4, 40) + 0.5, 0, 1)
-        canvas += cover[..., None] * (_material(rng, rng.choice(GROUNDS), _colour(rng), 0.4, xs, ys) - canvas)
+        canvas += cover[..., None] * (_material(rng, rng.choice(GROUNDS), _colour(rng), 0.2, xs, ys) - canvas)
     return canvas
 
 
 def _surface(rng: np.random.Generator, thing: _Object, distance: np.ndarray, light: np.ndarray, canvas: np.ndarray,
              xs: np.ndarray, ys: np.ndarray) -> np.ndarray:
     """(H, W, 3) float32: the object's material under the scene's light, rounded towards its edge."""
-    texture = TEXTURES[thing.label] if rng.random() < 0.5 else rng.choice(TEXTURES)
+    texture = TEXTURES[thing.label] if rng.random() < 0.8 else rng.choice(TEXTURES)
     behind = canvas[distance < 0].mean(0)
-    colour = max((_colour(rng) for _ in range(2)), key=lambda c: np.abs(c - behind).sum())
+    colour = max((_colour(rng) for _ in range(4)), key=lambda c: np.abs(c - behind).sum())
     u, v = thing.local(xs, ys)
     radius = np.float32(thing.radius)
-    albedo = _material(rng, texture, colour, 1.0, u * radius, v * radius)
+    albedo = _material(rng, texture, colour, 0.7, u * radius, v * radius)
     bevel = rng.uniform(0.15, 0.9) * radius
     height = np.sqrt(np.clip(1 - np.clip(1 + distance / bevel, 0, 1) ** 2, 0, 1)) * bevel * 0.8
     slope_y, slope_x = np.gradient(height)
@@ -121,7 +122,7 @@ def _material(rng: np.random.Generator, texture: str, colour: np.ndarray, contra
     """Two shades of one tint mixed by a pattern, roughened by noise. u, v: (H, W) pixels. Returns (H, W, 3)."""
     other = np.clip(colour * (1 - contrast * rng.uniform(0.25, 0.7)) + rng.normal(0, 0.08 * contrast, 3), 0, 1)
     pattern = _pattern(rng, texture, u, v)[..., None].astype(np.float32)
-    rough = 1 + rng.uniform(0.1, 0.45) * (_noise(rng, len(u), first=8) - 0.5)[..., None]
+    rough = 1 + rng.uniform(0.1, 0.35) * (_noise(rng, len(u), first=8) - 0.5)[..., None]
     return ((colour + pattern * (other - colour)) * rough).astype(np.float32)
 
 
@@ -129,7 +130,7 @@ def _pattern(rng: np.random.Generator, texture: str, u: np.ndarray, v: np.ndarra
     """(H, W) in 0..1; the period is 5 to 11 pixels of a 128-pixel picture."""
     size = len(u)
     wave = np.float32(2 * np.pi / (rng.uniform(5, 11) * size / 128))
-    angle = rng.uniform(0, np.pi)
+    angle = rng.uniform(0.9, 1.5)                                      # stripes lie, as waves and layers do
     a, b = np.float32(np.cos(angle)) * wave, np.float32(np.sin(angle)) * wave
     along, across = a * u + b * v, a * v - b * u
     if texture == 'stripes':

@@ -42,8 +42,9 @@ def _polygon(corners: np.ndarray) -> Distance:
 
 
 def _corners(count: int, *radii: float) -> np.ndarray:
+    """The first corner points up; y grows downwards, as in pictures."""
     angles = 2 * np.pi * np.arange(count) / count
-    return np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32) * np.resize(radii, count)[:, None]
+    return np.stack([np.sin(angles), -np.cos(angles)], 1).astype(np.float32) * np.resize(radii, count)[:, None]
 
 
 # The radii are chosen so that equal radius means roughly equal visible area: no class wins by its size alone.

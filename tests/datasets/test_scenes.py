@@ -127,8 +127,8 @@ def test_outlines_are_signed_distances():
     assert at('ring', 0, 0) == pytest.approx(0.51) and at('ring', 0, -0.78) == pytest.approx(-0.27)
     assert at('square', 0, 0) == pytest.approx(-0.78) and at('square', 3.78, 4.78) == pytest.approx(5)
     assert at('cross', 0.7, 0.7) == pytest.approx(0.37) and at('cross', 1, 0) < 0 and at('cross', 0, -1) < 0
-    assert at('triangle', 0, 0) == pytest.approx(-0.6) and at('triangle', 1.7, 0) == pytest.approx(0.5)
-    assert at('star', 1.1, 0) < 0 < at('star', -1.1, 0)            # a tip on one side, a notch on the other
+    assert at('triangle', 0, 0) == pytest.approx(-0.6) and at('triangle', 0, -1.7) == pytest.approx(0.5)
+    assert at('star', 0, -1.1) < 0 < at('star', 0, 1.1)            # a tip above, a notch below
 
 
 def test_a_folder_drawn_with_the_same_numbers_is_kept(scenes):
