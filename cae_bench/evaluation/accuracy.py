@@ -73,8 +73,8 @@ class ProbeAccuracy(BaseMetric):
             metrics[f'{name}/top1_held_out'] = told['epochs'][-1]['top1'][cell]
             held_out = dict(held_out, cell=told['cells'][cell])
         self.selection[name] = dict(
-            how={'best': 'paper', 'last': 'last epoch', 'first': 'fixed'}[told['select']], epoch=chosen['epoch'],
-            hyper_parameters=told['cells'][chosen['cell']], last=dict(told['cells'][last['cell']], top1=last['top1']),
+            by={'best': 'paper', 'last': 'last epoch', 'first': 'fixed'}[told['select']], epoch=chosen['epoch'],
+            chosen=told['cells'][chosen['cell']], last=dict(told['cells'][last['cell']], top1=last['top1']),
             held_out=held_out, curve=curve(told), shared=told['shared'])
         return metrics
 

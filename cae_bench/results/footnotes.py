@@ -7,7 +7,8 @@ from .record import Record
 from .rows import Row
 
 SELECTED = {'paper': 'by their score on the validation images, as published',
-            'held-out': 'on a held-out part of the training images'}
+            'held-out': 'on a held-out part of the training images',
+            'last epoch': 'by the score of the last epoch on the validation images'}
 
 
 def caption(columns: list[Column], measured: list[Row], settings: dict[str, str]) -> tuple[str, ...]:
@@ -62,7 +63,8 @@ def _selection(measured: list[Row], records: list[Record]) -> Iterable[str]:
     shown = {path for row in measured for cell in row.cells.values() for path in cell.evidence}
     chosen: dict[str, set[str]] = {}
     for record in records:
-        if record.selection and (record.path is None or str(record.path) in shown):
+        # 'fixed': the recipe has one setting, so there was nothing to choose
+        if record.selection and record.selection['by'] in SELECTED and (record.path is None or str(record.path) in shown):
             chosen.setdefault(record.selection['by'], set()).add(record.protocol)
     for by, protocols in sorted(chosen.items()):
         yield f"Hyper-parameters of {', '.join(sorted(protocols))} were chosen {SELECTED[by]}."

@@ -60,7 +60,7 @@ class Record:
     overrides: dict = field(default_factory=dict)
     limit: int | None = None          # only the first N images were used
     precision: str = 'fp32'
-    selection: dict | None = None     # {'by': 'paper' | 'held-out', 'chosen': {...}}; None when nothing was selected
+    selection: dict | None = None     # {'by': 'paper' | 'held-out' | 'last epoch' | 'fixed', 'chosen': {...}, ...}
     peak_memory_mb: float | None = None
     status: str = 'ok'
     extra: dict = field(default_factory=dict)      # curves, pictures, per-class scores: whatever a task adds

@@ -36,7 +36,7 @@ _METRIC = _object({
 })
 _SELECTION = {                                  # which hyper-parameters were chosen, and by what
     'type': ['object', 'null'],
-    'properties': {'by': {'enum': ['paper', 'held-out']}, 'chosen': {'type': 'object'}},
+    'properties': {'by': {'enum': ['paper', 'held-out', 'last epoch', 'fixed']}, 'chosen': {'type': 'object'}},
     'required': ['by', 'chosen'],
 }
 _GIT = _object({'commit': _TEXT_OR_NULL, 'dirty': {'type': ['boolean', 'null']}})
