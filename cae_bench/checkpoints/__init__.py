@@ -6,4 +6,5 @@ from .mmengine_guard import guard_mmengine
 from .report import describe, format_report
 from .spec import ViTSpec
 
-__all__ = ['Checkpoint', 'CheckpointError', 'LoadReport', 'ViTSpec', 'describe', 'format_report', 'formats', 'guard_mmengine', 'load']
+__all__ = ['Checkpoint', 'CheckpointError', 'LoadReport', 'ViTSpec', 'describe', 'format_report', 'formats',
+           'guard_mmengine', 'load']

@@ -39,7 +39,7 @@ def allowed_globals() -> list[tuple]:
     for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
         names += [(core.multiarray.scalar, f'{module}.scalar'),
                   (core.multiarray._reconstruct, f'{module}._reconstruct')]
-    numbers = [np.dtype(kind) for kind in ('?', 'b', 'h', 'i', 'l', 'q', 'B', 'H', 'I', 'L', 'Q', 'e', 'f', 'd', 'S1', 'U1')]
+    numbers = [np.dtype(kind) for kind in (*'?bhilqBHILQefd', 'S1', 'U1')]
     names += [(type(d), f'numpy.dtypes.{type(d).__name__}') for d in numbers]
     for kind in ('PurePath', 'PurePosixPath', 'PureWindowsPath', 'Path', 'PosixPath', 'WindowsPath'):
         pure = pathlib.PureWindowsPath if 'Windows' in kind else pathlib.PurePosixPath

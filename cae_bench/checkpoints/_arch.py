@@ -33,8 +33,9 @@ def check_arch(wanted: Arch | None, embed_dims: int, num_layers: int) -> None:
     """CheckpointError where the tensors are of another size than was asked for."""
     if wanted and (wanted.embed_dims, wanted.num_layers) != (embed_dims, num_layers):
         named = {dims: f' (vit-{name})' for name, dims in ARCHS.items()}.get((embed_dims, num_layers), '')
-        raise CheckpointError(f'arch {wanted.name} has width {wanted.embed_dims} and depth {wanted.num_layers}, but this file has '
-                              f'width {embed_dims} and depth {num_layers}{named}: leave arch out or name the right one.')
+        raise CheckpointError(f'arch {wanted.name} has width {wanted.embed_dims} and depth {wanted.num_layers}, but '
+                              f'this file has width {embed_dims} and depth {num_layers}{named}: leave arch out '
+                              'or name the right one.')
 
 
 def _int(text: str | None) -> int | None:

@@ -40,7 +40,8 @@ class Conversion:
     notes: list[str] = field(default_factory=list)
 
 
-def take(sd: StateDict, family: str, prefix: str = '', drop: dict[str, str] | None = None, rename=None, **facts) -> Conversion:
+def take(sd: StateDict, family: str, prefix: str = '', drop: dict[str, str] | None = None, rename=None,
+         **facts) -> Conversion:
     """Keeps the keys under `prefix`, strips it, drops what a pattern of `drop` (pattern -> named rule) names."""
     done = Conversion(family, {}, {}, {}, [], **facts)
     rules = {**INDEX, **(drop or {})}

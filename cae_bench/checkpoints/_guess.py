@@ -1,4 +1,4 @@
-"""Family of a backbone whose file does not say it: by bias and position tables, by values only where names are equal."""
+"""Family of a backbone whose file does not say it: by biases and tables, by values only where the names are equal."""
 from ._conversion import BEIT_HEADS, CAE_HEADS, MAE_HEADS, TIMM_HEADS, StateDict, separate_bias
 from ._infer import looks_like
 
@@ -11,8 +11,10 @@ def guess(sd: StateDict) -> dict:
         return dict(family='mae', pos_embed='sincos_col', heads=MAE_HEADS,
                     notes=['MAE: told by the values of pos_embed (sin-cos, column first)'])
     if separate_bias(sd):
-        return dict(family='cae', pos_embed='sincos_row', heads=CAE_HEADS, notes=['CAE: told by q_bias, v_bias and pos_embed'])
-    return dict(family='vit', pos_embed='values', heads=TIMM_HEADS, notes=['a plain ViT: who trained it, the tensors do not tell'])
+        return dict(family='cae', pos_embed='sincos_row', heads=CAE_HEADS,
+                    notes=['CAE: told by q_bias, v_bias and pos_embed'])
+    return dict(family='vit', pos_embed='values', heads=TIMM_HEADS,
+                notes=['a plain ViT: who trained it, the tensors do not tell'])
 
 
 def under(sd: StateDict, prefix: str) -> StateDict:

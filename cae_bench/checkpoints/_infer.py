@@ -19,19 +19,21 @@ def infer_spec(done: Conversion, num_heads: int | None) -> ViTSpec:
     width, depth = size_of(sd)
     patch = sd.get('patch_embed.proj.weight')
     if patch is None or patch.dim() != 4 or patch.shape[2] != patch.shape[3]:
-        raise CheckpointError('missing or of wrong shape: patch_embed.proj.weight, a (width, channels, p, p) convolution.')
+        raise CheckpointError('missing or of wrong shape: patch_embed.proj.weight, (width, channels, p, p).')
     tables = rel_tables(sd)
     grid = _grid(done, sd.get('pos_embed'), tables)
     kind = done.pos_embed if done.pos_embed != 'values' else _told_kind(done, grid)
     fc1 = Counter(v.shape[0] for k, v in sd.items() if k.endswith('.mlp.fc1.weight') and v.dim() == 2)
     return ViTSpec(
-        family=done.family, embed_dims=width, num_layers=depth, num_heads=_heads(done, width, depth, tables, num_heads),
+        family=done.family, embed_dims=width, num_layers=depth,
+        num_heads=_heads(done, width, depth, tables, num_heads),
         patch_size=patch.shape[2], img_size=(grid[0] * patch.shape[2], grid[1] * patch.shape[2]),
         in_channels=patch.shape[1], mlp_ratio=fc1.most_common(1)[0][0] / width if fc1 else 4.0,
         qkv_bias='qv' if _any(sd, 'attn.q_bias', 'attn.v_bias') else 'full' if _any(sd, 'attn.qkv.bias') else 'none',
         pos_embed=kind, rel_pos_bias='none' if not tables else 'shared' if SHARED in tables else 'block',
         layer_scale=_any(sd, '.gamma_1', '.gamma_2'), cls_token='cls_token' in sd or not done.absent.get('cls_token'),
-        final_norm=_any(sd, 'norm.weight', 'norm.bias', whole=True) or not done.absent.get('norm.weight'), **done.pixels)
+        final_norm=_any(sd, 'norm.weight', 'norm.bias', whole=True) or not done.absent.get('norm.weight'),
+        **done.pixels)
 
 
 def size_of(sd: StateDict) -> tuple[int, int]:
@@ -60,12 +62,14 @@ def _heads(done: Conversion, width: int, depth: int, tables: dict[str, Tensor], 
     if columns:
         told = columns.most_common(1)[0][0]
         if asked not in (None, told):
-            raise CheckpointError(f'asked for {asked} heads, but its relative position tables have {told}: leave the number out.')
+            raise CheckpointError(f'asked for {asked} heads, but its relative position tables have {told}: leave the '
+                                  'number out.')
         return told
     heads = asked or done.heads.get((width, depth))
     if heads is None:
-        raise CheckpointError(f'width {width}, depth {depth}: the tensors do not tell the number of heads and this size has no '
-                              f'published one. Pass --num-heads N (Python: num_heads=N); {_sensible(width)}.')
+        raise CheckpointError(f'width {width}, depth {depth}: the tensors do not tell the number of heads and this '
+                              f'size has no published one. Pass --num-heads N (Python: num_heads=N); '
+                              f'{_sensible(width)}.')
     return heads
 
 
@@ -105,7 +109,8 @@ def grid_of_pos(patches: Tensor, notes: list[str]) -> Grid:
     rough = {shape: _roughness(patches.reshape(*shape, -1).float()) for shape in shapes}
     best = min(rough, key=rough.get)
     if any(rough[s] < 1.2 * rough[best] for s in shapes if s != best):
-        raise CheckpointError(f'pos_embed has {n} patch positions: no square, and its values do not tell which of {shapes}.')
+        raise CheckpointError(f'pos_embed has {n} patch positions: no square, and its values do not tell which of '
+                              f'{shapes}.')
     notes.append(f'grid {best[0]}x{best[1]} told by the values of pos_embed')
     return best
 
@@ -117,8 +122,8 @@ def _roughness(table: Tensor) -> float:
 def _grid_of_table(rows: int) -> Grid:
     window = _square(rows - EXTRA_ROWS)
     if window is None or window % 2 == 0:
-        raise CheckpointError(f'relative_position_bias_table has {rows} rows: no (2n-1)^2 + 3 of a square grid, the only one '
-                              'that can be read without pos_embed.')
+        raise CheckpointError(f'relative_position_bias_table has {rows} rows: no (2n-1)^2 + 3 of a square grid, the '
+                              'only one that can be read without pos_embed.')
     return (window + 1) // 2, (window + 1) // 2
 
 
@@ -144,10 +149,14 @@ def kind_of_pos(pos_embed: Tensor, grid: Grid) -> str:
 
 
 def looks_like(sd: StateDict, kind: str) -> bool:
-    """Whether a plain state dict's pos_embed, class row first and on a square grid, is a table of this kind."""
+    """Whether a plain state dict's pos_embed, class row first, is a table of this kind."""
     pos_embed = sd.get('pos_embed')
-    side = _square(pos_embed.shape[1] - 1) if pos_embed is not None and pos_embed.dim() == 3 else None
-    return bool(side) and kind_of_pos(pos_embed, (side, side)) == kind
+    if pos_embed is None or pos_embed.dim() != 3:
+        return False
+    try:
+        return kind_of_pos(pos_embed, grid_of_pos(pos_embed[0, 1:], [])) == kind
+    except CheckpointError:                                  # no grid at all
+        return False
 
 
 def _moving(half: Tensor, dim: int) -> float:

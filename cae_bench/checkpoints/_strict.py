@@ -10,7 +10,8 @@ def expected_shapes(spec: ViTSpec, fc_norm: bool = False) -> dict[str, tuple[int
     """Name -> shape of every tensor of the encoder, under the released names."""
     dim, rows, cols = spec.embed_dims, *spec.grid
     hidden = round(dim * spec.mlp_ratio)
-    shapes = {'patch_embed.proj.weight': (dim, spec.in_channels, spec.patch_size, spec.patch_size), 'patch_embed.proj.bias': (dim,)}
+    shapes = {'patch_embed.proj.weight': (dim, spec.in_channels, spec.patch_size, spec.patch_size),
+              'patch_embed.proj.bias': (dim,)}
     table = ((2 * rows - 1) * (2 * cols - 1) + 3, spec.num_heads)
     if spec.cls_token:
         shapes['cls_token'] = (1, 1, dim)
@@ -19,7 +20,8 @@ def expected_shapes(spec: ViTSpec, fc_norm: bool = False) -> dict[str, tuple[int
     if spec.rel_pos_bias == 'shared':
         shapes['rel_pos_bias.relative_position_bias_table'] = table
     block = {'attn.qkv.weight': (3 * dim, dim), 'attn.proj.weight': (dim, dim), 'attn.proj.bias': (dim,),
-             'mlp.fc1.weight': (hidden, dim), 'mlp.fc1.bias': (hidden,), 'mlp.fc2.weight': (dim, hidden), 'mlp.fc2.bias': (dim,)}
+             'mlp.fc1.weight': (hidden, dim), 'mlp.fc1.bias': (hidden,),
+             'mlp.fc2.weight': (dim, hidden), 'mlp.fc2.bias': (dim,)}
     block |= {f'{norm}.{kind}': (dim,) for norm in ('norm1', 'norm2') for kind in ('weight', 'bias')}
     block |= {'attn.qkv.bias': (3 * dim,)} if spec.qkv_bias == 'full' else {}
     block |= {'attn.q_bias': (dim,), 'attn.v_bias': (dim,)} if spec.qkv_bias == 'qv' else {}
@@ -37,19 +39,21 @@ def check(done: Conversion, spec: ViTSpec) -> dict[str, str]:
     shapes = expected_shapes(spec, fc_norm=any(key.startswith('fc_norm.') for key in done.state_dict))
     unexpected = done.unexpected + [source[key] for key in done.state_dict if key not in shapes]
     if unexpected:
-        raise CheckpointError(f'{_count(unexpected)} no rule: {_few(unexpected)}. Remove them, or name a rule in its format file '
-                              'in cae_bench/checkpoints.')
+        raise CheckpointError(f'{_count(unexpected)} no rule: {_few(unexpected)}. Remove them, or name a rule in its '
+                              'format file in cae_bench/checkpoints.')
     missing = [key for key in shapes if key not in done.state_dict]
     if missing:
-        raise CheckpointError(f'{len(missing)} tensor{"s are" if len(missing) > 1 else " is"} missing: {_few(missing)}. '
-                              f'The file is incomplete for a {spec.arch} of {spec.num_layers} blocks.')
-    wrong = [f'{source[k]} is {tuple(v.shape)}, not {shapes[k]}' for k, v in done.state_dict.items() if tuple(v.shape) != shapes[k]]
+        number = '1 tensor is' if len(missing) == 1 else f'{len(missing)} tensors are'
+        raise CheckpointError(f'{number} missing: {_few(missing)}. The file is incomplete for a {spec.arch} of '
+                              f'{spec.num_layers} blocks.')
+    wrong = [f'{source[k]} is {tuple(v.shape)}, not {shapes[k]}'
+             for k, v in done.state_dict.items() if tuple(v.shape) != shapes[k]]
     if wrong:
         raise CheckpointError(f'wrong shape: {_few(wrong)}.')
-    broken = [source[k] for k, v in done.state_dict.items() if v.is_floating_point() and not torch.isfinite(v).all()]
+    broken = [source[k] for k, v in done.state_dict.items() if not torch.isfinite(v).all()]
     if broken:
-        raise CheckpointError(f'NaN or infinite values in {_few(broken)}: the training that wrote it had diverged; use an earlier '
-                              'checkpoint.')
+        raise CheckpointError(f'NaN or infinite values in {_few(broken)}: the training that wrote it had diverged; use '
+                              'an earlier checkpoint.')
     return {key: why for key, why in done.absent.items() if key not in shapes}
 
 

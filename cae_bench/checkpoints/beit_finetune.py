@@ -11,4 +11,5 @@ def matches(sd: StateDict) -> bool:
 
 
 def convert(sd: StateDict) -> Conversion:
-    return take(sd, 'beit', drop={'head.*': 'classifier head'}, pos_embed='none', heads=BEIT_HEADS, pixels=HALF, absent=no_norm_if_pooled(sd))
+    return take(sd, 'beit', drop={'head.*': 'classifier head'}, pos_embed='none', heads=BEIT_HEADS, pixels=HALF,
+                absent=no_norm_if_pooled(sd))

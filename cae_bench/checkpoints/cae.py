@@ -14,7 +14,8 @@ DROP = {
 
 
 def matches(sd: StateDict) -> bool:
-    return has(sd, 'encoder.blocks.') and has(sd, 'regresser.') and has(sd, 'decoder.decoder_blocks.', 'alignment_encoder.')
+    ours = has(sd, 'encoder.blocks.') and has(sd, 'regresser.')
+    return ours and has(sd, 'decoder.decoder_blocks.', 'alignment_encoder.')
 
 
 def convert(sd: StateDict) -> Conversion:

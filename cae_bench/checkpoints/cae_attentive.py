@@ -1,4 +1,4 @@
-"""CAE under its attentive probe: the frozen encoder, a query token with one cross-attention block, batch norm and head."""
+"""CAE under its attentive probe: frozen encoder, query token, one cross-attention block, batch norm, head."""
 from ._conversion import CAE_HEADS, Conversion, StateDict, has, plain, separate_bias, take
 
 NAME = 'CAE attentive probe'

@@ -10,4 +10,5 @@ def matches(sd: StateDict) -> bool:
 
 
 def convert(sd: StateDict) -> Conversion:
-    return take(sd, 'cae', drop={'head.*': 'classifier head'}, pos_embed='sincos_row', heads=CAE_HEADS, absent=no_norm_if_pooled(sd))
+    return take(sd, 'cae', drop={'head.*': 'classifier head'}, pos_embed='sincos_row', heads=CAE_HEADS,
+                absent=no_norm_if_pooled(sd))

@@ -5,7 +5,8 @@ NAME = 'CAE linear probe'
 
 
 def matches(sd: StateDict) -> bool:
-    return plain(sd) and separate_bias(sd) and has(sd, 'head.0.', 'head.1.') and not has(sd, 'query_token', 'attentive_blocks.')
+    probed = has(sd, 'head.0.', 'head.1.') and not has(sd, 'query_token', 'attentive_blocks.')
+    return plain(sd) and separate_bias(sd) and probed
 
 
 def convert(sd: StateDict) -> Conversion:

@@ -6,7 +6,8 @@ NAME = 'CAE v2 pretraining'
 
 
 def matches(sd: StateDict) -> bool:
-    return has(sd, 'encoder.blocks.') and has(sd, 'regresser.') and not has(sd, 'decoder.decoder_blocks.', 'alignment_encoder.')
+    ours = has(sd, 'encoder.blocks.') and has(sd, 'regresser.')
+    return ours and not has(sd, 'decoder.decoder_blocks.', 'alignment_encoder.')
 
 
 def convert(sd: StateDict) -> Conversion:

@@ -57,8 +57,8 @@ def _with_pixels_of_args(ckpt: Checkpoint, content: Mapping) -> Checkpoint:
                    report=replace(ckpt.report, notes=(*ckpt.report.notes, note)))
 
 
-def convert(sd: StateDict, container: str, others: tuple[str, ...], source: str, sha256: str | None, num_heads: int | None,
-            wanted: Arch | None) -> Checkpoint:
+def convert(sd: StateDict, container: str, others: tuple[str, ...], source: str, sha256: str | None,
+            num_heads: int | None, wanted: Arch | None) -> Checkpoint:
     """A state dict of any known format -> Checkpoint."""
     sd, wrapper = unwrap(sd)
     fmt = find_format(sd)
@@ -66,10 +66,11 @@ def convert(sd: StateDict, container: str, others: tuple[str, ...], source: str,
     check_arch(wanted, *size_of(done.state_dict))
     spec = infer_spec(done, num_heads)
     missing = check(done, spec)
-    # A copy in float32: half-precision files load the same, and nothing points into a mapped file that may be rewritten.
+    # A copy in float32: half-precision files load the same, and nothing points into a file that may be rewritten.
     weights = {key: tensor.detach().to(torch.float32, copy=True) for key, tensor in done.state_dict.items()}
     report = LoadReport(fmt.NAME, container + (f', prefix {wrapper} stripped' if wrapper else ''),
-                        {wrapper + k: v for k, v in done.used.items()}, {wrapper + k: v for k, v in done.dropped.items()},
+                        {wrapper + k: v for k, v in done.used.items()},
+                        {wrapper + k: v for k, v in done.dropped.items()},
                         missing, others, tuple(done.notes))
     return Checkpoint(spec, weights, report, sha256, source)
 
@@ -85,10 +86,11 @@ def find_format(sd: StateDict) -> ModuleType:
     found = [fmt for fmt in known if fmt.matches(sd)]
     if not found:
         raise CheckpointError(f'no format matches; first keys are {list(sd)[:4]}. Known formats: '
-                              f'{", ".join(fmt.NAME for fmt in known)}. For another one add a file to cae_bench/checkpoints.')
+                              f'{", ".join(fmt.NAME for fmt in known)}. For another one add a file to '
+                              'cae_bench/checkpoints.')
     if len(found) > 1:
-        raise CheckpointError(f'formats {" and ".join(fmt.NAME for fmt in found)} both match; first keys are {list(sd)[:4]}. '
-                              'Please report this: their matches() must exclude each other.')
+        raise CheckpointError(f'formats {" and ".join(fmt.NAME for fmt in found)} both match; first keys are '
+                              f'{list(sd)[:4]}. Please report this: their matches() must exclude each other.')
     return found[0]
 
 
@@ -105,7 +107,8 @@ def find_state_dict(content) -> tuple[StateDict, str, tuple[str, ...]]:
 
 
 def _tensors(entry) -> StateDict:
-    return {k: v for k, v in entry.items() if isinstance(k, str) and isinstance(v, Tensor)} if isinstance(entry, Mapping) else {}
+    items = entry.items() if isinstance(entry, Mapping) else ()
+    return {k: v for k, v in items if isinstance(k, str) and isinstance(v, Tensor)}
 
 
 def unwrap(sd: StateDict) -> tuple[StateDict, str]:

@@ -13,6 +13,7 @@ def matches(sd: StateDict) -> bool:
 
 
 def convert(sd: StateDict) -> Conversion:
-    done = take(sd, 'mae', drop={'head.*': 'classifier head'}, pos_embed='sincos_col', heads=MAE_HEADS, absent=no_norm_if_pooled(sd))
+    done = take(sd, 'mae', drop={'head.*': 'classifier head'}, pos_embed='sincos_col', heads=MAE_HEADS,
+                absent=no_norm_if_pooled(sd))
     done.notes.append('MAE, not another plain ViT: told by the values of pos_embed (near sin-cos, column first)')
     return done

@@ -1,4 +1,4 @@
-"""Makes mmengine read checkpoints through safe_load: its own loaders fall back to a full unpickler when the safe one refuses."""
+"""Makes mmengine read checkpoints through safe_load: its own loaders fall back to a full unpickler, which runs code."""
 import functools
 import os.path as osp
 

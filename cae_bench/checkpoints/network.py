@@ -15,4 +15,6 @@ def convert(sd: StateDict) -> Conversion:
     inside = under(sd, PREFIX)
     # Only a network with its own task modules may go without the norm: it taps the blocks or normalises in its head.
     absent = NO_NORM if len(inside) < len(sd) else {}
-    return take(sd, prefix=PREFIX, drop=drop, absent=absent, **guess(inside))
+    done = take(sd, prefix=PREFIX, drop=drop, absent=absent, **guess(inside))
+    done.notes.append("mean and std of the pixels are not in such a file: ImageNet's are taken")
+    return done

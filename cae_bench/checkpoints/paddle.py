@@ -10,5 +10,6 @@ def matches(sd: StateDict) -> bool:
 
 
 def convert(sd: StateDict) -> Conversion:
-    raise CheckpointError('this is the Paddle layout of CAE (teacher_network, regressor_and_decoder), which is not supported: its Linear '
-                          'weights are transposed. Transpose them and keep only encoder.*, then it loads as a CAE encoder.')
+    raise CheckpointError('this is the Paddle layout of CAE (teacher_network, regressor_and_decoder), which is not '
+                          'supported: its Linear weights are transposed. Transpose them and keep only encoder.*, then '
+                          'it loads as a CAE encoder.')

@@ -69,7 +69,7 @@ def resize_rel_pos(table: Tensor, src_grid: Grid, dst_grid: Grid) -> Tensor:
     # an axis that keeps its length keeps its points: no q turns the geometric series into the plain one
     points = [range(-(s // 2), s // 2 + 1) if s == d else _geometric_offsets(s, d) for s, d in zip(src, dst)]
     wanted = [torch.arange(-(d // 2), d // 2 + 1).double().numpy() for d in dst]
-    degrees = {k: max(1, min(3, n - 1)) for k, n in zip(('kx', 'ky'), src)}           # tiny grids: fewer points than a cubic
+    degrees = {k: max(1, min(3, n - 1)) for k, n in zip(('kx', 'ky'), src)}       # tiny grids: fewer points
     values = table[:-EXTRA_ROWS].detach().double().cpu().reshape(*src, -1).numpy()
     heads = [RectBivariateSpline(*points, values[..., h], s=0, **degrees)(*wanted) for h in range(values.shape[-1])]
     resized = torch.stack([torch.from_numpy(h).flatten() for h in heads], dim=1).to(table)

@@ -61,7 +61,8 @@ def _head(source, name: str) -> bytes:
             with open(path, 'rb') as file:
                 head = file.read(512)
         except FileNotFoundError:
-            raise CheckpointError(f'{name}: no such file. Check the path, or use random:vit-tiny or timm:NAME.') from None
+            raise CheckpointError(f'{name}: no such file. Check the path, or use random:vit-tiny or '
+                                  'timm:NAME.') from None
         except OSError as error:
             raise CheckpointError(f'{name} cannot be read: {error.strerror}.') from None
     else:
@@ -73,7 +74,8 @@ def _head(source, name: str) -> bytes:
     if text.startswith(b'version https://git-lfs'):
         raise CheckpointError(f'{name} is a Git LFS pointer, not the weights: run `git lfs pull` where it came from.')
     if text.startswith((b'<!doctype', b'<html', b'<?xml')):
-        raise CheckpointError(f'{name} is a web page saved under this name, not a checkpoint: download the file itself.')
+        raise CheckpointError(f'{name} is a web page saved under this name, not a checkpoint: download the file '
+                              'itself.')
     return head
 
 
@@ -97,13 +99,13 @@ def _reason(source, name: str, head: bytes, error: str) -> str:
         return f'{name} is a TorchScript archive, which holds code. {REMEDY}'
     refused = _refused(source, is_zip, error)
     if refused:
-        return (f'{name} was not loaded: its pickle asks for {", ".join(refused)}, which could run code. {REMEDY}')
+        return f'{name} was not loaded: its pickle asks for {", ".join(refused)}, which could run code. {REMEDY}'
     if name.endswith('.pdparams'):
-        return f'{name} is a Paddle file, which is not supported: convert it to PyTorch, with its Linear weights transposed.'
+        return f'{name} is a Paddle file, which is not supported: convert it to PyTorch, Linear weights transposed.'
     if is_zip and not _whole_zip(source):
         return f'{name} is truncated or damaged (its zip directory is missing or broken): download it again.'
     if not is_zip and head[:1] == b'\x80':                   # every binary pickle starts like this
-        return f'{name} is a truncated pickle or one without tensors of torch.save: download it again or save it with torch.save.'
+        return f'{name} is a truncated pickle or not by torch.save: download it again or save it with torch.save.'
     first_line = error.strip().splitlines()[0][:160] if error.strip() else 'unknown format'
     return f'{name} is not a checkpoint that PyTorch or safetensors can read ({first_line}).'
 

@@ -19,7 +19,8 @@ def norm(name, dim=DIM):
 
 
 def batch_norm(name, dim=DIM):
-    return {f'{name}.running_mean': rand(dim), f'{name}.running_var': torch.ones(dim), f'{name}.num_batches_tracked': torch.tensor(7)}
+    return {f'{name}.running_mean': rand(dim), f'{name}.running_var': torch.ones(dim),
+            f'{name}.num_batches_tracked': torch.tensor(7)}
 
 
 def block(qv=True, gamma=True, rel=False, dim=DIM, grid=GRID):
@@ -27,7 +28,8 @@ def block(qv=True, gamma=True, rel=False, dim=DIM, grid=GRID):
     sd |= norm('norm1', dim)
     sd |= {'attn.q_bias': rand(dim), 'attn.v_bias': rand(dim)} if qv else {'attn.qkv.bias': rand(3 * dim)}
     if rel:
-        sd |= {'attn.relative_position_bias_table': rand(rel_rows(grid), HEADS), 'attn.relative_position_index': relative_position_index(grid)}
+        sd |= {'attn.relative_position_bias_table': rand(rel_rows(grid), HEADS),
+               'attn.relative_position_index': relative_position_index(grid)}
     sd |= {'attn.qkv.weight': rand(3 * dim, dim)} | linear('attn.proj', dim, dim) | norm('norm2', dim)
     return sd | linear('mlp.fc1', 4 * dim, dim) | linear('mlp.fc2', dim, 4 * dim)
 
@@ -60,7 +62,7 @@ def cae_encoder():
 
 
 def regressor_block(dim):
-    sd = {'gamma_1_cross': rand(dim), 'gamma_2_cross': rand(dim), 'cross_attn.q_bias': rand(dim), 'cross_attn.v_bias': rand(dim)}
+    sd = {name: rand(dim) for name in ('gamma_1_cross', 'gamma_2_cross', 'cross_attn.q_bias', 'cross_attn.v_bias')}
     for name in ('norm1_q', 'norm1_k', 'norm1_v', 'norm2_cross'):
         sd |= norm(name, dim)
     sd |= {f'cross_attn.{x}.weight': rand(dim, dim) for x in 'qkv'} | linear('cross_attn.proj', dim, dim)
@@ -74,11 +76,13 @@ def cae(dim=DIM, old=False):
     regressor = under('regressor_blocks.0', regressor_block(dim))
     decoder = under('decoder_blocks.0', block(dim=dim))
     if old:
-        sd |= under('pretext_neck', regressor | decoder | norm('norm', dim) | norm('norm2', dim) | linear('head', 11, dim))
+        norms = norm('norm', dim) | norm('norm2', dim)
+        sd |= under('pretext_neck', regressor | decoder | norms | linear('head', 11, dim))
         projection = 'encoder_to_decoder'
     else:
         sd = {'rd_pos_embed': sincos_2d(dim, GRID)} | sd | under('alignment_encoder', encoder)
-        sd |= under('regresser', regressor | norm('norm', dim)) | under('decoder', decoder | norm('norm', dim) | linear('head', 11, dim))
+        sd |= under('regresser', regressor | norm('norm', dim))
+        sd |= under('decoder', decoder | norm('norm', dim) | linear('head', 11, dim))
         projection = 'encoder_to_regresser'
     return sd | (linear(projection, dim, DIM) | norm(f'{projection}_norm', dim) if dim != DIM else {})
 
@@ -96,8 +100,10 @@ def cae_finetuned():
 def cae_attentive():
     probe = {'query_token': rand(1, 1, DIM)}
     inner = {f'cross_attn.{x}.weight': rand(DIM, DIM) for x in 'qkv'} | linear('cross_attn.proj', DIM, DIM)
-    inner |= norm('norm_q') | norm('norm_k') | norm('norm_v') | {'cross_attn.q_bias': rand(DIM), 'cross_attn.v_bias': rand(DIM)}
-    return vit(rel='block') | probe | under('attentive_blocks.0', inner) | batch_norm('fc_norm') | linear('head', 5, DIM)
+    inner |= {'cross_attn.q_bias': rand(DIM), 'cross_attn.v_bias': rand(DIM)}
+    inner |= norm('norm_q') | norm('norm_k') | norm('norm_v')
+    sd = vit(rel='block') | probe | under('attentive_blocks.0', inner)
+    return sd | batch_norm('fc_norm') | linear('head', 5, DIM)
 
 
 def cae_linear():
@@ -106,7 +112,8 @@ def cae_linear():
 
 def pyramid(prefix):
     sd = {f'{prefix}fpn1.0.weight': rand(DIM, DIM, 2, 2), f'{prefix}fpn1.3.weight': rand(DIM, DIM, 2, 2)}
-    return sd | norm(f'{prefix}fpn1.1') | batch_norm(f'{prefix}fpn1.1') | {f'{prefix}fpn2.0.weight': rand(DIM, DIM, 2, 2)}
+    sd |= {f'{prefix}fpn2.0.weight': rand(DIM, DIM, 2, 2)}
+    return sd | norm(f'{prefix}fpn1.1') | batch_norm(f'{prefix}fpn1.1')
 
 
 def segmentation(**settings):
@@ -115,14 +122,16 @@ def segmentation(**settings):
 
 
 def detection(grid=(4, 7)):
-    heads = linear('neck.lateral_convs.0.conv', 4, DIM) | linear('rpn_head.rpn_cls', 3, 4) | linear('roi_head.bbox_head.fc_cls', 3, 4)
+    heads = linear('neck.lateral_convs.0.conv', 4, DIM) | linear('rpn_head.rpn_cls', 3, 4)
+    heads |= linear('roi_head.bbox_head.fc_cls', 3, 4)
     return under('backbone', vit(final=False, grid=grid)) | pyramid('backbone.') | heads
 
 
 def mae_full(dim=16):
     sd = vit('col', qv=False, gamma=False)
-    sd |= {'mask_token': rand(1, 1, dim), 'decoder_pos_embed': sincos_2d(dim, GRID, 'col')} | linear('decoder_embed', dim, DIM)
-    return sd | under('decoder_blocks.0', block(False, False, dim=dim)) | norm('decoder_norm', dim) | linear('decoder_pred', 768, dim)
+    sd |= {'mask_token': rand(1, 1, dim), 'decoder_pos_embed': sincos_2d(dim, GRID, 'col')}
+    sd |= linear('decoder_embed', dim, DIM) | under('decoder_blocks.0', block(False, False, dim=dim))
+    return sd | norm('decoder_norm', dim) | linear('decoder_pred', 768, dim)
 
 
 def mae_encoder():
@@ -156,7 +165,7 @@ def timm_pooled():
 
 
 def deit3():
-    sd = {key.replace('gamma_', 'ls') + '.gamma' if '.gamma_' in key else key: v for key, v in timm_layer_scale().items()}
+    sd = {k.replace('gamma_', 'ls') + '.gamma' if '.gamma_' in k else k: v for k, v in timm_layer_scale().items()}
     return sd | {'pos_embed': sd['pos_embed'][:, 1:]}
 
 
@@ -167,11 +176,12 @@ def timm_layer_scale():
 def siglip():
     sd = timm_vit()
     del sd['cls_token'], sd['head.weight'], sd['head.bias']
-    return sd | {'pos_embed': sd['pos_embed'][:, 1:], 'attn_pool.latent': rand(1, 1, DIM)} | linear('attn_pool.q', DIM, DIM)
+    pool = {'attn_pool.latent': rand(1, 1, DIM)} | linear('attn_pool.q', DIM, DIM)
+    return sd | {'pos_embed': sd['pos_embed'][:, 1:]} | pool
 
 
-RENAMES = [('patch_embed.proj', 'patch_embed.projection'), ('fc_norm', 'ln2'), ('blocks', 'layers'), ('norm1', 'ln1'), ('norm2', 'ln2'),
-           ('mlp.fc1', 'ffn.layers.0.0'), ('mlp.fc2', 'ffn.layers.1')]
+RENAMES = [('patch_embed.proj', 'patch_embed.projection'), ('fc_norm', 'ln2'), ('blocks', 'layers'),
+           ('norm1', 'ln1'), ('norm2', 'ln2'), ('mlp.fc1', 'ffn.layers.0.0'), ('mlp.fc2', 'ffn.layers.1')]
 
 
 def port(sd, prefix='backbone'):
@@ -190,12 +200,13 @@ def port_cae():
 
 
 def port_mae():
-    neck = {'neck.mask_token': rand(1, 1, 16), 'neck.decoder_pos_embed': rand(1, 17, 16)} | linear('neck.decoder_embed', 16, DIM)
-    return port(mae_encoder()) | neck
+    neck = {'neck.mask_token': rand(1, 1, 16), 'neck.decoder_pos_embed': rand(1, 17, 16)}
+    return port(mae_encoder()) | neck | linear('neck.decoder_embed', 16, DIM)
 
 
 def port_beit():
-    return port(vit(None, rel='shared')) | {'backbone.mask_token': rand(1, 1, DIM)} | linear('head.cls_head', 11, DIM)
+    mask = {'backbone.mask_token': rand(1, 1, DIM)}
+    return port(vit(None, rel='shared')) | mask | linear('head.cls_head', 11, DIM)
 
 
 def port_beit_finetuned():

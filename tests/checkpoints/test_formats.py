@@ -46,7 +46,8 @@ def test_every_tensor_of_the_file_is_used_or_dropped_by_a_named_rule(build, tmp_
     assert not set(ckpt.report.used) & set(ckpt.report.dropped) and all(ckpt.report.dropped.values())
     assert set(ckpt.report.used.values()) == set(ckpt.state_dict)
     for key, ours in ckpt.report.used.items():
-        assert torch.equal(ckpt.state_dict[ours][..., -sd[key].shape[-1]:].reshape(-1)[-sd[key].numel():], sd[key].reshape(-1))
+        values = ckpt.state_dict[ours].flatten()             # deit3 gets a class row of zeros before the file's values
+        assert torch.equal(values[-sd[key].numel():], sd[key].flatten())
 
 
 @BUILDERS
@@ -60,8 +61,8 @@ def test_blocks_and_patch_embedding_come_out_under_the_released_names(build, tmp
 @BUILDERS
 def test_a_missing_block_tensor_is_named(build, tmp_path):
     sd = build()
-    victim = next(k for k in sd if k.endswith(('blocks.1.attn.proj.weight', 'layers.1.attn.proj.weight')) and 'teacher' not in k
-                  and 'alignment' not in k)
+    ends = ('blocks.1.attn.proj.weight', 'layers.1.attn.proj.weight')
+    victim = next(k for k in sd if k.endswith(ends) and not k.startswith(('teacher', 'alignment')))
     del sd[victim]
     with pytest.raises(CheckpointError, match=r'1 tensor is missing: blocks\.1\.attn\.proj\.weight'):
         load(saved(tmp_path, sd), num_heads=HEADS)
@@ -85,7 +86,7 @@ def test_a_tiny_cae_has_twelve_heads_and_a_tiny_deit_three(build, heads, tmp_pat
 
 
 def test_an_unpublished_size_asks_for_the_number_of_heads(tmp_path):
-    with pytest.raises(CheckpointError, match=r'--num-heads N \(Python: num_heads=N\).*1 \(head width 24\), 2 \(head width 12\), 3'):
+    with pytest.raises(CheckpointError, match=r'--num-heads N \(Python: num_heads=N\).*1 \(head width 24\), 2 \(head'):
         load(saved(tmp_path, layouts.cae()))
 
 
@@ -98,13 +99,14 @@ def test_a_number_of_heads_that_cannot_be_is_refused(tmp_path):
 
 def test_the_wrong_arch_is_refused_with_the_size_of_the_file(tmp_path):
     path = saved(tmp_path, layouts.cae())
-    with pytest.raises(CheckpointError, match='arch vit-base has width 768 and depth 12, but this file has width 24 and depth 2'):
+    message = 'arch vit-base has width 768 and depth 12, but this file has width 24 and depth 2'
+    with pytest.raises(CheckpointError, match=message):
         load(path, arch='vit-base')
     assert load(path, arch='vit-24x2x3').spec.num_heads == 3
 
 
-@pytest.mark.parametrize(('container', 'wrapper'), [('model', ''), ('module', ''), ('state_dict', 'module.'), ('teacher', ''),
-                                                    (None, 'module.'), (None, '_orig_mod.')])
+@pytest.mark.parametrize(('container', 'wrapper'), [
+    ('model', ''), ('module', ''), ('state_dict', 'module.'), ('teacher', ''), (None, 'module.'), (None, '_orig_mod.')])
 def test_containers_and_wrapper_prefixes_are_found_and_reported(container, wrapper, tmp_path):
     sd = {wrapper + k: v for k, v in layouts.beit().items()}
     ckpt = load(saved(tmp_path, {container: sd, 'optimizer': {'state': {}}, 'epoch': 1} if container else sd))
@@ -119,7 +121,8 @@ def test_safetensors_give_the_same_checkpoint(tmp_path):
     sd = layouts.beit()
     save_file(sd, tmp_path / 'file.safetensors')
     first, second = load(saved(tmp_path, sd)), load(tmp_path / 'file.safetensors')
-    assert first.spec == second.spec and all(torch.equal(first.state_dict[k], second.state_dict[k]) for k in first.state_dict)
+    assert first.spec == second.spec
+    assert all(torch.equal(tensor, second.state_dict[k]) for k, tensor in first.state_dict.items())
 
 
 def test_half_precision_files_become_float32_and_are_independent_of_the_file(tmp_path):
@@ -135,11 +138,12 @@ def test_layer_scale_of_timm_and_a_class_row_of_zeros_take_the_released_form(tmp
     sd = layouts.deit3()
     ckpt = load(saved(tmp_path, sd), num_heads=HEADS)
     assert torch.equal(ckpt.state_dict['blocks.1.gamma_2'], sd['blocks.1.ls2.gamma'])
-    assert torch.equal(ckpt.state_dict['pos_embed'][:, 0], torch.zeros(1, DIM)) and ckpt.state_dict['pos_embed'].shape == (1, 17, DIM)
+    assert ckpt.state_dict['pos_embed'].shape == (1, 17, DIM) and not ckpt.state_dict['pos_embed'][:, 0].any()
 
 
-@pytest.mark.parametrize(('key', 'what'), [('dist_token', 'a distillation token'), ('reg_token', 'register tokens'),
-                                           ('norm_pre.weight', 'a norm before the blocks'), ('blocks.0.attn.q_norm.weight', 'query and key')])
+@pytest.mark.parametrize(('key', 'what'), [
+    ('dist_token', 'a distillation token'), ('reg_token', 'register tokens'),
+    ('norm_pre.weight', 'a norm before the blocks'), ('blocks.0.attn.q_norm.weight', 'query and key')])
 def test_a_vit_with_parts_that_ours_lacks_is_refused_with_the_part(key, what, tmp_path):
     with pytest.raises(CheckpointError, match=f'{key} means {what}.*timm:NAME'):
         load(saved(tmp_path, layouts.timm_vit() | {key: layouts.rand(1, 1, DIM)}), num_heads=HEADS)
@@ -150,7 +154,7 @@ def test_the_paddle_layout_is_recognised_and_refused_with_a_way_out(tmp_path):
         load(saved(tmp_path, layouts.under('encoder', layouts.vit()) | layouts.under('teacher_network', layouts.vit())))
 
 
-def test_mae_and_other_plain_vits_with_the_same_keys_are_told_apart_by_values_and_the_report_says_so(tmp_path):
+def test_mae_and_other_plain_vits_of_the_same_keys_are_told_apart_by_values_and_this_is_reported(tmp_path):
     for build, word in ((layouts.mae_encoder, 'MAE'), (layouts.timm_vit, 'pos_embed learned')):
         notes = load(saved(tmp_path, build()), num_heads=HEADS).report.notes
         assert any(word in note and 'told by' in note for note in notes)
@@ -181,6 +185,6 @@ def test_what_inspect_shows_is_json_and_reads_as_text(tmp_path):
     told = json.loads(json.dumps(describe(ckpt)))
     assert told['name'] == 'my_vit' and told['family'] == 'cae' and told['spec']['num_heads'] == HEADS
     assert told['dropped']['classifier head'] == ['head.weight', 'head.bias'] and len(told['sha256']) == 64
-    assert told['missing'] == {'norm.weight': 'trained without a final norm', 'norm.bias': 'trained without a final norm'}
+    assert told['missing'] == dict.fromkeys(['norm.weight', 'norm.bias'], 'trained without a final norm')
     text = format_report(ckpt)
-    assert 'width 24, depth 2, heads 3' in text and '2  classifier head' in text and 'norm.weight: trained without' in text
+    assert all(x in text for x in ('width 24, depth 2, heads 3', '2  classifier head', 'norm.weight: trained without'))

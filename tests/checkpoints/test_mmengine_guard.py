@@ -27,11 +27,13 @@ def guarded():
     guard_mmengine()                     # twice does no harm
 
 
-@pytest.mark.parametrize('how', ['load_checkpoint', 'CheckpointLoader', '_load_checkpoint', 'prefix', '_safe_torch_load', 'unsafe'])
+@pytest.mark.parametrize('how', [
+    'load_checkpoint', 'CheckpointLoader', '_load_checkpoint', 'prefix', '_safe_torch_load', 'unsafe'])
 @pytest.mark.parametrize('legacy', [False, True])
 def test_a_hostile_file_is_refused_by_every_way_into_mmengine(how, legacy, tmp_path):
     path, proof = str(tmp_path / 'bomb.pth'), tmp_path / 'proof'
-    torch.save({'state_dict': {'a.weight': torch.zeros(1)}, 'meta': Bomb(proof)}, path, _use_new_zipfile_serialization=not legacy)
+    content = {'state_dict': {'a.weight': torch.zeros(1)}, 'meta': Bomb(proof)}
+    torch.save(content, path, _use_new_zipfile_serialization=not legacy)
     ways = {
         'load_checkpoint': lambda: checkpoint.load_checkpoint(torch.nn.Linear(1, 1), path, map_location='cpu'),
         'CheckpointLoader': lambda: checkpoint.CheckpointLoader.load_checkpoint(path),
@@ -50,7 +52,7 @@ def test_a_hostile_download_is_refused(tmp_path, monkeypatch):
     (tmp_path / 'hub').mkdir()
     torch.save({'meta': Bomb(proof)}, tmp_path / 'hub/bomb.pth')
     with pytest.raises(Exception, match='system'):
-        checkpoint.load_from_http('https://localhost/bomb.pth', model_dir=str(tmp_path / 'hub'))      # found in the cache
+        checkpoint.load_from_http('https://localhost/bomb.pth', model_dir=str(tmp_path / 'hub'))    # in its cache
     assert not proof.exists()
 
 
@@ -93,5 +95,6 @@ def test_a_runners_file_is_read_without_mmengine_by_a_room_that_imports_torch_al
     run(tmp_path, 1)
     code = ('import sys; from cae_bench.checkpoints import safe_load; content = safe_load.read(sys.argv[1]); '
             'print(sorted(content["state_dict"]), [m for m in ("mmengine", "timm", "scipy") if m in sys.modules])')
-    out = subprocess.run([sys.executable, '-c', code, str(tmp_path / 'epoch_1.pth')], capture_output=True, text=True, check=True)
+    command = [sys.executable, '-c', code, str(tmp_path / 'epoch_1.pth')]
+    out = subprocess.run(command, capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "['linear.bias', 'linear.weight'] []"
