@@ -85,7 +85,7 @@ def _arrange(rng: np.random.Generator, size: int, dominant: int, xs: np.ndarray,
 def _throw(rng: np.random.Generator, size: int, label: int, radius: float) -> _Object:
     """Somewhere in the picture, a little may leave it; tilted by up to 26 degrees: photographs are mostly upright."""
     margin = 0.75 * radius
-    x, y = rng.uniform(margin, size - margin, 2)
+    x, y = rng.uniform(margin, size - margin), rng.uniform(margin, size - margin)
     return _Object(label, x, y, radius, rng.uniform(-0.45, 0.45), rng.uniform(0.88, 1.13))
 
 
@@ -120,10 +120,11 @@ def _surface(rng: np.random.Generator, thing: _Object, distance: np.ndarray, lig
 def _material(rng: np.random.Generator, texture: str, colour: np.ndarray, contrast: float, u: np.ndarray,
               v: np.ndarray) -> np.ndarray:
     """Two shades of one tint mixed by a pattern, roughened by noise. u, v: (H, W) pixels. Returns (H, W, 3)."""
-    other = np.clip(colour * (1 - contrast * rng.uniform(0.25, 0.7)) + rng.normal(0, 0.08 * contrast, 3), 0, 1)
-    pattern = _pattern(rng, texture, u, v)[..., None].astype(np.float32)
+    shift = rng.normal(0, 0.08 * contrast, 3).astype(np.float32)
+    other = np.clip(colour * (1 - contrast * rng.uniform(0.25, 0.7)) + shift, 0, 1)
+    pattern = _pattern(rng, texture, u, v)[..., None]
     rough = 1 + rng.uniform(0.1, 0.35) * (_noise(rng, len(u), first=8) - 0.5)[..., None]
-    return ((colour + pattern * (other - colour)) * rough).astype(np.float32)
+    return (colour + pattern * (other - colour)) * rough
 
 
 def _pattern(rng: np.random.Generator, texture: str, u: np.ndarray, v: np.ndarray) -> np.ndarray:

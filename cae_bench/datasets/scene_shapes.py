@@ -44,7 +44,7 @@ def _polygon(corners: np.ndarray) -> Distance:
 def _corners(count: int, *radii: float) -> np.ndarray:
     """The first corner points up; y grows downwards, as in pictures."""
     angles = 2 * np.pi * np.arange(count) / count
-    return np.stack([np.sin(angles), -np.cos(angles)], 1).astype(np.float32) * np.resize(radii, count)[:, None]
+    return (np.stack([np.sin(angles), -np.cos(angles)], 1) * np.resize(radii, count)[:, None]).astype(np.float32)
 
 
 # The radii are chosen so that equal radius means roughly equal visible area: no class wins by its size alone.
