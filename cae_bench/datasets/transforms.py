@@ -27,9 +27,9 @@ class LoadImage(LoadImageFromFile):
 def _reason(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return 'no such image, though the data set lists it'
-    if isinstance(error, AssertionError):                       # mmcv's word for a decoder that returned nothing
-        return 'not an image that can be decoded'
-    return f'not an image that can be decoded ({type(error).__name__}: {error})'
+    if isinstance(error, OSError):
+        return f'cannot be read ({error.strerror or error})'
+    return 'not an image that can be decoded'                   # mmcv asserts, OpenCV raises: neither says more
 
 
 def _complete(path: str) -> bool:
