@@ -6,8 +6,10 @@ OTHERS = ('head', 'fc_norm.', 'query_token', 'attentive_blocks.', 'mask_token', 
 
 
 def matches(sd: StateDict) -> bool:
+    if not separate_bias(sd):
+        return False
     prefixed = plain(sd, 'encoder.') and all(key.startswith('encoder.') for key in sd)
-    return prefixed or (plain(sd) and separate_bias(sd) and 'pos_embed' in sd and not has(sd, *OTHERS))
+    return prefixed or (plain(sd) and 'pos_embed' in sd and not has(sd, *OTHERS))
 
 
 def convert(sd: StateDict) -> Conversion:

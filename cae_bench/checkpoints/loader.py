@@ -31,7 +31,7 @@ def load(source: str | Path, num_heads: int | None = None, arch: str | None = No
         arch: what the file is expected to hold ('vit-base', 'base', 'vit-48x4x3'); another size is an error.
     """
     wanted = parse_arch(arch) if arch else None
-    heads = num_heads or (wanted.num_heads if wanted else None)
+    heads = wanted.num_heads if wanted and num_heads is None else num_heads
     kind, _, rest = str(source).partition(':')
     if kind == 'random':
         return random_init.load(rest, heads, wanted)
@@ -50,7 +50,7 @@ def load(source: str | Path, num_heads: int | None = None, arch: str | None = No
 def _with_pixels_of_args(ckpt: Checkpoint, content: Mapping) -> Checkpoint:
     """Pixel statistics are in no tensor, but the training arguments of CAE and BEiT files name them."""
     told = getattr(content.get('args'), 'imagenet_default_mean_and_std', None)
-    if told is None:
+    if not isinstance(told, bool):
         return ckpt
     note = f'mean and std: told by args.imagenet_default_mean_and_std={told}'
     return replace(ckpt, spec=replace(ckpt.spec, **(IMAGENET if told else HALF)),

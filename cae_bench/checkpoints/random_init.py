@@ -11,11 +11,11 @@ def load(name: str, num_heads: int | None = None, wanted: Arch | None = None) ->
     arch = parse_arch(name)
     check_arch(wanted, arch.embed_dims, arch.num_layers)
     size = (arch.embed_dims, arch.num_layers)
-    heads = num_heads or arch.num_heads or {**MAE_HEADS, **CAE_HEADS}.get(size)
+    heads = arch.num_heads or {**MAE_HEADS, **CAE_HEADS}.get(size) if num_heads is None else num_heads
     if heads is None:
         raise CheckpointError(f'random:{name} does not say the number of heads: write '
                               f'random:vit-{size[0]}x{size[1]}xHEADS or pass --num-heads N (Python: num_heads=N).')
-    if arch.embed_dims % heads or arch.embed_dims % 4:
+    if heads < 1 or arch.embed_dims % heads or arch.embed_dims % 4:
         raise CheckpointError(f'random:{name}: the width {arch.embed_dims} must be divisible by its {heads} heads and '
                               'by 4.')
     patch = arch.patch_size or 16

@@ -93,3 +93,8 @@ def test_a_network_that_is_no_vit_is_refused(offline_weights, monkeypatch):
     monkeypatch.setattr(timm_hub, 'create', lambda name: torch.nn.Sequential())
     with pytest.raises(CheckpointError, match='timm:resnet18 is a Sequential, not a plain vision transformer'):
         load('timm:resnet18')
+
+
+def test_zero_heads_are_an_error_and_not_taken_for_no_answer():
+    with pytest.raises(CheckpointError, match='divisible by its 0 heads'):
+        load('random:vit-tiny', num_heads=0)
