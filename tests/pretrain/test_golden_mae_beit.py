@@ -38,7 +38,7 @@ def mae():
 @pytest.fixture(scope='module')
 def beit():
     entry = golden.case('beit')
-    target = dict(type='cae_bench.RandomProjectionCodes', codes=entry['dims']['vocab'])
+    target = dict(type='cae_bench.GivenCodes', codes=entry['dims']['vocab'])
     return entry, *loaded(BEiT(encoder(entry['dims']), target), entry), golden.arrays(of_file(entry, '_io'))
 
 

@@ -1,0 +1,93 @@
+"""Checkpoints of a long run: in the released layout, atomic, the last few and the milestones kept, resumed exactly."""
+import time
+from pathlib import Path
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+
+from ..logs import say
+from ..registry import HOOKS
+from . import pretrain_files as files
+
+
+@HOOKS.register_module()
+class PretrainCheckpoint(Hook):
+    """Writes `epoch-0010.pth`, and `step-00012345.pth` inside long epochs; at the end `<name>.pth`, weights only.
+
+    Args:
+        name: of the finished file.
+        config: the resolved config as text, kept in every file.
+        every: epochs between checkpoints.
+        minutes: also when so much time has passed since the last one, inside an epoch; None: at the end of epochs only.
+        every_updates: also after so many updates; None: not.
+        keep: the last so many are kept; `milestones` (epochs) are kept besides.
+        resume: a file to go on from.
+        max_failures: checkpoints in a row that could not be written (a full disk) before the run stops.
+    """
+    priority = 'LOW'
+
+    def __init__(self, name: str, config: str = '', every: int = 1, minutes: float | None = 30,
+                 every_updates: int | None = None, keep: int = 2, milestones: tuple[int, ...] = (),
+                 resume: str | None = None, max_failures: int = 3):
+        self.name, self.config, self.every, self.minutes, self.every_updates = name, config, every, minutes, every_updates
+        self.keep, self.milestones, self.resume, self.max_failures = keep, set(milestones), resume, max_failures
+        self.failures = 0
+
+    def before_train(self, runner) -> None:
+        self.written = time.monotonic()
+        if self.resume is None:
+            return
+        content = files.read(Path(self.resume))
+        runner.train_loop.model.load_released(content['model'])
+        runner.optim_wrapper.load_state_dict(content['optimizer'])
+        for scheduler, state in zip(runner.param_schedulers, content['schedulers'], strict=True):
+            scheduler.load_state_dict(state)
+        runner.train_loop.goto(content['iter'])
+        say(f'goes on after epoch {runner.epoch}, iteration {runner.iter}, from {self.resume}')
+
+    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        done, accumulation = runner.iter + 1, runner.optim_wrapper._accumulative_counts
+        if done % accumulation or done % len(runner.train_dataloader) == 0:
+            return                                           # the end of an epoch is written below
+        late = self.minutes is not None and time.monotonic() - self.written > 60 * self.minutes
+        if late or (self.every_updates and done // accumulation % self.every_updates == 0):
+            self._write(runner, f'step-{done // accumulation:08d}.pth', done)
+
+    def after_train_epoch(self, runner) -> None:
+        epoch = runner.epoch + 1
+        if epoch % self.every == 0 or epoch in self.milestones or epoch == runner.max_epochs:
+            self._write(runner, f'epoch-{epoch:04d}.pth', epoch * len(runner.train_dataloader), epoch == runner.max_epochs)
+
+    def after_train(self, runner) -> None:
+        if is_main_process():
+            files.save_weights(self._weights(runner), Path(runner.work_dir, f'{self.name}.pth'))
+
+    def _write(self, runner, file: str, iteration: int, must: bool = False) -> None:
+        self.written = time.monotonic()
+        if not is_main_process():
+            return
+        content = dict(self._weights(runner), optimizer=runner.optim_wrapper.state_dict(), iter=iteration,
+                       schedulers=[s.state_dict() for s in runner.param_schedulers])
+        try:
+            files.save(content, Path(runner.work_dir, file))
+        except OSError as error:
+            self.failures += 1
+            if must or self.failures >= self.max_failures:
+                raise
+            return say(f'{file} could not be written ({error}); the checkpoint before it is intact. Free some space: '
+                       f'the run stops after {self.max_failures} failures, this was number {self.failures}')
+        self.failures = 0
+        self._tidy(Path(runner.work_dir))
+
+    def _weights(self, runner) -> dict:
+        model, epoch = runner.train_loop.model, runner.epoch
+        return dict(model=model.released_state_dict(), spec=model.spec.to_dict(), method=type(model).__name__,
+                    config=self.config, epoch=epoch)
+
+    def _tidy(self, folder: Path) -> None:
+        """Deletes what is neither among the last `keep` nor a milestone."""
+        kept = {f'epoch-{m:04d}.pth' for m in self.milestones}
+        written = sorted([*folder.glob('epoch-*.pth'), *folder.glob('step-*.pth')], key=lambda p: p.stat().st_mtime_ns)
+        for path in written[:-self.keep]:
+            if path.name not in kept:
+                path.unlink(missing_ok=True)

@@ -1,0 +1,58 @@
+"""Files of a pretraining run: written whole or not at all, the newest found again, and read without running code."""
+import os
+from pathlib import Path
+
+import torch
+
+from ..checkpoints import safe_load
+from ..errors import CheckpointError
+
+POINTER = 'last_checkpoint'                  # names the newest checkpoint of its folder
+FORMAT = 'cae_bench/pretrain/1'
+
+
+def write_atomically(path: Path, write) -> None:
+    """`write(open binary file)` into a file beside `path`, which then takes its place; on failure the old one stays."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f'.{path.name}.writing')
+    try:
+        with open(beside, 'wb') as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def save(content: dict, path: Path) -> None:
+    """A checkpoint, and the folder's pointer to it."""
+    save_weights(content, path)
+    write_atomically(path.with_name(POINTER), lambda file: file.write(path.name.encode()))
+
+
+def save_weights(content: dict, path: Path) -> None:
+    try:
+        write_atomically(path, lambda file: torch.save(dict(content, format=FORMAT), file))
+    except RuntimeError as error:            # how torch's zip writer reports a full disk
+        raise OSError(f'{path} could not be written: {str(error).splitlines()[0]}') from error
+
+
+def newest(folder: Path) -> Path | None:
+    """The checkpoint to go on from, None in a folder without any."""
+    pointer = folder / POINTER
+    if not pointer.is_file():
+        return None
+    path = folder / pointer.read_text().strip()
+    if not path.is_file():
+        raise CheckpointError(f'{pointer} names {path.name}, which is gone: put it back, or choose another folder with -o.')
+    return path
+
+
+def read(path: Path) -> dict:
+    """A checkpoint of a run, with optimizer and position."""
+    content = safe_load.read(path)
+    if not isinstance(content, dict) or content.get('format') != FORMAT or 'optimizer' not in content:
+        raise CheckpointError(f'{path} is no checkpoint of cae-bench pretrain that can be resumed (a finished file holds '
+                              'weights only): name the folder of a run with -o.')
+    return content
