@@ -59,7 +59,7 @@ class Attention(nn.Module):
         self.proj = nn.Linear(embed_dims, embed_dims)
 
     def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
-        """x: (B, L, D); bias: (heads, L, L), added to the logits after scaling."""
+        """x: (B, L, D); bias: (1, heads, L, L), added to the logits after scaling."""
         batch, length, dims = x.shape
         qkv = F.linear(x, self.qkv.weight, self._qkv_bias()).view(batch, length, 3, self.num_heads, -1)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)

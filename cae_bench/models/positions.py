@@ -32,14 +32,14 @@ def cached_attention_index(grid: Grid, cls_token: bool, device: torch.device) ->
 
 
 def attention_bias(table: Tensor, index: Tensor) -> Tensor:
-    """Table (rows, heads) -> bias (heads, L, L).
+    """Table (rows, heads) -> bias (1, heads, L, L); without the leading 1 the fused kernels are left for slow ones.
 
     Selecting along the last axis of the transposed table gives the layout attention wants in one copy; its gradient
     is an index_add, many times faster than that of `table[index]`. Gathered in the table's own precision: the
     gradient of a half-precision gather would add up thousands of terms in half precision.
     """
     length = round(index.numel() ** 0.5)
-    return table.t().contiguous().index_select(1, index).view(-1, length, length)
+    return table.t().contiguous().index_select(1, index).view(1, -1, length, length)
 
 
 def resized_rel_table(table: Tensor, src: Grid, dst: Grid) -> Tensor:

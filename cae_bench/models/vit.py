@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint as recompute
 
 from ..checkpoints import Checkpoint, load, resize
 from ..checkpoints.spec import ViTSpec
-from ..errors import ConfigError
+from ..errors import CheckpointError, ConfigError
 from ..registry import MODELS
 from . import positions
 from .blocks import Block, PatchEmbed, SharedRelPosBias
@@ -119,6 +119,9 @@ class ViT(BaseModule):
 
     def fill(self, ckpt: Checkpoint) -> None:
         """Takes a loaded checkpoint's weights, strictly; `load_notes` then says what was changed, dropped, excused."""
+        if ckpt.timm_name:
+            raise CheckpointError(f"{ckpt.source}: only timm can build this model; use type='cae_bench.TimmViT', "
+                                  f'name={ckpt.timm_name!r}, pretrained=True')
         if ckpt.state_dict is not None:                       # None for random:*, whose initial values are the weights
             self.load_notes = load_into(self, ckpt)
 

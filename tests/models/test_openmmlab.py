@@ -37,8 +37,8 @@ model = dict(
     auxiliary_head=dict(in_channels=32, channels=16, num_classes=2, norm_cfg=norm))
 pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]
 test_pipeline = [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')]
-data = dict(type='BaseSegDataset', data_root={root!r}, data_prefix=dict(img_path='img', seg_map_path='ann'), img_suffix='.png', pipeline=pipeline,
-            metainfo=dict(classes=('dark', 'light'), palette=[[0, 0, 0], [255, 255, 255]]))
+data = dict(type='BaseSegDataset', data_root={root!r}, data_prefix=dict(img_path='img', seg_map_path='ann'),
+            img_suffix='.png', pipeline=pipeline, metainfo=dict(classes=('dark', 'light'), palette=[[0, 0, 0], [255, 255, 255]]))
 train_dataloader = dict(batch_size=2, num_workers=0, sampler=dict(type='InfiniteSampler'), dataset=data)
 val_dataloader = dict(batch_size=1, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False), dataset=data)
 test_dataloader = dict(batch_size=1, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False),
@@ -139,7 +139,8 @@ def stock(package: str, name: str) -> str:
 
 
 def run(folder: Path, name: str, config: str, script: str, base: str) -> dict:
-    fill = {'{vit}': VIT.format(checkpoint=str(folder / 'cae.pth')), '{root!r}': repr(str(folder)), '{stock!r}': repr(base)}
+    vit = VIT.format(checkpoint=str(folder / 'cae.pth'))
+    fill = {'{vit}': vit, '{root!r}': repr(str(folder)), '{stock!r}': repr(base)}
     for mark, value in fill.items():
         config = config.replace(mark, value)
     (folder / f'{name}.py').write_text(config)

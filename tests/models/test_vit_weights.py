@@ -1,4 +1,6 @@
 """How a checkpoint's tensors come into a ViT: strictly, last, and with every change and excuse on record."""
+from dataclasses import replace
+
 import pytest
 import torch
 from mmengine.model import BaseModule
@@ -151,7 +153,14 @@ def test_load_backbone_gives_an_eval_model_from_a_file_or_a_name(tmp_path):
     assert not vit.training and vit.grid == (6, 6)
     torch.testing.assert_close(load_backbone(str(tmp_path / 'cae.pth'), num_heads=2).forward_features(images()),
                                donor.forward_features(images()))
-    assert load_backbone('random:vit-32x2x2-p8', img_size=(16, 32)).forward_features(images((16, 32))).shape == (2, 9, 32)
+    small = load_backbone('random:vit-32x2x2-p8', img_size=(16, 32))
+    assert small.forward_features(images((16, 32))).shape == (2, 1 + 8, 32)
+
+
+def test_a_model_only_timm_can_build_is_not_taken_for_random_weights():
+    ckpt = replace(checkpoint_of(random_vit(CAE)), state_dict=None, timm_name='vit_small_patch14_reg4_dinov2')
+    with pytest.raises(CheckpointError, match="TimmViT', name='vit_small_patch14_reg4_dinov2'"):
+        filled(ckpt)
 
 
 def test_a_file_of_another_arch_than_asked_for_is_refused_at_construction(tmp_path):
