@@ -38,8 +38,8 @@ setup(
     cmdclass={'build_py': BuildWithShippedFiles},
     entry_points={'console_scripts': ['cae-bench=cae_bench.cli:main']},
     install_requires=[
-        'torch>=2.4',
-        'torchvision>=0.19',
+        'torch>=2.6',
+        'torchvision>=0.21',
         # The maintained continuation of the OpenMMLab packages, same import names. mmcv needs no compiled ops.
         'onedl-mmengine>=0.10.10',
         'onedl-mmcv>=2.3.0',
