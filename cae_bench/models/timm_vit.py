@@ -6,7 +6,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from ..checkpoints.spec import IMAGENET, ViTSpec
+from ..checkpoints.timm_hub import spec_of
 from ..errors import ConfigError
 from ..registry import MODELS
 from .settings import check_rate, layer_id, pair, resolve_indices
@@ -35,7 +35,7 @@ class TimmViT(BaseModule):
         size = {} if img_size is None else {'img_size': pair(img_size)}
         self.model = _create(name, pretrained=pretrained, drop_path_rate=check_rate('drop_path_rate', drop_path_rate),
                              **size, **timm_args)
-        self.spec = _spec(self.model)
+        self.spec = spec_of(self.model, name)
         self.embed_dims, self.num_layers = self.spec.embed_dims, self.spec.num_layers
         self.num_heads, self.patch_size = self.spec.num_heads, self.spec.patch_size
         self.out_indices = resolve_indices(out_indices, self.num_layers)
@@ -106,7 +106,7 @@ class TimmViT(BaseModule):
 
 def _create(name: str, **args) -> nn.Module:
     import timm                                               # 4 s of import: only when a timm model is asked for
-    if not timm.is_model(name.split('.')[0]):
+    if ':' not in name and not timm.is_model(name):                 # 'hf-hub:OWNER/MODEL' is looked up by timm
         near = get_close_matches(name, timm.list_models(), 3)
         raise ConfigError(f'timm {timm.__version__} has no model {name!r}; nearest: {", ".join(near) or "none"}')
     try:
@@ -116,19 +116,3 @@ def _create(name: str, **args) -> nn.Module:
             raise
         raise ConfigError(f"timm model {name!r} is not of timm's VisionTransformer or Eva classes, which take any "
                           'input size. BEiT weights load with type=cae_bench.ViT, checkpoint=FILE') from None
-
-
-def _spec(model: nn.Module) -> ViTSpec:
-    """The numbers every ViT has; settings a spec has no word for (rotary positions, SwiGLU) stay in the timm model."""
-    patch, size = model.patch_embed.patch_size[0], model.patch_embed.img_size
-    cfg = model.pretrained_cfg or {}
-    first = model.blocks[0].attn
-    return ViTSpec(
-        family='timm', embed_dims=model.embed_dim, num_layers=len(model.blocks), num_heads=first.num_heads,
-        patch_size=patch, img_size=tuple(size or cfg.get('input_size', (3, 224, 224))[-2:]),
-        in_channels=model.patch_embed.proj.in_channels,
-        pos_embed='none' if getattr(model, 'pos_embed', None) is None else 'learned',
-        layer_scale=any(n.endswith(('gamma_1', 'ls1.gamma')) for n, _ in model.named_parameters()),
-        cls_token=getattr(model, 'cls_token', None) is not None,
-        final_norm=not isinstance(model.norm, nn.Identity),
-        mean=tuple(cfg.get('mean', IMAGENET['mean'])), std=tuple(cfg.get('std', IMAGENET['std'])))
