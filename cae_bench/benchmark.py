@@ -57,6 +57,7 @@ def run(checkpoint: str, tasks: list[str] | None = None, suite: str | None = Non
     from .results import check_writable, load_suite
     options = Options(**options)
     wanted = parse_all(tasks or load_suite(suite or 'cae_paper').tasks)
+    checkpoints.guard_mmengine()
     ckpt = checkpoints.load(checkpoint, num_heads=num_heads, arch=arch)
     jobs = plan(wanted, ckpt, data or {}, options)
     if dry_run:

@@ -62,15 +62,15 @@ def run(checkpoint: str = typer.Argument(..., help='A file, random:vit-tiny (any
     outcome = benchmark.run(checkpoint, tasks=tasks.split(',') if tasks else None, suite=suite,
                             data=parse_data(data), results=results, name=name, arch=arch, num_heads=num_heads,
                             dry_run=dry_run, **options)
-    if not dry_run:
-        _print_table(results, [r.model for r in outcome.records], None)
+    if outcome.records:
+        _print_table(results, sorted({record.model.name for record in outcome.records}))
     raise typer.Exit(outcome.exit_code)
 
 
 @app.command(epilog='Example: cae-bench table --suite cae_paper --format markdown')
 def table(results: str = RESULTS,
           suite: Optional[str] = typer.Option(None, help='Tasks and published columns of a suite.'),
-          format: str = typer.Option('markdown', help='markdown, csv, latex, html or json.'),
+          format: str = typer.Option('markdown', help='markdown, text, csv, latex, html or json.'),
           published: Optional[str] = typer.Option(None, metavar='CAE,MAE', help='Published methods to put beside.'),
           check: Optional[Path] = typer.Option(None, metavar='FILE', help='Fail where FILE differs from the table.')):
     """Measured records beside published numbers."""
@@ -83,6 +83,14 @@ def table(results: str = RESULTS,
         typer.echo(text)
     elif check.read_text().strip() != text.strip():
         raise ConfigError(f'{check} is not the table of {results}: write it anew with cae-bench table > {check}')
+
+
+@app.command(epilog='Example: cae-bench compare cae_base mae_base')
+def compare(a: str = typer.Argument(..., help='A model name, or the file of a record.'), b: str = typer.Argument(...),
+            results: str = RESULTS):
+    """What differs between two results, whether it is significant, and whether they may be compared at all."""
+    from .results import compare as explained
+    typer.echo(explained(a, b, results))
 
 
 @app.command(epilog='Example: cae-bench inspect mae_pretrain_vit_base.pth')
@@ -135,7 +143,7 @@ def demo(folder: Path = typer.Option(Path('demo'), '--dir', metavar='DIR', help=
     """Every protocol on the embedded scenes, on a CPU, in minutes; schedules are cut short."""
     from .demo import run_demo
     outcome = run_demo(folder)
-    _print_table(str(folder), None, 'mini')
+    _print_table(str(folder))
     _say(f'Records: {folder}/measured   Scenes: {folder}/scenes')
     raise typer.Exit(outcome.exit_code)
 
@@ -147,9 +155,12 @@ def doctor():
     typer.echo('\n'.join(examine()))
 
 
-def _print_table(results: str, models: list[str] | None, suite: str | None) -> None:
+def _print_table(results: str, models: list[str] | None = None) -> None:
     from .results import build_table, render
-    typer.echo(render(build_table(results, suite=suite, models=models), 'markdown'))
+    table = build_table(results, models=models)
+    for warning in table.warnings:
+        _say(warning)
+    typer.echo(render(table, 'text'))
 
 
 def _cfg_options(pairs: list[str]) -> dict:

@@ -7,7 +7,7 @@ from . import provenance
 from .results import Dataset, Metric, Model, Record
 
 
-def make_record(job: Job, runner, ckpt, model: str, options, started: datetime, seconds: float) -> tuple:
+def make_record(job, runner, ckpt, model: str, options, started: datetime, seconds: float) -> tuple:
     """(Record, per-image columns or None) of one task of a finished run."""
     said = _Findings(runner, job.task.protocol)
     header, config = job.cfg.benchmark, job.cfg.to_dict()

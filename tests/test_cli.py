@@ -1,0 +1,90 @@
+"""The command line as a user meets it: a subprocess, its exit code, and what it says."""
+import json
+import subprocess
+import sys
+
+import pytest
+
+
+def cae_bench(*arguments, cwd=None, timeout=120):
+    return subprocess.run([sys.executable, '-m', 'cae_bench', *map(str, arguments)], cwd=cwd, timeout=timeout,
+                          capture_output=True, text=True)
+
+
+def refused(*arguments, **kwargs) -> str:
+    """What a wrong call says; it must be short, on stderr, with exit code 2 and no traceback."""
+    done = cae_bench(*arguments, **kwargs)
+    assert done.returncode == 2, done.stderr
+    assert 'Traceback' not in done.stderr and len(done.stderr.strip().splitlines()) <= 6, done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize('command', ['run', 'table', 'compare', 'inspect', 'ls', 'data', 'demo', 'doctor', 'pretrain'])
+def test_every_command_has_help_with_an_example(command):
+    done = cae_bench(command, '--help')
+    assert done.returncode == 0
+    assert 'Example' in done.stdout or command == 'data'
+
+
+def test_help_and_tables_import_neither_torch_nor_mmengine():
+    code = ('import sys; from cae_bench import cli; import cae_bench.results; '
+            'sys.exit(any(m in sys.modules for m in ("torch", "mmengine", "mmcv", "timm")))')
+    assert subprocess.run([sys.executable, '-c', code]).returncode == 0
+
+
+@pytest.mark.parametrize('task, says', [
+    ('cifar10/linaer', "no protocol named 'linaer'. Did you mean linear?"),
+    ('cifar10', 'A task is <dataset>/<protocol>'),
+])
+def test_a_misspelt_task_is_told_the_nearest_names(task, says):
+    assert says in refused('run', 'random:vit-tiny', '--tasks', task)
+
+
+def test_an_unknown_suite_is_told_the_nearest_names():
+    assert 'cae_paper' in refused('table', '--suite', 'cae_papr')
+
+
+def test_a_data_set_without_folder_names_the_option(tmp_path):
+    said = refused('run', 'random:vit-tiny', '--recipe', 'mini', '--tasks', 'cifar10/knn', '--data', f'cifar={tmp_path}')
+    assert '--data cifar10=DIR' in said and 'Did you mean cifar?' in said
+
+
+def test_a_missing_checkpoint_and_a_missing_folder_are_named(tmp_path):
+    assert 'nowhere.pth' in refused('inspect', tmp_path / 'nowhere.pth')
+    said = refused('run', 'random:vit-tiny', '--recipe', 'mini', '--tasks', 'x/knn', '--data', f'x={tmp_path}/gone')
+    assert f'{tmp_path}/gone' in said
+
+
+def test_an_unknown_option_value_lists_the_choices():
+    assert 'paper' in refused('run', 'random:vit-tiny', '--tasks', 'a/knn', '--data', 'a=.', '--recipe', 'tiny')
+    assert 'cpu or cuda' in refused('run', 'random:vit-tiny', '--device', 'tpu')
+    assert 'KEY=VALUE' in refused('run', 'random:vit-tiny', '--cfg-options', 'max_iters')
+
+
+def test_inspect_tells_programs_and_people_the_same(tmp_path):
+    shown = cae_bench('inspect', 'random:vit-small')
+    told = json.loads(cae_bench('inspect', 'random:vit-small', '--json').stdout)
+    assert told['arch'] == 'vit-small' and told['spec']['num_heads'] == 12       # CAE's small has 12 heads, not 6
+    assert 'vit-small' in shown.stdout
+
+
+def test_ls_lists_tasks_suites_and_published_numbers():
+    assert 'linear' in cae_bench('ls', 'tasks').stdout
+    assert 'cae_paper' in cae_bench('ls', 'suites').stdout
+    assert 'Atten4Vis/CAE' in cae_bench('ls', 'published').stdout
+    assert 'tasks' in refused('ls', 'taks')
+
+
+def test_a_table_of_published_numbers_needs_no_results(tmp_path):
+    done = cae_bench('table', '--suite', 'cae_paper', '--format', 'csv', cwd=tmp_path)
+    assert done.returncode == 0
+    assert any(line.startswith('CAE,ViT-B/16,1600') and '70.3' in line for line in done.stdout.splitlines())
+
+
+def test_check_refuses_a_file_that_is_not_the_table(tmp_path):
+    table = cae_bench('table', '--suite', 'cae_paper', '--results', tmp_path).stdout
+    kept = tmp_path / 'README.md'
+    kept.write_text(table)
+    assert cae_bench('table', '--suite', 'cae_paper', '--results', tmp_path, '--check', kept).returncode == 0
+    kept.write_text(table.replace('70.3', '71.3'))
+    assert 'README.md is not the table' in refused('table', '--suite', 'cae_paper', '--results', tmp_path, '--check', kept)

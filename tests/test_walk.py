@@ -1,0 +1,77 @@
+"""The whole walk: a checkpoint goes in, a record for every task comes out."""
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from cae_bench.datasets.scenes import make_scenes
+from cae_bench.demo import PROTOCOLS
+
+TINY = 'random:vit-32x2x2'
+
+
+@pytest.fixture(scope='module')
+def scenes(tmp_path_factory):
+    return make_scenes(tmp_path_factory.mktemp('data') / 'scenes', num_train=16, num_val=8, size=64)
+
+
+def start(scenes, results, *more) -> subprocess.Popen:
+    command = [sys.executable, '-m', 'cae_bench', 'run', TINY, '--recipe', 'mini', '--data', f'scenes={scenes}',
+               '--results', results, '--device', 'cpu', *more]
+    return subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def records(results) -> dict[str, dict]:
+    return {r['task']: r for r in (json.loads(p.read_text()) for p in (results / 'measured').rglob('*.json'))}
+
+
+def test_every_protocol_leaves_a_record_and_a_second_run_does_nothing(scenes, tmp_path):
+    from cae_bench import run
+    tasks = [f'scenes/{p}' for p in PROTOCOLS]
+    options = dict(tasks=tasks, data={'scenes': str(scenes)}, results=tmp_path, recipe='mini', shorten=0.005)
+    outcome = run(TINY, **options)
+    assert not outcome.failures
+    made = records(tmp_path)
+    assert sorted(made) == sorted(tasks)
+    for task, record in made.items():
+        assert record['recipe'] == 'mini' and record['overrides'] == {'shorten': 0.005}
+        assert record['dataset']['num_train'] == 16 and record['status'] == 'ok'
+        assert all(0 <= m['value'] <= 100 for m in record['metrics'].values()), task
+    assert made['scenes/linear']['wall_time_s'] == made['scenes/knn']['wall_time_s']     # one pass served both
+    times = {p: p.stat().st_mtime_ns for p in (tmp_path / 'measured').rglob('*.json')}
+    again = run(TINY, **options)
+    assert [r.task for r in again.records] == tasks
+    assert times == {p: p.stat().st_mtime_ns for p in (tmp_path / 'measured').rglob('*.json')}
+
+
+def test_ctrl_c_keeps_what_is_finished_and_the_next_run_goes_on(scenes, tmp_path):
+    tasks = '--tasks', 'scenes/knn,scenes/finetune'
+    first = start(scenes, tmp_path, *tasks)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.rglob('knn/*.json')) and time.monotonic() < deadline and first.poll() is None:
+        time.sleep(0.05)
+    first.send_signal(signal.SIGINT)
+    said = first.communicate(timeout=60)[1]
+    assert first.returncode == 130, said
+    assert 'the same command goes on with the rest' in said and 'Traceback' not in said
+    assert list(records(tmp_path)) == ['scenes/knn']
+    second = start(scenes, tmp_path, *tasks, '--cfg-options', 'train_cfg.max_epochs=1')
+    shown, said = second.communicate(timeout=120)
+    assert second.returncode == 0, said
+    assert sorted(records(tmp_path)) == ['scenes/finetune', 'scenes/knn']
+    assert 'top-1' in shown and 'mini' in shown                    # the table, on standard output
+
+
+def test_a_task_that_fails_does_not_cost_the_others(scenes, tmp_path):
+    broken = tmp_path / 'scenes'
+    make_scenes(broken, num_train=8, num_val=7, size=64, seed=3)
+    victim = next((broken / 'images/train').iterdir())
+    victim.write_bytes(victim.read_bytes()[:200])
+    run = start(broken, tmp_path / 'r', '--tasks', 'scenes/upernet,scenes/knn')
+    said = run.communicate(timeout=120)[1]
+    assert run.returncode == 1, said
+    assert victim.name in said and 'Traceback' not in said
+    assert list(records(tmp_path / 'r')) == ['scenes/knn']
