@@ -1,9 +1,6 @@
 """Reading images and masks so that a damaged or impossible file is named: the error says which one and what to do."""
-import io
-
 import numpy as np
 from mmcv.transforms import BaseTransform, LoadImageFromFile
-from PIL import Image
 
 from ..errors import DataError
 from ..registry import TRANSFORMS
@@ -16,12 +13,9 @@ class LoadImage(LoadImageFromFile):
     def transform(self, results: dict) -> dict:
         path = results['img_path']
         try:
-            loaded = super().transform(results)
+            return super().transform(results)
         except Exception as error:
             raise DataError(f'{path}: {_reason(error)}; replace the image or remove it from the data set') from None
-        if not _complete(path):
-            raise DataError(f'{path}: the file is cut short; replace the image or remove it from the data set')
-        return loaded
 
 
 def _reason(error: Exception) -> str:
@@ -30,23 +24,6 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
         return f'cannot be read ({error.strerror or error})'
     return 'not an image that can be decoded'                   # mmcv asserts, OpenCV raises: neither says more
-
-
-def _complete(path: str) -> bool:
-    """Whether all of a JPEG is there. OpenCV fills what is missing with grey and says nothing; Pillow is strict."""
-    with open(path, 'rb') as file:
-        if file.read(2) != b'\xff\xd8':
-            return True
-        file.seek(0, io.SEEK_END)
-        file.seek(max(0, file.tell() - 4096))
-        if b'\xff\xd9' in file.read():                          # the end mark; some writers leave bytes behind it
-            return True
-    try:
-        with Image.open(path) as image:
-            image.load()
-    except OSError:
-        return False
-    return True
 
 
 @TRANSFORMS.register_module()
