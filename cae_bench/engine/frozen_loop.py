@@ -29,7 +29,6 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         while self._epoch < self._max_epochs and not self.stop_training:
             self.run_epoch()
             self._validate_if_due()
-        self.model.close_banks(delete=True)
         self.runner.call_hook('after_train')
         return self.runner.model
 
@@ -119,15 +118,14 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         if self.runner.val_loop is None or not self._epoch or not due or told >= self._epoch:
             return
         if self.model.banks:
-            self.model.close_banks()
+            self.model.hand_over_banks()
         for name, probe in self.model.probes.items():
             pages[name].update(epoch=self._epoch, diverged=probe.diverged.tolist())
         if self._epoch == self._max_epochs and self.model.siblings:
             self._score_held_out(pages)
         self.runner.message_hub.update_info(HISTORY, pages)
         self.runner.val_loop.run()
-        for probe in self.model.looking_up.values():
-            probe.bank = None                          # told once: it will not change
+        self.model.drop_banks()                        # told once: it will not change
 
     @torch.no_grad()
     def _score_held_out(self, pages: dict) -> None:

@@ -63,6 +63,8 @@ class ProbeAccuracy(BaseMetric):
         correct = chosen['prediction'] == labels
         self.per_image[name] = dict(image=images, label=labels.tolist(), prediction=chosen['prediction'].tolist(),
                                     correct=correct.tolist())
+        if all(told['diverged']):                        # predictions of weights that are not numbers are no score
+            chosen = dict(chosen, top1=math.nan, top5=math.nan)
         metrics = {f'{name}/top1': chosen['top1'], f'{name}/top5': chosen['top5']}
         self.ci95[f'{name}/top1'] = wilson(int(correct.sum()), len(labels))
         if told['select'] != 'first':

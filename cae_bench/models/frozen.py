@@ -5,7 +5,7 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError
 from ..registry import MODELS
 from .feature_bank import FeatureBank
 from .probes import TrainedProbe, expand_grid
@@ -137,13 +137,22 @@ class FrozenProbes(BaseModel):
                 dims = WIDTH[probe.feature] * self.backbone.spec.embed_dims
                 self.banks[probe.feature] = FeatureBank(probe.feature, size, dims, folder, fresh)
 
-    def close_banks(self, delete: bool = False) -> None:
-        """Hands full banks to the probes that look things up; or takes them away for good."""
+    def hand_over_banks(self) -> None:
+        """Gives the full banks to the probes that look things up. Raises DataError where rows are missing."""
+        for name, bank in self.banks.items():
+            if not bank.complete:
+                raise DataError(f'the feature bank {name!r} in {bank.folder} lacks rows, perhaps because its files were '
+                                'removed while the run was interrupted: start again with --no-resume.')
         for probe in self.looking_up.values():
-            probe.bank = None if delete else self.banks[probe.feature]
-        for bank in self.banks.values() if delete else ():
-            bank.delete()
+            probe.bank = self.banks[probe.feature]
         self.banks = {}
+
+    def drop_banks(self) -> None:
+        """Removes banks that have served, and their files."""
+        for bank in {id(p.bank): p.bank for p in self.looking_up.values() if p.bank is not None}.values():
+            bank.delete()
+        for probe in self.looking_up.values():
+            probe.bank = None
 
 
 def judge(scores: Tensor, labels: Tensor) -> tuple:

@@ -1,0 +1,147 @@
+"""The engine trains what a plain loop trains, whatever the micro-batch, the company of other heads, or an interruption."""
+import frozen_runs
+import pytest
+import torch
+import torch.nn.functional as F
+from frozen_runs import config, draw_images, run, scores
+from mmengine.config import Config
+
+from cae_bench.errors import ConfigError
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    return draw_images(tmp_path_factory.mktemp('images'))
+
+
+@pytest.fixture(autouse=True)
+def plain_config_text(monkeypatch):
+    monkeypatch.setattr(Config, 'pretty_text', property(lambda self: str(self.to_dict())))    # yapf takes seconds
+
+
+SMALL = dict(batch_size=24, bn_group=8)
+
+
+def weights(runner, name='linear', cell=0):
+    return {k: v[cell].clone() for k, v in runner.model.probes[name].named_parameters()}
+
+
+def close(a, b, **tolerance):
+    for name in a:
+        torch.testing.assert_close(a[name], b[name], msg=lambda m, n=name: f'{n}: {m}', **tolerance or dict(rtol=1e-4, atol=1e-6))
+
+
+def plain_linear_probing(runner, lr, epochs, batch, group, warmup):
+    """Linear probing as a loop of its own: one head, torch's BatchNorm1d, LARS written out."""
+    model, loader = runner.model, runner.train_dataloader
+    norm = torch.nn.BatchNorm1d(32, affine=False, eps=1e-6)
+    head = torch.nn.Linear(32, model.num_classes)
+    fresh = frozen_runs.run_nothing(runner)
+    head.weight.data, head.bias.data = fresh['weight'], fresh['bias']
+    momentum = [torch.zeros_like(p) for p in head.parameters()]
+    per_epoch = len(loader.dataset) // batch
+    for epoch in range(epochs):
+        loader.sampler.set_epoch(epoch)
+        batches = list(loader)
+        labels = torch.cat([b['label'] for b in batches])
+        images = torch.cat([b['views']['crop'] for b in batches])
+        with torch.no_grad():
+            x = model.backbone.forward_features((images.float() - model.mean) / model.std)[:, 0]
+        for i in range(per_epoch):
+            head.zero_grad()
+            for start in range(i * batch, (i + 1) * batch, group):
+                rows = slice(start, start + group)
+                norm.train(start == i * batch)          # running statistics: first group only
+                inputs = norm(x[rows]) if norm.training else F.batch_norm(x[rows], None, None, training=True, eps=1e-6)
+                (F.cross_entropy(head(inputs), labels[rows]) * group / batch).backward()
+            at = epoch + i / per_epoch
+            rate = lr * at / warmup if at < warmup else lr * 0.5 * (
+                1 + torch.cos(torch.tensor(torch.pi * (at - warmup) / (epochs - warmup))).item())
+            for p, mu in zip(head.parameters(), momentum):
+                trust = 0.001 * p.data.norm() / p.grad.norm() if p.ndim > 1 else 1.
+                mu.mul_(0.9).add_(trust * p.grad)
+                p.data.sub_(rate * mu)
+    return dict(weight=head.weight.data, bias=head.bias.data), norm
+
+
+def test_a_head_in_the_engine_ends_with_the_weights_of_a_plain_loop(data, tmp_path):
+    runner = run(config('linear', data, tmp_path, epochs=3, grid=dict(lr=[0.3, 2.0, 9.0]), **SMALL))
+    expected, norm = plain_linear_probing(runner, lr=2.0, epochs=3, batch=24, group=8, warmup=0.5)
+    close(weights(runner, cell=1), expected)
+    torch.testing.assert_close(runner.model.probes.linear.norm.running_mean, norm.running_mean, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(runner.model.probes.linear.norm.running_var, norm.running_var, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize('protocol', ['linear', 'attentive'])
+def test_a_head_in_a_grid_and_in_company_ends_with_the_weights_it_has_alone(data, tmp_path, protocol):
+    alone = run(config(protocol, data, tmp_path, epochs=2, grid=dict(lr=[0.1], weight_decay=[0.]), **SMALL))
+    together = run(*[config(p, data, tmp_path, epochs=2, grid=dict(lr=[0.02, 0.1], weight_decay=[0., 0.01]), **SMALL)
+                     for p in ('linear', 'attentive')], config('knn', data, tmp_path))
+    assert together.model.probes[protocol].cells[2] == dict(lr=0.1, weight_decay=0.)
+    close(weights(alone, protocol), weights(together, protocol, cell=2), rtol=1e-3, atol=1e-5)
+
+
+def test_weights_do_not_depend_on_the_loaders_batch(data, tmp_path):
+    ends = []
+    for micro in (7, 10, 48):
+        cfg = config('attentive', data, tmp_path, epochs=2, **SMALL)
+        cfg.train_dataloader.batch_size = micro
+        ends.append(weights(run(cfg), 'attentive'))
+    close(ends[0], ends[1], rtol=1e-3, atol=1e-5)
+    close(ends[0], ends[2], rtol=1e-3, atol=1e-5)
+
+
+def test_all_protocols_of_a_pass_beat_chance_and_tell_of_every_image(data, tmp_path):
+    runner = run(config('linear', data, tmp_path, epochs=8, grid=dict(lr=[0.5, 2.]), **SMALL),
+                 config('attentive', data, tmp_path, epochs=8, **SMALL), config('knn', data, tmp_path))
+    metric, got = runner.val_evaluator.metrics[0], scores(runner)
+    for name in ('linear', 'attentive', 'knn'):
+        assert got[f'{name}/top1'] > 60, got                               # chance is 33
+        assert got[f'{name}/top5'] == 100
+        low, high = metric.ci95[f'{name}/top1']
+        assert low < got[f'{name}/top1'] <= high + 1e-9
+        assert [len(c) for c in metric.per_image[name].values()] == [24] * 4
+        assert 100 * sum(metric.per_image[name]['correct']) / 24 == pytest.approx(got[f'{name}/top1'])
+    assert list(metric.per_image['linear']) == ['image', 'label', 'prediction', 'correct']
+    assert metric.per_image['linear']['image'][0] == 'class0/0.png'
+    assert [row['lr'] for row in metric.selection['linear']['curve']] == [0.5, 2.]
+    assert metric.selection['knn']['chosen'] == dict(k=20, temperature=0.07)
+    assert not list(tmp_path.glob('bank_*')), 'the bank goes when its work is done'
+
+
+def test_knn_alone_takes_one_pass_over_the_images(data, tmp_path):
+    runner = run(config('knn', data, tmp_path))
+    assert runner.epoch == 1 and scores(runner)['knn/top1'] > 60
+
+
+def test_protocols_that_cannot_share_a_pass_are_told_apart(data, tmp_path):
+    one, other = config('linear', data, tmp_path), config('attentive', data, tmp_path)
+    other.model.precision = 'bfloat16'
+    with pytest.raises(ConfigError, match=r'linear and attentive cannot share a pass: they differ in model.precision'):
+        run(one, other)
+    other = config('attentive', data, tmp_path, epochs=9)
+    with pytest.raises(ConfigError, match='differ in train_cfg'):
+        run(one, other)
+
+
+def test_a_batch_larger_than_the_data_is_refused_before_anything_runs(data, tmp_path):
+    with pytest.raises(ConfigError, match='batch of 64 is larger than the 48 training images'):
+        run(config('linear', data, tmp_path))
+
+
+def test_a_batch_that_is_no_multiple_of_its_group_is_refused(data, tmp_path):
+    with pytest.raises(ConfigError, match='batch_size=20 is no multiple of bn_group=8'):
+        run(config('linear', data, tmp_path, batch_size=20, bn_group=8))
+
+
+def test_one_class_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match='one class only'):
+        run(config('linear', draw_images(tmp_path / 'one', classes=1), tmp_path, **SMALL))
+
+
+def test_a_grid_with_a_diverging_head_reports_the_others(data, tmp_path):
+    runner = run(config('attentive', data, tmp_path, epochs=2, grid=dict(lr=[1e38, 0.05]), **SMALL))
+    curve = runner.val_evaluator.metrics[0].selection['attentive']['curve']
+    assert [row['diverged'] for row in curve] == [True, False]
+    assert runner.val_evaluator.metrics[0].selection['attentive']['chosen'] == dict(lr=0.05, weight_decay=0.)
+    assert all(torch.isfinite(w).all() for w in weights(runner, 'attentive', cell=1).values())

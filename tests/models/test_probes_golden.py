@@ -1,0 +1,71 @@
+"""The linear and the attentive head against recorded outputs of the official code."""
+import golden
+import numpy as np
+import pytest
+import torch
+
+import cae_bench
+from cae_bench.models.probes import LinearProbe
+from cae_bench.models.probes_attentive import AttentiveProbe
+
+
+def close(ours, theirs, entry, about):
+    np.testing.assert_allclose(ours.detach().numpy(), theirs, **golden.tolerance(entry['tolerance'], about), err_msg=about)
+
+
+def opened(case):
+    entry = golden.case(case)
+    data = golden.arrays(entry['files'][0])
+    vit = cae_bench.load_backbone(str(golden.path(entry['uses'])), num_heads=entry['dims']['heads'])
+    with torch.no_grad():
+        tokens = vit.forward_features(torch.from_numpy(data['images']))
+    return entry, data, tokens
+
+
+@pytest.mark.golden
+def test_linear_probe_matches_in_evaluation_and_training_mode():
+    entry, data, tokens = opened('cae_linear')
+    close(tokens[:, 0], data['feature'], entry, 'feature')
+    probe = LinearProbe(entry['dims']['embed_dim'], entry['dims']['classes'], cells=[{}, {}])
+    with torch.no_grad():
+        probe.weight[:] = torch.from_numpy(data['head_weight'])
+        probe.bias[:] = torch.from_numpy(data['head_bias'])
+        probe.norm.running_mean[:] = torch.from_numpy(data['bn_running_mean'])
+        probe.norm.running_var[:] = torch.from_numpy(data['bn_running_var'])
+    feature = torch.from_numpy(data['feature'])
+    for cell in range(2):
+        close(probe.predict(feature)[:, cell], data['logits_eval'], entry, 'logits')
+    close(probe.logits(feature, train=True, track=False)[:, 0], data['logits_train'], entry, 'logits')
+    close(probe.norm.running_mean, data['bn_running_mean'], entry, 'statistics')
+    probe.logits(feature, train=True)
+    close(probe.norm.running_mean, data['bn_running_mean_after_train'], entry, 'statistics')
+    close(probe.norm.running_var, data['bn_running_var_after_train'], entry, 'statistics')
+
+
+@pytest.mark.golden
+def test_attentive_probe_matches_before_and_after_batch_norm_in_both_modes():
+    entry, data, tokens = opened('cae_attentive')
+    close(tokens, data['tokens'], entry, 'tokens')
+    probe = AttentiveProbe(entry['dims']['embed_dim'], entry['dims']['classes'], cells=[{}, {}, {}],
+                           num_heads=entry['dims']['heads'])
+    probe.load_released({k[2:]: torch.from_numpy(v) for k, v in data.items() if k.startswith('w/')})
+    tokens = torch.from_numpy(data['tokens'])
+    for cell in range(3):
+        close(probe.pool(tokens)[:, cell], data['feature_before_bn'], entry, 'tokens and feature_before_bn')
+        close(probe.predict(tokens)[:, cell], data['logits_eval'], entry, 'after batch norm')
+    pooled = probe.pool(tokens)
+    close(probe.norm(pooled, train=False)[:, 0], data['feature_bn_eval'], entry, 'after batch norm')
+    close(probe.norm(pooled, train=True, track=False)[:, 0], data['feature_bn_train'], entry, 'after batch norm')
+    close(probe.logits(tokens, train=True)[:, 1], data['logits_train'], entry, 'after batch norm')
+    close(probe.norm.running_mean[2], data['bn_running_mean_after_train'], entry, 'after batch norm')
+    close(probe.norm.running_var[2], data['bn_running_var_after_train'], entry, 'after batch norm')
+
+
+@pytest.mark.golden
+def test_the_switch_evaluates_with_batch_statistics_and_moves_the_running_ones_as_the_official_loop_does():
+    entry, data, _ = opened('cae_attentive')
+    probe = AttentiveProbe(entry['dims']['embed_dim'], entry['dims']['classes'], cells=[{}],
+                           num_heads=entry['dims']['heads'], eval_batch_stats=True)
+    probe.load_released({k[2:]: torch.from_numpy(v) for k, v in data.items() if k.startswith('w/')})
+    close(probe.predict(torch.from_numpy(data['tokens']))[:, 0], data['logits_train'], entry, 'after batch norm')
+    close(probe.norm.running_mean[0], data['bn_running_mean_after_train'], entry, 'after batch norm')
