@@ -2,6 +2,7 @@
 
 Edges come from signed distances, so coverage is exact to a fraction of a pixel without drawing at a larger size.
 """
+import colorsys
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +11,9 @@ from PIL import Image, ImageFilter
 from .scene_shapes import SHAPES
 
 NAMES = tuple(SHAPES)
-# Each class wears its own texture four times in five: a cue, as in photographs, but no proof.
+# Each class wears its own texture and its own hue, both more often than not: cues, as in photographs, but no proof.
 TEXTURES = ('checks', 'stripes', 'dots', 'grain', 'waves', 'plain')
+HUES = (0.0, 0.33, 0.13, 0.62, 0.80, 0.48)      # red, green, yellow, blue, violet, cyan, in the order of NAMES
 # Grounds are mostly rough and seldom regular, and softer in contrast than things.
 GROUNDS = ('grain', 'grain', 'grain', 'plain', 'plain', 'stripes', 'waves', 'checks')
 
@@ -104,7 +106,9 @@ def _surface(rng: np.random.Generator, thing: _Object, distance: np.ndarray, lig
     """(H, W, 3) float32: the object's material under the scene's light, rounded towards its edge."""
     texture = TEXTURES[thing.label] if rng.random() < 0.8 else rng.choice(TEXTURES)
     behind = canvas[distance < 0].mean(0)
-    colour = max((_colour(rng) for _ in range(4)), key=lambda c: np.abs(c - behind).sum())
+    typical = rng.random() < 0.85
+    choices = [_typical_colour(rng, thing.label) if typical else _colour(rng) for _ in range(4)]
+    colour = max(choices, key=lambda c: np.abs(c - behind).sum())
     u, v = thing.local(xs, ys)
     radius = np.float32(thing.radius)
     albedo = _material(rng, texture, colour, 0.7, u * radius, v * radius)
@@ -176,6 +180,12 @@ def _colour(rng: np.random.Generator) -> np.ndarray:
     """A random colour, greyish more often than vivid, as things are. (3,) float32 in 0..1."""
     grey, tint = rng.uniform(0.2, 0.95), rng.random(3)
     return np.clip(grey + rng.uniform(0.1, 0.8) * (tint - tint.mean()), 0.05, 1).astype(np.float32)
+
+
+def _typical_colour(rng: np.random.Generator, label: int) -> np.ndarray:
+    """A colour near the hue of a class, pale to vivid, dark to bright. (3,) float32 in 0..1."""
+    hue = (HUES[label] + rng.normal(0, 0.025)) % 1
+    return np.array(colorsys.hsv_to_rgb(hue, rng.uniform(0.4, 0.9), rng.uniform(0.5, 0.95)), np.float32)
 
 
 def _direction(rng: np.random.Generator) -> np.ndarray:

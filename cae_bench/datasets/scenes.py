@@ -19,7 +19,7 @@ from pycocotools import mask as coco_mask
 from ..errors import DataError
 from .scene_drawing import NAMES, Scene, draw_scene
 
-DRAWING = 2                                    # raise it when a seed begins to give other pictures
+DRAWING = 3                                    # raise it when a seed begins to give other pictures
 MARKER = 'scenes.json'
 Progress = Callable[[int, int], None]
 
