@@ -1,0 +1,73 @@
+"""The mini recipes of segmentation and detection: fitted to a backbone and drawn scenes, trained and scored."""
+import math
+
+import pytest
+
+from cae_bench import checkpoints, recipes
+from cae_bench.datasets.describe import describe
+from cae_bench.datasets.scenes import make_scenes
+from cae_bench.tasks import Task
+
+LAYOUT = dict(upernet='ade', mask_rcnn='coco')
+
+
+@pytest.fixture(scope='module')
+def scenes(tmp_path_factory):
+    return make_scenes(tmp_path_factory.mktemp('data') / 'scenes', num_train=8, num_val=6, size=64)
+
+
+def fitted(protocol, scenes, **options):
+    checkpoint = checkpoints.load('random:vit-48x4x3')
+    info = describe('scenes', scenes, LAYOUT[protocol])
+    options = dict(recipe='mini', shorten=0.006, cfg_options={'train_dataloader.batch_size': 2}) | options
+    return recipes.build(Task('scenes', protocol), checkpoint, info, recipes.Options(**options))
+
+
+def run(cfg, folder):
+    from mmengine.runner import Runner
+    cfg.work_dir, cfg.log_level = str(folder), 'WARNING'
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    return runner
+
+
+@pytest.mark.parametrize('protocol', LAYOUT)
+def test_every_length_shrinks_together(protocol, scenes):
+    whole, short = fitted(protocol, scenes, shorten=1.0), fitted(protocol, scenes, shorten=0.1)
+    for cfg in (whole, short):
+        warmup, cosine = cfg.param_scheduler
+        assert cosine.begin == warmup.end and 0 < warmup.end < cosine.end / 4
+        assert cosine.end == cfg.train_cfg.max_iters == cfg.train_cfg.val_interval == cfg.default_hooks.checkpoint.interval
+    assert short.train_cfg.max_iters == round(0.1 * whole.train_cfg.max_iters)
+
+
+def test_the_data_s_classes_reach_every_head(scenes):
+    cfg = fitted('upernet', scenes)
+    assert cfg.model.decode_head.num_classes == cfg.model.auxiliary_head.num_classes == 7
+    assert cfg.model.decode_head.in_channels == [48] * 4
+    assert cfg.val_dataloader.dataset.metainfo.classes[0] == 'background'
+    heads = fitted('mask_rcnn', scenes).model.roi_head
+    assert heads.bbox_head.num_classes == heads.mask_head.num_classes == 6
+
+
+def test_segmentation_and_detection_run_one_after_the_other_in_one_process(scenes, tmp_path):
+    seen = {}
+    for number, protocol in enumerate(('mask_rcnn', 'upernet', 'mask_rcnn')):
+        cfg = fitted(protocol, scenes)
+        assert cfg.train_cfg.max_iters <= 5
+        runner = run(cfg, tmp_path / str(number))
+        metric = runner.val_loop.evaluator.metrics[0]
+        last = {name.removeprefix('val/'): values.current() for name, values in runner.message_hub.log_scalars.items()
+                if name.startswith('val/')}
+        assert len(metric.per_image['image']) == 6 and metric.per_image['image'][0] == '00001.jpg'
+        assert set(metric.ci95) <= set(last)
+        assert all(math.isfinite(last[name]) and 0 <= last[name] <= 100 for name in last if 'time' not in name)
+        seen[protocol] = set(last)
+    assert {'mIoU', 'mAcc', 'aAcc'} <= seen['upernet']
+    assert {'bbox_mAP', 'bbox_mAP_50', 'segm_mAP', 'segm_mAP_50'} <= seen['mask_rcnn']
+
+
+def test_the_promised_metrics_are_those_reported(scenes):
+    assert set(fitted('upernet', scenes).benchmark.metrics) == {'mIoU', 'mAcc', 'aAcc'}
+    promised = set(fitted('mask_rcnn', scenes).benchmark.metrics)
+    assert promised == {f'{k}_mAP{p}' for k in ('bbox', 'segm') for p in ('', '_50', '_75', '_s', '_m', '_l')}
