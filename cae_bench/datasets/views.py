@@ -5,6 +5,7 @@ neither on the number of workers or processes, nor on where an interrupted run s
 """
 import math
 import random
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -47,9 +48,9 @@ class ImageViews(ImageFolder):
 
     def __getitem__(self, key: tuple[int, int, int]) -> dict:
         seed, epoch, index = key
-        image = read_image(self.paths[index])
-        views = {name: view(image, random.Random(f'{seed}/{epoch}/{index}/{name}'))
-                 for name, view in self.views.items() if not (epoch and name in self.once)}
+        wanted = {name: view for name, view in self.views.items() if not (epoch and name in self.once)}
+        image = read_image(self.paths[index]) if wanted else None         # cached features need no pixels
+        views = {name: view(image, random.Random(f'{seed}/{epoch}/{index}/{name}')) for name, view in wanted.items()}
         return dict(views=views, label=self.labels[index], index=index, held_out=index in self.held_out,
                     image='/'.join(Path(self.paths[index]).parts[-2:]))
 
@@ -58,9 +59,11 @@ def held_out_images(paths: list[str], labels: list[int], share: float) -> set[in
     """Positions of a fixed share of every class, by file name; a class of one image keeps it for training."""
     if not share:
         return set()
+    by_class = defaultdict(list)
+    for i, label in enumerate(labels):
+        by_class[label].append(i)
     chosen = set()
-    for label in set(labels):
-        own = [i for i, other in enumerate(labels) if other == label]
+    for own in by_class.values():
         count = min(len(own) - 1, math.ceil(share * len(own)))
         if count > 0:
             chosen.update(own[i] for i in stratified([paths[i] for i in own], [0] * len(own), count))

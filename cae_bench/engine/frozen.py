@@ -1,5 +1,6 @@
 """Frozen protocols asked for together on one data set become one config, and so one pass over the data."""
 import copy
+import math
 
 from mmengine.config import Config
 
@@ -9,6 +10,7 @@ from ..errors import ConfigError
 OWN = ('model.probes', 'train_dataloader.dataset.views', 'train_dataloader.dataset.once',
        'train_dataloader.dataset.held_out', 'train_cfg', 'benchmark', 'default_hooks', 'custom_hooks', 'work_dir',
        'experiment_name', 'resume')
+HELD_OUT = 0.1                            # of train, as CAPI's honest protocol has it
 
 
 def join(configs: list[Config]) -> Config:
@@ -42,7 +44,11 @@ def share_views(config: Config) -> Config:
 
 
 def set_grid(config: Config, **axes) -> Config:
-    """Gives every trained probe these axes of its grid (`lr=[...]`), whichever of them it has."""
+    """Gives every trained probe these axes of its grid (`lr=[...]`), whichever of them it has.
+
+    Where a grid has several cells, a fixed tenth of train is held out for a second set of the same heads, so that the
+    choice on held-out images stands beside the published one on validation images.
+    """
     changed = copy.deepcopy(config)
     trained = {name: plan for name, plan in changed.model.probes.items() if 'optimizer' in plan}
     for axis in axes:
@@ -51,15 +57,22 @@ def set_grid(config: Config, **axes) -> Config:
             raise ConfigError(f'--grid {axis}=...: no probe here has this axis; known: {", ".join(known) or "none"}.')
     for plan in trained.values():
         plan.grid.update({k: list(v) for k, v in axes.items() if k in plan.grid})
-        if sum(len(v) for v in axes.values()) > len(axes):
-            plan.hold_out = True
+        plan.hold_out = _cells(plan.grid) > 1
+    if any(plan.hold_out for plan in trained.values()):
+        changed.train_dataloader.dataset.held_out = HELD_OUT
     return changed
 
 
+def passes(configs: list[Config]) -> list[list[int]]:
+    """Positions of configs that can share a pass: each joins the first group all of whose members agree with it."""
+    groups: list[list[int]] = []
+    for i, config in enumerate(configs):
+        home = next((g for g in groups if not any(_differences(configs[j], config) for j in g)), None)
+        groups.append([i]) if home is None else home.append(i)
+    return groups
+
+
 def _join_dataset(ours: dict, theirs: dict) -> None:
-    for name, view in theirs['views'].items():
-        if name in ours['views'] and ours['views'][name] != view:
-            raise ConfigError(f'the view {name!r} is made differently by the protocols of one pass: run them one by one.')
     once = set(ours.get('once', ())) | set(theirs.get('once', ()))
     # A view is needed in the first epoch only where nobody needs it later.
     later = {v for d in (ours, theirs) for v in d['views'] if v not in d.get('once', ())}
@@ -70,13 +83,26 @@ def _join_dataset(ours: dict, theirs: dict) -> None:
 
 def _agree(ours: Config, theirs: Config) -> None:
     """Raises ConfigError naming the first shared part that differs."""
+    differences = _differences(ours, theirs)
+    if differences:
+        key, mine, other = differences[0]
+        raise ConfigError(f'{_names(ours)} and {_names(theirs)} cannot share a pass: they differ in {key} '
+                          f'({mine!r} against {other!r}). Run them one by one.')
+
+
+def _differences(ours: Config, theirs: Config) -> list[tuple]:
     mine, other = _shared(ours), _shared(theirs)
     if _trained(ours) and _trained(theirs):              # heads that are not trained follow the others' epochs
         mine['train_cfg'], other['train_cfg'] = ours.train_cfg, theirs.train_cfg
-    for key in sorted(set(mine) | set(other)):
-        if mine.get(key) != other.get(key):
-            raise ConfigError(f'{_names(ours)} and {_names(theirs)} cannot share a pass: they differ in {key} '
-                              f'({mine.get(key)!r} against {other.get(key)!r}). Run them one by one.')
+    for config, flat in ((ours, mine), (theirs, other)):
+        for name, view in config.train_dataloader.dataset.views.items():
+            if name in ours.train_dataloader.dataset.views and name in theirs.train_dataloader.dataset.views:
+                flat[f'the view {name}'] = view
+    return [(key, mine.get(key), other.get(key)) for key in sorted(set(mine) | set(other)) if mine.get(key) != other.get(key)]
+
+
+def _cells(grid: dict) -> int:
+    return math.prod(len(v) if isinstance(v, (list, tuple)) else 1 for v in grid.values())
 
 
 def _trained(config: Config) -> bool:

@@ -25,7 +25,7 @@ train_dataloader = dict(
     num_workers=8, persistent_workers=True, pin_memory=True,
     collate_fn=dict(type='default_collate'), sampler=dict(type='cae_bench.PassSampler', shuffle=True),
     dataset=dict(type='cae_bench.ImageViews', data_root='', split_dir='train', classes=None, limit=None,
-                 views=dict(), once=[], held_out=0.1))
+                 views=dict(), once=[], held_out=0.))
 val_dataloader = dict(
     batch_size=128, num_workers=8, persistent_workers=True, pin_memory=True,
     collate_fn=dict(type='default_collate'), sampler=dict(type='cae_bench.PassSampler', shuffle=False),

@@ -1,4 +1,5 @@
 # k-NN in under a minute, for any ViT and any image folder. Not comparable with published k-NN: small input.
+# CIFAR-10 photographs, 6,000 + 2,000, random 48-wide ViT: 31 top-1 (chance 10).
 _base_ = '../_base_/frozen_mini.py'
 
 benchmark = dict(version=1)

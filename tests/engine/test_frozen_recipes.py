@@ -1,0 +1,104 @@
+"""The shipped recipes of frozen protocols: published constants, joined into passes, planned before they run."""
+from pathlib import Path
+
+import golden
+import pytest
+from mmengine.config import Config
+
+from cae_bench.engine.frozen import join, passes, set_grid, share_views
+from cae_bench.engine.frozen_plan import count_forwards, forward_flops, plan
+from cae_bench.engine.frozen_trainer import HeadTrainer
+from cae_bench.errors import ConfigError
+from cae_bench.models.probes import LinearProbe
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+IMAGENET, VAL = 1281167, 50000
+BASE = dict(embed_dims=768, num_layers=12, num_heads=12, patch_size=16, mlp_ratio=4.)
+
+
+def paper(protocol, arch='vit-base'):
+    cfg = Config.fromfile(CONFIGS / protocol / f'{arch}.py')
+    cfg.model.backbone.spec = BASE
+    return cfg
+
+
+def trainer(cfg, protocol):
+    keys = ('batch_size', 'bn_group', 'optimizer', 'schedule')
+    made = HeadTrainer(protocol, LinearProbe(4, 3, [dict(lr=lr) for lr in cfg.model.probes[protocol].grid.lr]),
+                       **{k: cfg.model.probes[protocol][k] for k in keys})
+    made.begin(IMAGENET, cfg.train_cfg.max_epochs)
+    return made
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize('protocol, table', [('linear', 'linear_probe'), ('attentive', 'attentive_probe')])
+@pytest.mark.parametrize('arch', ['vit-base', 'vit-large'])
+def test_the_paper_recipe_follows_the_published_learning_rate_at_every_recorded_iteration(protocol, table, arch):
+    entry = golden.case('lr_schedules')
+    told = golden.load_json(entry['files'][0])[table]
+    made = trainer(paper(protocol, arch), protocol)
+    per_epoch = told['iters_per_epoch']
+    assert made.steps_per_epoch == per_epoch and made.epochs == told['epochs']
+    tolerance = golden.tolerance(entry['tolerance'])['rtol']
+    for epoch in range(told['epochs']):
+        assert made.lr(epoch * per_epoch)[0] == pytest.approx(told['first_iter_of_epoch'][epoch], rel=tolerance, abs=1e-15)
+        last = (epoch + 1) * per_epoch - 1
+        assert made.lr(last)[0] == pytest.approx(told['last_iter_of_epoch'][epoch], rel=tolerance, abs=1e-15)
+
+
+def test_the_published_constants_stand_in_the_recipes():
+    linear, attentive = paper('linear').model.probes.linear, paper('attentive').model.probes.attentive
+    assert (linear.batch_size, linear.bn_group, linear.grid.lr, linear.bn_eps, linear.feature) == (16384, 512, [6.4], 1e-6, 'cls')
+    assert (attentive.batch_size, attentive.bn_group, attentive.grid.lr, attentive.bn_eps) == (8192, 256, [0.4], 1e-5)
+    assert attentive.optimizer.nesterov and not attentive.eval_batch_stats
+    assert paper('knn').model.probes.knn.grid.k[0] == 20 and paper('knn').model.probes.knn.grid.temperature[0] == 0.07
+    assert paper('linear').train_dataloader.dataset.views.clamped.type == 'cae_bench.ClampedCropView'
+    assert paper('attentive').train_dataloader.dataset.views.crop.type == 'cae_bench.RandomCropView'
+
+
+def test_linear_attentive_and_knn_join_with_their_own_crops():
+    both = join([paper('knn'), paper('linear'), paper('attentive')])
+    assert list(both.model.probes) == ['knn', 'linear', 'attentive']
+    assert set(both.train_dataloader.dataset.views) == {'eval', 'clamped', 'crop'}
+    assert both.train_dataloader.dataset.once == ['eval'] and both.train_cfg.max_epochs == 90
+    assert count_forwards(both, IMAGENET, VAL) == IMAGENET * (2 * 90 + 1) + 90 * VAL
+
+
+def test_sharing_views_saves_a_forward_and_leaves_the_original_alone():
+    both = join([paper('linear'), paper('attentive')])
+    shared = share_views(both)
+    assert list(shared.train_dataloader.dataset.views) == ['clamped']
+    assert {p.view for p in shared.model.probes.values()} == {'clamped'}
+    assert both.model.probes.attentive.view == 'crop'
+
+
+def test_a_view_that_one_protocol_needs_in_every_epoch_is_made_in_every_epoch():
+    cached = paper('linear')
+    cached.train_dataloader.dataset.views.eval = paper('knn').train_dataloader.dataset.views.eval
+    assert join([paper('knn'), cached]).train_dataloader.dataset.once == []
+
+
+def test_passes_keep_together_what_can_share_and_no_more():
+    other = paper('attentive')
+    other.train_cfg.max_epochs = 50
+    assert passes([paper('linear'), other, paper('knn'), paper('attentive')]) == [[0, 2, 3], [1]]
+
+
+def test_a_grid_spans_the_cells_and_asks_for_a_held_out_choice():
+    cfg = set_grid(join([paper('linear'), paper('attentive')]), lr=[0.1, 1.])
+    assert cfg.model.probes.linear.grid.lr == [0.1, 1.] and cfg.model.probes.linear.hold_out
+    assert cfg.train_dataloader.dataset.held_out == 0.1
+    assert not set_grid(paper('linear'), lr=[3.]).model.probes.linear.hold_out
+    with pytest.raises(ConfigError, match='--grid momentum=.*known: lr, weight_decay'):
+        set_grid(paper('linear'), momentum=[0.9])
+
+
+def test_the_plan_names_every_constant_the_accumulation_and_the_cost():
+    text = '\n'.join(plan(join([paper('linear'), paper('attentive'), paper('knn')]), IMAGENET, VAL, world_size=8))
+    for part in ('published 32 x 512; here 8 x 512, 4 groups a step, 78 steps an epoch', 'lr=[6.4]', 'lr=[0.4]', 'min_lr=1e-06',
+                 'trust_coefficient=0.001', 'nesterov=True', 'scale=[0.08, 1.0]', 'resize=256', 'about', 'GiB', 'feature banks'):
+        assert part in text, part
+
+
+def test_the_cost_of_a_forward_is_that_of_vit_base():
+    assert forward_flops(BASE, 224) == pytest.approx(2 * 17.56e9, rel=0.01)        # 17.6 GMACs
