@@ -113,6 +113,7 @@ def _shorten(cfg: Config, factor: float) -> None:
         place = cfg
         for part in parents:
             place = place[int(part) if part.isdigit() else part]
+        last = int(last) if last.isdigit() else last
         place[last] = max(1, round(place[last] * factor))
 
 

@@ -1,0 +1,5 @@
+# ADE20K as in upernet/mae_vit-base.py, but tested at six scales and mirrored: a column of its own.
+_base_ = ['../upernet/mae_vit-base.py', '../_base_/multi_scale.py']
+
+val_dataloader = dict(dataset=dict(pipeline={{_base_.multi_scale_pipeline}}))
+val_cfg = dict(type='cae_bench.MultiScaleValLoop')
