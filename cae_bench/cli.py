@@ -89,8 +89,8 @@ def table(results: str = RESULTS,
 def compare(a: str = typer.Argument(..., help='A model name, or the file of a record.'), b: str = typer.Argument(...),
             results: str = RESULTS):
     """What differs between two results, whether it is significant, and whether they may be compared at all."""
-    from .results import compare as explained
-    typer.echo(explained(a, b, results))
+    from .results import compare as compared, explain
+    typer.echo(explain(compared(a, b, results)))
 
 
 @app.command(epilog='Example: cae-bench inspect mae_pretrain_vit_base.pth')
@@ -103,10 +103,10 @@ def inspect(checkpoint: str = typer.Argument(...), as_json: bool = typer.Option(
 
 
 @app.command(epilog='Example: cae-bench ls suites')
-def ls(what: str = typer.Argument(..., help='tasks, suites, models or published.'), results: str = RESULTS):
+def ls(what: str = typer.Argument(..., help='tasks, suites, pretrain, models or published.'), results: str = RESULTS):
     """What there is: tasks, suites, measured models, published numbers."""
-    from . import listing
-    known = {'tasks': listing.tasks, 'suites': listing.suites, 'published': listing.published,
+    from . import listing, pretraining
+    known = {'pretrain': pretraining.names, 'tasks': listing.tasks, 'suites': listing.suites, 'published': listing.published,
              'models': lambda: listing.models(results)}
     if what not in known:
         raise ConfigError(f'ls {what}: nothing of that name.{nearest(what, known)}')
@@ -136,6 +136,30 @@ def data_check(pairs: list[str] = typer.Argument(..., metavar='NAME=DIR')):
         typer.echo(str(report))
         healthy &= report.ok
     raise typer.Exit(0 if healthy else 2)
+
+
+@app.command(epilog='Example: cae-bench pretrain cae_vit-tiny_scenes --data cifar10=data/cifar10')
+def pretrain(config: str = typer.Argument(..., help='A name (see `cae-bench ls pretrain`) or a config file.'),
+             data: list[str] = typer.Option([], '--data', metavar='NAME=DIR', help='A folder of images, labelled or not.'),
+             work_dir: Optional[Path] = typer.Option(None, '--work-dir', '-o', metavar='DIR',
+                                                     help='For checkpoints and logs (default: pretrained/<name>).'),
+             resume: bool = typer.Option(True, '--resume/--no-resume', help='Go on with a run found in that folder.'),
+             amp: Optional[str] = typer.Option(None, help='fp32, bf16 or fp16 (default: as the config says).'),
+             seed: int = typer.Option(0, help='Of everything random.'),
+             device: Optional[str] = typer.Option(None, help='cpu or cuda (default: cuda where there is one).'),
+             launcher: str = typer.Option('none', help='none, torchrun or slurm.'),
+             tokenizer: Optional[str] = typer.Option(None, metavar='FILE', help='Weights of the tokenizer or teacher.'),
+             max_corrupt: int = typer.Option(0, help='Unreadable images to pass over before stopping.'),
+             knn: Optional[int] = typer.Option(None, metavar='N', help='Score k-NN every N epochs (labelled folders).'),
+             pictures: Optional[int] = typer.Option(None, metavar='N', help='Save a picture every N epochs.'),
+             tensorboard: bool = typer.Option(False, '--tensorboard', help='Write TensorBoard event files too.'),
+             cfg_options: list[str] = typer.Option([], '--cfg-options', metavar='K=V', help='Override the config; repeatable.')):
+    """Pretrain an encoder from a folder of images, to a checkpoint that `run` takes."""
+    from .pretraining import pretrain as train
+    from .tasks import parse_data
+    typer.echo(train(config, data=parse_data(data), work_dir=work_dir, resume=resume, amp=amp, seed=seed, device=device,
+                     launcher=launcher, tokenizer=tokenizer, max_corrupt=max_corrupt, knn=knn, pictures=pictures,
+                     tensorboard=tensorboard, cfg_options=_cfg_options(cfg_options)))
 
 
 @app.command(epilog='Example: cae-bench demo')

@@ -15,8 +15,9 @@ class Task:
 
 
 def protocols() -> list[str]:
-    """The folders under configs/: a protocol is added by adding a folder."""
-    return sorted(p.name for p in shipped('configs').iterdir() if p.is_dir() and not p.name.startswith(('_', '.')))
+    """The folders under configs/: a protocol is added by adding a folder. Pretraining is none: it makes what they judge."""
+    return sorted(p.name for p in shipped('configs').iterdir()
+                  if p.is_dir() and not p.name.startswith(('_', '.')) and p.name != 'pretrain')
 
 
 def parse(text: str) -> Task:

@@ -41,8 +41,10 @@ def load(source: str | Path, num_heads: int | None = None, arch: str | None = No
     content = safe_load.read(path, mmap=True)
     try:
         sd, container, others = find_state_dict(content)
+        own = _own_spec(content)
+        heads = own.get('num_heads') if heads is None else heads
         ckpt = convert(sd, container, others, str(source), safe_load.sha256(path), heads, wanted)
-        return _with_pixels_of_args(ckpt, content)
+        return _with_own_spec(_with_pixels_of_args(ckpt, content), own)
     except CheckpointError as error:
         raise CheckpointError(f'{source}: {error}') from None
 
@@ -55,6 +57,21 @@ def _with_pixels_of_args(ckpt: Checkpoint, content: Mapping) -> Checkpoint:
     note = f'mean and std: told by args.imagenet_default_mean_and_std={told}'
     return replace(ckpt, spec=replace(ckpt.spec, **(IMAGENET if told else HALF)),
                    report=replace(ckpt.report, notes=(*ckpt.report.notes, note)))
+
+
+def _own_spec(content) -> dict:
+    """What tensors cannot tell, from the entry `spec` that `cae-bench pretrain` writes beside them."""
+    spec = content.get('spec') if isinstance(content, Mapping) else None
+    names = ('num_heads', 'norm_eps', 'mean', 'std')
+    return {name: spec[name] for name in names if name in spec} if isinstance(spec, Mapping) else {}
+
+
+def _with_own_spec(ckpt: Checkpoint, own: dict) -> Checkpoint:
+    if not own:
+        return ckpt
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in own.items() if k != 'num_heads'}
+    note = 'heads, norm epsilon, mean and std: told by the entry `spec` of the file'
+    return replace(ckpt, spec=replace(ckpt.spec, **values), report=replace(ckpt.report, notes=(*ckpt.report.notes, note)))
 
 
 def convert(sd: StateDict, container: str, others: tuple[str, ...], source: str, sha256: str | None,

@@ -40,10 +40,13 @@ class PretrainCheckpoint(Hook):
         content = files.read(Path(self.resume))
         runner.train_loop.model.load_released(content['model'])
         runner.optim_wrapper.load_state_dict(content['optimizer'])
-        for scheduler, state in zip(runner.param_schedulers, content['schedulers'], strict=True):
-            scheduler.load_state_dict(state)
-        runner.train_loop.goto(content['iter'])
-        say(f'goes on after epoch {runner.epoch}, iteration {runner.iter}, from {self.resume}')
+        # Counted in updates, so that a run may go on with other devices and another number of accumulation steps.
+        iteration = content['update'] * runner.optim_wrapper._accumulative_counts
+        runner.train_loop.goto(iteration)
+        for scheduler in runner.param_schedulers:
+            scheduler.last_step = scheduler._global_step = iteration - 1
+            scheduler.step()
+        say(f'goes on after update {content["update"]}, from {self.resume}')
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         done, accumulation = runner.iter + 1, runner.optim_wrapper._accumulative_counts
@@ -66,8 +69,8 @@ class PretrainCheckpoint(Hook):
         self.written = time.monotonic()
         if not is_main_process():
             return
-        content = dict(self._weights(runner), optimizer=runner.optim_wrapper.state_dict(), iter=iteration,
-                       schedulers=[s.state_dict() for s in runner.param_schedulers])
+        content = dict(self._weights(runner), optimizer=runner.optim_wrapper.state_dict(),
+                       update=iteration // runner.optim_wrapper._accumulative_counts)
         try:
             files.save(content, Path(runner.work_dir, file))
         except OSError as error:

@@ -80,7 +80,7 @@ class CAE(Pretrainer):
                  drop_path_rate: float = 0.1, layer_scale_init_value: float = 0.1, align_weight: float = 2.0,
                  main_weight: float = 1.0, alignment: str = 'current', init_rule: str = 'xavier',
                  data_preprocessor: dict | None = None, init_cfg: dict | None = None):
-        super().__init__(dict(dict(drop_path_rate=drop_path_rate), **encoder), target, data_preprocessor, init_cfg)
+        super().__init__({'family': 'cae', 'drop_path_rate': drop_path_rate, **encoder}, target, data_preprocessor, init_cfg)
         if alignment not in ALIGNMENTS:
             raise ConfigError(f'CAE: alignment={alignment!r}, choose one of {", ".join(ALIGNMENTS)}')
         if init_rule not in ('xavier', 'beit'):

@@ -1,0 +1,66 @@
+"""A misspelt key of a config is named, with the nearest that exists, before anything is built from it."""
+import inspect
+from dataclasses import fields
+
+from mmengine.config import Config
+from mmengine.registry import Registry
+
+from .checkpoints import ViTSpec
+from .errors import ConfigError, nearest
+
+
+def merge(cfg: Config, options: dict, registries: dict[str, Registry]) -> None:
+    """Sets dotted keys, {'model.align_weight': 1.0}; a key must be there already, or be one its class takes.
+
+    registries: top-level key -> where the classes below it are registered.
+    """
+    for key, value in options.items():
+        *parents, last = key.split('.')
+        place, registry = cfg, registries.get(key.split('.')[0])
+        for part in parents:
+            if isinstance(place, (list, tuple)) and part.isdigit() and int(part) < len(place):
+                place = place[int(part)]
+            elif isinstance(place, dict) and part in place:
+                place = place[part]
+            elif isinstance(place, Config) and part in place:
+                place = place[part]
+            else:
+                raise ConfigError(f'--cfg-options {key}: there is no {part!r}.{nearest(part, _known(place, registry))}')
+        if last not in _known(place, registry):
+            raise ConfigError(f'--cfg-options {key}: there is no {last!r}.{nearest(last, _known(place, registry))}')
+        place[last] = value
+
+
+def check(node: dict, registry: Registry, where: str, default: str | None = None) -> None:
+    """Every key of a config dict is an argument of its class; so for the dicts inside it."""
+    if not isinstance(node, dict):
+        return
+    known = _arguments(node.get('type', default), registry)
+    for key in node:
+        if known and key not in known:
+            raise ConfigError(f'{where}.{key}: {str(node.get("type", default)).removeprefix("cae_bench.")} has no such setting.'
+                              f'{nearest(key, known)}')
+        check(node[key], registry, f'{where}.{key}', 'cae_bench.ViT' if key == 'encoder' else None)
+
+
+def _known(place, registry: Registry | None) -> set[str]:
+    own = set(place) if isinstance(place, (dict, Config)) else {str(i) for i in range(len(place))}
+    named = place.get('type') if isinstance(place, (dict, Config)) else None
+    return own | _arguments(named, registry)
+
+
+def _arguments(name: str | None, registry: Registry | None) -> set[str]:
+    """Arguments of a registered class; empty where it cannot be told."""
+    cls = registry.get(name) if registry is not None and name else None
+    if name and registry is not None and cls is None:
+        known = [n for n in registry.module_dict if '.' not in n]
+        raise ConfigError(f'there is no {name}.{nearest(name.removeprefix("cae_bench."), known)}')
+    if cls is None:
+        return set()
+    known, open_ended = {'type'}, False
+    for parameter in inspect.signature(cls).parameters.values():
+        known.add(parameter.name)
+        open_ended |= parameter.kind is inspect.Parameter.VAR_KEYWORD
+    if not open_ended:
+        return known
+    return known | {f.name for f in fields(ViTSpec)} if cls.__name__ == 'ViT' else set()
