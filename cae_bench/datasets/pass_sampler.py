@@ -18,6 +18,7 @@ class PassSampler(Sampler):
 
     Attributes:
         block: images dealt out together; the train loop sets it to a multiple of every probe's BatchNorm group.
+        pad: give all processes equally many; off where each only counts what it sees.
         skip: images of this process to leave out at the start of the next pass: those an interrupted run has seen.
     """
 
@@ -25,6 +26,7 @@ class PassSampler(Sampler):
         self.rank, self.world_size = get_dist_info()
         self.size, self.seed, self.shuffle, self.block = len(dataset), seed or 0, shuffle, block
         self.epoch = self.skip = 0
+        self.pad = True
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
@@ -32,6 +34,8 @@ class PassSampler(Sampler):
     def __len__(self) -> int:
         if self.world_size == 1:
             return self.size
+        if not self.pad:
+            return len(range(self.rank, self.size, self.world_size))
         return math.ceil(self.size / (self.block * self.world_size)) * self.block
 
     def order(self) -> list[int]:
@@ -46,6 +50,8 @@ class PassSampler(Sampler):
         order = self.order()
         if self.world_size == 1:
             return order
+        if not self.pad:
+            return order[self.rank::self.world_size]
         total = len(self) * self.world_size
         order = (order * math.ceil(total / self.size))[:total]
         blocks = range(self.rank * self.block, total, self.block * self.world_size)

@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import torch
-from mmengine.dist import get_world_size
+from mmengine.dist import all_reduce, barrier, get_world_size, is_main_process
 from mmengine.logging import MMLogger
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
@@ -48,7 +48,16 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         if self.runner.message_hub.get_info(HISTORY) is None:
             self.runner.message_hub.update_info(HISTORY, self._pages())
         if self._untold():
-            self.model.open_banks(len(dataset), self.runner.work_dir, fresh=self._iter == 0)
+            self._open_banks(len(dataset))
+
+    def _open_banks(self, size: int) -> None:
+        """The first process makes the files, the others open them: every process writes the rows it sees."""
+        fresh, folder = self._iter == 0, self.runner.work_dir
+        if is_main_process():
+            self.model.open_banks(size, folder, fresh)
+        barrier()
+        if not is_main_process():
+            self.model.open_banks(size, folder, fresh=False)
 
     def _check(self, dataset) -> None:
         if self.model.num_classes < 2 or len(set(dataset.labels)) < 2:
@@ -117,6 +126,7 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         due = self._epoch % self.val_interval == 0 or self._epoch == self._max_epochs or self._untold()
         if self.runner.val_loop is None or not self._epoch or not due or told >= self._epoch:
             return
+        barrier()                                      # all rows are written
         if self.model.banks:
             self.model.hand_over_banks()
         for name, probe in self.model.probes.items():
@@ -125,6 +135,7 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
             self._score_held_out(pages)
         self.runner.message_hub.update_info(HISTORY, pages)
         self.runner.val_loop.run()
+        barrier()                                      # all rows are read
         self.model.drop_banks()                        # told once: it will not change
 
     @torch.no_grad()
@@ -139,7 +150,12 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
             for name, scores in self.model.scores(batch['views'][self.model.eval_view], dict(self.model.siblings)).items():
                 right[name] += (scores.argmax(-1) == labels[:, None]).sum(0).cpu().numpy()
             total += len(labels)
+        seen = torch.tensor(float(total))
+        all_reduce(seen)                               # each process has seen its share
         for name, count in right.items():
+            count = torch.from_numpy(count)
+            all_reduce(count)
+            count, total = count.numpy(), int(seen)
             pages[name]['held_out'] = dict(images=total, top1=(100 * count / max(1, total)).tolist())
 
     def _held_out_loader(self):
@@ -147,4 +163,6 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         views = {self.model.eval_view: self.runner.cfg.val_dataloader.dataset.views[self.model.eval_view]}
         cfg['dataset'] = dict(cfg['dataset'], views=views, once=(), only_held_out=True)
         cfg['sampler'] = dict(cfg['sampler'], shuffle=False)
-        return Runner.build_dataloader(cfg, seed=0)
+        loader = Runner.build_dataloader(cfg, seed=0)
+        loader.sampler.pad = False
+        return loader

@@ -56,4 +56,4 @@ class FeatureBank:
         self.rows = self.labels = None
         if self.folder is not None:
             for path in self.folder.glob(f'bank_{self.feature}_*.npy'):
-                path.unlink()
+                path.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from ..errors import ConfigError, DataError
-from ..registry import MODELS
+from ..registry import MODEL_WRAPPERS, MODELS
 from .feature_bank import FeatureBank
 from .probes import TrainedProbe, expand_grid
 
@@ -153,6 +153,22 @@ class FrozenProbes(BaseModel):
             bank.delete()
         for probe in self.looking_up.values():
             probe.bank = None
+
+
+@MODEL_WRAPPERS.register_module()
+class Replica(nn.Module):
+    """One process's copy of the model. DistributedDataParallel would sum gradients at every backward pass; the trainers
+    sum them once a step, and a pass without trained heads has none."""
+
+    def __init__(self, module: nn.Module):
+        super().__init__()
+        self.module = module
+
+    def val_step(self, data: dict) -> list[dict]:
+        return self.module.val_step(data)
+
+    def forward(self, *args, **kwargs):
+        return self.module(*args, **kwargs)
 
 
 def judge(scores: Tensor, labels: Tensor) -> tuple:

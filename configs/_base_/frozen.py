@@ -31,6 +31,7 @@ val_dataloader = dict(
     collate_fn=dict(type='default_collate'), sampler=dict(type='cae_bench.PassSampler', shuffle=False),
     dataset=dict(type='cae_bench.ImageViews', data_root='', split_dir='val', classes=None, limit=None,
                  views=dict(eval=eval_view)))
+model_wrapper_cfg = dict(type='cae_bench.Replica')       # several processes: gradients are summed by the trainers
 val_evaluator = dict(type='cae_bench.ProbeAccuracy')
 
 # The trainers are built from the probes: effective batch, BatchNorm group, optimizer and schedule are each probe's own.

@@ -1,0 +1,72 @@
+"""A pass killed in the middle of an epoch, and a pass spread over processes, end where an undisturbed one ends."""
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from frozen_runs import draw_images
+
+SCRIPT = Path(__file__).with_name('frozen_child.py')
+
+
+def start(mode, data, work_dir, **env):
+    return subprocess.Popen([sys.executable, str(SCRIPT), mode, str(data), str(work_dir)], start_new_session=True,
+                            env={**os.environ, 'OMP_NUM_THREADS': '1', **env}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def finished(process):
+    out, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, out.decode()[-3000:]
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    return draw_images(tmp_path_factory.mktemp('images'))
+
+
+@pytest.fixture(scope='module')
+def undisturbed(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('whole')
+    finished(start('whole', data, folder))
+    return torch.load(folder / 'end.pth', weights_only=False)
+
+
+def same(a, b, **tolerance):
+    assert a['weights'].keys() == b['weights'].keys()
+    for name, tensor in a['weights'].items():
+        torch.testing.assert_close(tensor, b['weights'][name], msg=lambda m, n=name: f'{n}: {m}', **tolerance)
+
+
+def test_a_run_killed_in_the_middle_of_an_epoch_goes_on_to_the_same_weights(data, undisturbed, tmp_path):
+    process = start('slow', data, tmp_path)
+    deadline = time.monotonic() + 150
+    while not (tmp_path / 'iter_7.pth').is_file() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.05)
+    time.sleep(0.3)                                     # into the iterations after the checkpoint
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL and not (tmp_path / 'end.pth').exists()
+    finished(start('resume', data, tmp_path))
+    end = torch.load(tmp_path / 'end.pth', weights_only=False)
+    assert end['first_iter'] == 7, 'it must go on where the checkpoint was written, in the middle of an epoch of 5'
+    same(end, undisturbed, rtol=0, atol=0)
+    assert end['scores'] == undisturbed['scores']
+    assert end['curves'] == undisturbed['curves']
+
+
+def test_two_processes_reach_the_weights_of_one(data, undisturbed, tmp_path):
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = str(free.getsockname()[1])
+    both = [start('distributed', data, tmp_path, RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', MASTER_PORT=port,
+                  MASTER_ADDR='127.0.0.1') for rank in range(2)]
+    for process in both:
+        finished(process)
+    end = torch.load(tmp_path / 'end.pth', weights_only=False)
+    same(end, undisturbed, rtol=1e-4, atol=1e-6)
+    assert end['scores'] == pytest.approx(undisturbed['scores'])
