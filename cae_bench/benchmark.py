@@ -51,12 +51,12 @@ def run(checkpoint: str, tasks: list[str] | None = None, suite: str | None = Non
         CaeBenchError: wrong use or bad input, before anything is computed. A task that fails while it runs does not
             stop the others: it is named in `Outcome.failures`.
     """
+    from .results import check_writable, load_suite
+    wanted = parse_all(tasks or load_suite(suite or 'cae_paper').tasks)      # a typing error is told before torch is imported
     _choose_device(options.get('device'))
     from . import checkpoints
     from .recipes import Options
-    from .results import check_writable, load_suite
     options = Options(**options)
-    wanted = parse_all(tasks or load_suite(suite or 'cae_paper').tasks)
     checkpoints.guard_mmengine()
     ckpt = checkpoints.load(checkpoint, num_heads=num_heads, arch=arch)
     jobs = plan(wanted, ckpt, data or {}, options)

@@ -1,14 +1,19 @@
 """From a task and a checkpoint to a resolved mmengine Config: find the recipe file, fit it to backbone and data."""
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmengine.config import Config, ConfigDict
 
-from .checkpoints import Checkpoint, ViTSpec
 from .errors import ConfigError
 from .paths import shipped
 from .tasks import Task
+
+if TYPE_CHECKING:                            # importing checkpoints imports torch; listing recipes needs none
+    from .checkpoints import Checkpoint, ViTSpec
 
 
 @dataclass(frozen=True)

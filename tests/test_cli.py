@@ -33,7 +33,7 @@ def test_help_and_tables_import_neither_torch_nor_mmengine():
 
 
 @pytest.mark.parametrize('task, says', [
-    ('cifar10/linaer', "no protocol named 'linaer'. Did you mean linear?"),
+    ('cifar10/linaer', "no protocol named 'linaer'. Did you mean linear"),
     ('cifar10', 'A task is <dataset>/<protocol>'),
 ])
 def test_a_misspelt_task_is_told_the_nearest_names(task, says):
