@@ -62,6 +62,8 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
     def _check(self, dataset) -> None:
         if self.model.num_classes < 2 or len(set(dataset.labels)) < 2:
             raise ConfigError(f'{dataset.root}: one class only. A probe needs at least two to tell apart.')
+        for probe in self.model.looking_up.values():
+            probe.check(dataset.labels, dataset.classes)
         views = set(dataset.views)
         for name, plan in self.model.plans.items():
             if plan.get('view', self.model.eval_view) not in views:

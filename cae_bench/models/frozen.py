@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ..errors import ConfigError, DataError
 from ..registry import MODEL_WRAPPERS, MODELS
 from .feature_bank import FeatureBank
-from .probes import TrainedProbe, expand_grid
+from .probes import LookUpProbe, TrainedProbe, expand_grid
 
 FEATURES = {                                          # of all tokens (B, 1 + N, D) after the final LayerNorm
     'tokens': lambda tokens: tokens,
@@ -16,7 +16,8 @@ FEATURES = {                                          # of all tokens (B, 1 + N,
     'mean': lambda tokens: tokens[:, 1:].mean(1),
     'cls_mean': lambda tokens: torch.cat([tokens[:, 0], tokens[:, 1:].mean(1)], 1),
 }
-WIDTH = {'tokens': 1, 'cls': 1, 'mean': 1, 'cls_mean': 2}          # in embed_dims
+LAYERS = 'layers'                                     # cls_mean of every block's raw output, (B, L, 2 D)
+WIDTH = {'tokens': 1, 'cls': 1, 'mean': 1, 'cls_mean': 2, LAYERS: 2}        # in embed_dims
 PRECISIONS = {'float32': None, 'bfloat16': torch.bfloat16, 'float16': torch.float16}
 # Keys of a probe's config that say how it is trained and reported; the rest are arguments of its class.
 TRAINING = ('view', 'grid', 'batch_size', 'bn_group', 'optimizer', 'schedule', 'select', 'hold_out', 'source')
@@ -59,12 +60,15 @@ class FrozenProbes(BaseModel):
 
     def _build(self, name: str, plan: dict) -> nn.Module:
         spec, feature = self.backbone.spec, plan['feature']
-        if feature not in FEATURES:
-            raise ConfigError(f'{name}: no feature named {feature!r}; choose {", ".join(FEATURES)}.')
+        if feature not in WIDTH:
+            raise ConfigError(f'{name}: no feature named {feature!r}; choose {", ".join(WIDTH)}.')
+        axes = dict(plan['grid'])
+        if axes.get('layer') == 'all':
+            axes['layer'] = list(range(1, spec.num_layers + 1))
         own = {k: v for k, v in plan.items() if k not in TRAINING}
         own.setdefault('num_heads', spec.num_heads)
         return MODELS.build(dict(own, name=name, in_dims=WIDTH[feature] * spec.embed_dims, num_classes=self.num_classes,
-                                 cells=expand_grid(**plan['grid'])))
+                                 cells=expand_grid(**axes)))
 
     def train(self, mode: bool = True) -> 'FrozenProbes':
         super().train(mode)
@@ -76,9 +80,9 @@ class FrozenProbes(BaseModel):
         return {name: probe for name, probe in self.probes.items() if isinstance(probe, TrainedProbe)}
 
     @property
-    def looking_up(self) -> dict[str, nn.Module]:
+    def looking_up(self) -> dict[str, LookUpProbe]:
         """Probes that search a bank of training features instead of being trained."""
-        return {name: probe for name, probe in self.probes.items() if hasattr(probe, 'bank')}
+        return {name: probe for name, probe in self.probes.items() if isinstance(probe, LookUpProbe)}
 
     @torch.no_grad()
     def features(self, images: Tensor, wanted: set[str]) -> dict[str, Tensor]:
@@ -87,9 +91,15 @@ class FrozenProbes(BaseModel):
         dtype = PRECISIONS[self.precision]
         half = torch.autocast(images.device.type, dtype=dtype) if dtype else contextlib.nullcontext()
         with half:
-            tokens = self.backbone.forward_features(images)
-        tokens = tokens.float()
-        return {name: FEATURES[name](tokens) for name in wanted}
+            taps = self.backbone.forward_tokens(images, range(self.backbone.spec.num_layers)) if LAYERS in wanted else []
+            final = self._final(images, taps) if wanted - {LAYERS} else None
+        layers = {LAYERS: torch.stack([FEATURES['cls_mean'](t.float()) for t in taps], 1)} if taps else {}
+        return layers | {name: FEATURES[name](final.float()) for name in wanted - {LAYERS}}
+
+    def _final(self, images: Tensor, taps: list[Tensor]) -> Tensor:
+        """Tokens after the final LayerNorm; where all blocks have been run already, no second forward."""
+        reuse = taps and self.backbone.spec.cls_token and self.backbone.norm is not None
+        return self.backbone.norm(taps[-1]) if reuse else self.backbone.forward_features(images)
 
     def train_step(self, data: dict, optim_wrapper) -> dict:
         """One loader batch: features of each view once, then every probe's share of it. Returns losses for the log."""
@@ -111,7 +121,7 @@ class FrozenProbes(BaseModel):
     @torch.no_grad()
     def val_step(self, data: dict) -> list[dict]:
         """One dict for each image: image, label, and by protocol the prediction and top-5 hit of every cell."""
-        ready = {name: p for name, p in self.probes.items() if not hasattr(p, 'bank') or p.bank is not None}
+        ready = {name: p for name, p in self.probes.items() if not isinstance(p, LookUpProbe) or p.bank is not None}
         scored = self.scores(data['views'][self.eval_view], ready)
         labels = data['label']
         ranked = {name: judge(s.cpu(), labels) for name, s in scored.items()}
@@ -145,6 +155,7 @@ class FrozenProbes(BaseModel):
                                 'removed while the run was interrupted: start again with --no-resume.')
         for probe in self.looking_up.values():
             probe.bank = self.banks[probe.feature]
+            probe.prepare()
         self.banks = {}
 
     def drop_banks(self) -> None:

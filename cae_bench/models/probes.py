@@ -32,6 +32,20 @@ class Probe(nn.Module):
         raise NotImplementedError
 
 
+class LookUpProbe(Probe):
+    """A probe that is not trained: it looks things up in the features of all training images."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.bank = None
+
+    def check(self, labels: list[int], classes: tuple[str, ...]) -> None:
+        """Raises DataError where the training images cannot serve it; called before anything is computed."""
+
+    def prepare(self) -> None:
+        """Called once, when `bank` is there and full."""
+
+
 class TrainedProbe(Probe):
     """A probe whose cells learn by gradient; its leading parameter axis is the cell."""
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..registry import MODELS
-from .probes import Probe
+from .probes import LookUpProbe
 
 
 def nearest(queries: Tensor, blocks: Iterable[tuple[Tensor, Tensor]], k: int) -> tuple[Tensor, Tensor]:
@@ -40,7 +40,7 @@ def vote(similarity: Tensor, labels: Tensor, num_classes: int, k: int, temperatu
 
 
 @MODELS.register_module()
-class KNNProbe(Probe):
+class KNNProbe(LookUpProbe):
     """One cell for each (k, temperature). Its bank holds the evaluation view of every training image.
 
     Args:
@@ -50,7 +50,7 @@ class KNNProbe(Probe):
     def __init__(self, in_dims: int, num_classes: int, cells: list[dict], name: str = 'knn', feature: str = 'cls',
                  block: int = 65536, **unused):
         super().__init__(num_classes, feature, cells)
-        self.block, self.bank = block, None
+        self.block = block
 
     def predict(self, x: Tensor) -> Tensor:
         similarity, labels = nearest(x, self.bank.blocks(self.block, x.device), max(c['k'] for c in self.cells))

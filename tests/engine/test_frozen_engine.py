@@ -126,7 +126,7 @@ def test_protocols_that_cannot_share_a_pass_are_told_apart(data, tmp_path):
 
 def test_a_batch_larger_than_the_data_is_refused_before_anything_runs(data, tmp_path):
     with pytest.raises(ConfigError, match='batch of 64 is larger than the 48 training images'):
-        run(config('linear', data, tmp_path))
+        run(config('linear', data, tmp_path, batch_size=64, bn_group=64))
 
 
 def test_a_batch_that_is_no_multiple_of_its_group_is_refused(data, tmp_path):
@@ -145,3 +145,50 @@ def test_a_grid_with_a_diverging_head_reports_the_others(data, tmp_path):
     assert [row['diverged'] for row in curve] == [True, False]
     assert runner.val_evaluator.metrics[0].selection['attentive']['chosen'] == dict(lr=0.05, weight_decay=0.)
     assert all(torch.isfinite(w).all() for w in weights(runner, 'attentive', cell=1).values())
+
+
+def test_every_further_pool_runs_in_the_same_pass(data, tmp_path):
+    names = ('linear_meanpool', 'linear_cls_mean', 'linear_multilayer')
+    lookups = ('knn', 'knn_meanpool', 'fewshot_1', 'fewshot_10')
+    grid = dict(lr=[5.], weight_decay=[0.])
+    runner = run(*[config(n, data, tmp_path, epochs=12, batch_size=8, bn_group=8,
+                          grid=dict(grid, layer='all', lr=[0.01]) if n == names[2] else grid)
+                   for n in names], *[config(n, data, tmp_path) for n in lookups])
+    got = scores(runner)
+    assert all(got[f'{n}/top1'] > 50 for n in (*names, *lookups)), got
+    layers = runner.val_evaluator.metrics[0].selection['linear_multilayer']['curve']
+    assert [row['layer'] for row in layers] == [1, 2]
+    assert runner.model.probes.linear_cls_mean.weight.shape[-1] == 64
+
+
+def test_features_of_one_forward_are_those_of_separate_forwards(data, tmp_path):
+    from mmengine.runner import Runner
+    model = Runner.from_cfg(config('linear', data, tmp_path, **SMALL)).model
+    model.backbone.init_weights()
+    images = torch.randint(0, 256, (3, 3, 16, 16), dtype=torch.uint8)
+    together = model.features(images, {'layers', 'cls', 'mean', 'cls_mean', 'tokens'})
+    for name in ('cls', 'mean', 'cls_mean', 'tokens'):
+        torch.testing.assert_close(together[name], model.features(images, {name})[name])
+    taps = model.backbone.forward_tokens((images.float() - model.mean) / model.std, [0, 1])
+    assert together['layers'].shape == (3, 2, 64)
+    torch.testing.assert_close(together['layers'][:, 1, 32:], taps[1][:, 1:].mean(1))
+
+
+def test_a_held_out_choice_stands_beside_the_published_one_and_changes_no_other_weight(data, tmp_path):
+    grid = dict(lr=[1e-4, 2.])
+    plain = run(config('linear', data, tmp_path, epochs=4, grid=grid, **SMALL))
+    cfg = config('linear', data, tmp_path, epochs=4, grid=grid, hold_out=True, **SMALL)
+    cfg.train_dataloader.dataset.held_out = 0.25
+    runner = run(cfg)
+    close(weights(plain, cell=1), weights(runner, cell=1), rtol=0, atol=0)
+    told = runner.val_evaluator.metrics[0].selection['linear']
+    best = max(range(2), key=lambda cell: told['held_out']['top1'][cell])
+    assert told['held_out']['images'] == 12 and told['held_out']['cell']['lr'] == grid['lr'][best]
+    assert scores(runner)['linear/top1_held_out'] == told['curve'][best]['top1_last']
+    with pytest.raises(AssertionError):
+        close(weights(runner, cell=1), {k: v[1] for k, v in runner.model.siblings['linear'].named_parameters()})
+
+
+def test_fewer_images_than_shots_are_refused_before_anything_runs(data, tmp_path):
+    with pytest.raises(ValueError, match='fewshot_10 takes 20 training images of each class'):
+        run(config('fewshot_10', data, tmp_path, shots=20))
