@@ -277,7 +277,9 @@ def _data(default: str, data: dict[str, str]) -> tuple[str, str]:
 def _run(cfg: dict, title: str, work_dir: Path) -> None:
     from mmengine.config import Config
 
+    from .engine import cpu_processes
     from .engine.runner import QuietRunner
+    cfg = cfg | cpu_processes.join({'pytorch': 'torchrun'}.get(cfg['launcher'], cfg['launcher']))
     with prints_go_to(work_dir / 'printed.log'):
         QuietRunner.from_cfg(Config(cfg)).train()
 

@@ -28,9 +28,13 @@ class PretrainLog(Hook):
     def __init__(self, title: str, interval: int = 20, seconds: float = 15.0, tensorboard: bool = False):
         self.title, self.interval, self.seconds = title, interval, seconds
         self.writer_class = _writer_class() if tensorboard else None
-        self.sums, self.count = {}, 0
+        self.sums, self.count, self.file = {}, 0, None
 
-    def before_train(self, runner) -> None:
+    def before_train_epoch(self, runner) -> None:
+        if self.file is None:                # the first of this process: a resumed run knows by now where it is
+            self._open(runner)
+
+    def _open(self, runner) -> None:
         self.clock = self.spoke = time.monotonic()
         self.first = self.last = runner.iter
         self.started = self.clock

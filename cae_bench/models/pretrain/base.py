@@ -36,7 +36,7 @@ class PretrainPreprocessor(BaseDataPreprocessor):
         """dict(inputs=uint8 (B, 3, S, S), mask=(B, N), second=uint8 or absent, ...) -> keyword arguments of a model."""
         equal = 'mask' in data and bool((data['mask'].sum(1) == data['mask'][0].sum()).all())
         num_masked = count(data['mask']) if equal else None              # BEiT's masks may differ in size
-        data = self.cast_data({k: data[k] for k in ('inputs', 'second', 'mask') if k in data})
+        data = self.cast_data({k: data[k] for k in ('inputs', 'second', 'mask') if k in data})      # to the device
         raw = data['inputs']
         return dict(inputs=(raw.float() - self.mean) / self.std, raw=raw, second=data.get('second'),
                     mask=data.get('mask'), num_masked=num_masked)
@@ -96,6 +96,19 @@ class Pretrainer(BaseModel):
 
     def losses(self, inputs: Tensor, mask: Tensor, target: Tensor, num_masked: int | None = None) -> dict[str, Tensor]:
         raise NotImplementedError
+
+    def guess(self, views: Views, mask: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """For pictures: the predicted target of every patch, (B, N) codes or (B, N, dims) values, and where codes are right.
+
+        What is said of visible patches is not used.
+        """
+        return None, None
+
+    def _codes_or_values(self, predicted: Tensor, target: Tensor) -> tuple[Tensor, Tensor | None]:
+        if isinstance(self.target, Codes):
+            codes = predicted.argmax(-1)
+            return codes, codes == target
+        return predicted, None
 
     # ---- checkpoints ------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ...errors import ConfigError
 from ...registry import MODELS
 from . import init
-from .base import Pretrainer
+from .base import Pretrainer, Views
 
 ENCODER = dict(pos_embed='none', rel_pos_bias='shared', family='beit')
 
@@ -58,3 +58,9 @@ class BEiT(Pretrainer):
     def losses(self, inputs: Tensor, mask: Tensor, target: Tensor, num_masked: int | None = None) -> dict[str, Tensor]:
         out = self.target.loss(self.run(inputs, mask), target[mask])
         return {'loss_main': out.pop('loss'), **out}
+
+    def guess(self, views: Views, mask: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        logits = self.run(views.images, mask)
+        everywhere = logits.new_zeros(*mask.shape, logits.shape[-1])
+        everywhere[mask] = logits
+        return self._codes_or_values(everywhere, self.make_target(views))

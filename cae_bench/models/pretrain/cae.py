@@ -15,7 +15,7 @@ from ...errors import ConfigError
 from ...registry import MODELS
 from ..blocks import Block
 from . import init, masking
-from .base import Pretrainer
+from .base import Pretrainer, Views
 from .regressor import Regressor
 
 ALIGNMENTS = ('current', 'stale', 'none')
@@ -153,6 +153,14 @@ class CAE(Pretrainer):
         if parts.aligned is not None:
             out['loss_align'] = self.align_weight * F.mse_loss(parts.predicted.float(), parts.aligned.float())
         return out
+
+    def guess(self, views: Views, mask: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        logits = self.run(views.images, mask).logits
+        if logits is None:
+            return None, None
+        everywhere = logits.new_zeros(*mask.shape, logits.shape[-1])
+        everywhere[mask] = logits                            # rows are in raster order, as boolean indexing has them
+        return self._codes_or_values(everywhere, self.make_target(views))
 
     def _encode(self, encoder: nn.Module, tokens: Tensor, index: Tensor, grid: tuple[int, int]) -> Tensor:
         """Tokens (B, 1 + N, D) with positions -> latents (B, 1 + n, D) of the class token and the patches named."""

@@ -10,7 +10,7 @@ from ...errors import ConfigError
 from ...registry import MODELS
 from ..blocks import Block
 from . import init, masking
-from .base import Pretrainer
+from .base import Pretrainer, Views
 
 ENCODER = dict(qkv_bias='full', pos_embed='sincos_col', layer_scale=False, family='mae')
 
@@ -80,3 +80,6 @@ class MAE(Pretrainer):
         out = self.target.loss(predicted, masking.pick(target, masked).flatten(0, 1))
         return {'loss_main': out.pop('loss'), **out}
 
+
+    def guess(self, views: Views, mask: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        return self._codes_or_values(self.run(views.images, mask), self.make_target(views))
