@@ -1,0 +1,117 @@
+"""The papers' dense recipes run: a small ViT, drawn scenes, an iteration or two, and everyone's tools."""
+import math
+
+import numpy as np
+import pytest
+import torch
+from mmengine.runner import Runner
+
+from cae_bench import checkpoints, recipes
+from cae_bench.datasets.describe import describe
+from cae_bench.datasets.scenes import make_scenes
+from cae_bench.tasks import Task
+
+SMALL = 'random:vit-24x12x2'
+
+
+@pytest.fixture(scope='module')
+def scenes(tmp_path_factory):
+    return make_scenes(tmp_path_factory.mktemp('data') / 'scenes', num_train=6, num_val=6, size=64)
+
+
+def small(protocol, scenes, monkeypatch, **changes):
+    """The paper's recipe of CAE, two iterations long."""
+    found = recipes.find
+    monkeypatch.setattr(recipes, 'find', lambda p, spec, recipe: found(p, spec, recipe) if p == 'linear_seg' else
+                        recipes.shipped('configs') / p / 'cae_vit-base.py')
+    layout = 'coco' if protocol == 'mask_rcnn' else 'ade'
+    changes = {f'{loader}_dataloader.{key}': value for loader in ('train', 'val')
+               for key, value in (('num_workers', 0), ('persistent_workers', False), ('pin_memory', False))} | changes
+    return recipes.build(Task('scenes', protocol), checkpoints.load(SMALL), describe('scenes', scenes, layout),
+                         recipes.Options(limit=2, cfg_options=changes))
+
+
+def run(cfg, folder):
+    cfg.work_dir, cfg.log_level = str(folder), 'ERROR'
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    return runner
+
+
+def scores(runner):
+    return {name.removeprefix('val/'): values.current() for name, values in runner.message_hub.log_scalars.items()
+            if name.startswith('val/') and 'time' not in name}
+
+
+SHORT = {'train_cfg.max_iters': 2, 'train_cfg.val_interval': 2, 'param_scheduler.warmup_iters': 1,
+         'default_hooks.checkpoint.interval': 2}
+
+
+def test_segmentation_trains_on_one_process_and_mmseg_s_own_tools_load_it(scenes, tmp_path, monkeypatch):
+    cfg = small('upernet', scenes, monkeypatch, **SHORT)
+    runner = run(cfg, tmp_path)
+    assert 0 <= scores(runner)['mIoU'] <= 100
+    assert not [m for m in runner.model.modules() if isinstance(m, torch.nn.SyncBatchNorm)]       # reverted, see the head
+    assert cfg.model.decode_head.norm_cfg.type == 'SyncBN'
+    from mmseg.apis import MMSegInferencer, inference_model, init_model
+    weights, image = str(tmp_path / 'iter_2.pth'), np.full((48, 80, 3), 90, np.uint8)
+    model = init_model(cfg, weights, device='cpu')
+    mask = inference_model(model, image).pred_sem_seg.data
+    assert mask.shape == (1, 48, 80) and mask.max() < 7
+    inferred = MMSegInferencer(cfg, weights=weights, device='cpu')(image, show=False)['predictions']
+    np.testing.assert_array_equal(inferred, mask[0].numpy())
+
+
+def test_multi_scale_testing_runs_twelve_views_of_every_image(scenes, tmp_path, monkeypatch):
+    pipeline = 'val_dataloader.dataset.pipeline.1.transforms.0'
+    fewer = {f'{pipeline}.{i}.scale': side for i, side in enumerate((64, 64, 64, 80, 96, 112))}
+    cfg = small('upernet_ms', scenes, monkeypatch, **SHORT, **fewer, **{
+        'train_dataloader.dataset.pipeline.3.crop_size': (64, 64), 'model.data_preprocessor.size': (64, 64)})
+    seen = []
+    from mmseg.models import EncoderDecoder
+    predict = EncoderDecoder.predict
+
+    def counting(self, inputs, samples):
+        seen.append((tuple(inputs.shape[-2:]), samples[0].flip))
+        return predict(self, inputs, samples)
+
+    monkeypatch.setattr(EncoderDecoder, 'predict', counting)
+    runner = run(cfg, tmp_path)
+    assert 0 <= scores(runner)['mIoU'] <= 100
+    short = [(s, f) for s in (64, 64, 64, 80, 96, 112) for f in (False, True)]
+    assert [(min(size), flip) for size, flip in seen] == short * 2
+
+
+def test_detection_trains_on_one_process_and_mmdet_s_own_tools_load_it(scenes, tmp_path, monkeypatch):
+    from cae_bench import compat  # noqa: F401  mmdet alone cannot be imported where mmcv has no compiled ops
+    small_sides = {f'train_dataloader.dataset.pipeline.3.transforms.{i}.{j}.scales': [(96, 160)]
+                   for i, j in ((0, 0), (1, 0), (1, 2))}
+    fewer = {'model.train_cfg.rpn_proposal.max_per_img': 64, 'model.train_cfg.rcnn.sampler.num': 16,
+             'model.test_cfg.rpn.max_per_img': 16, 'model.test_cfg.rcnn.max_per_img': 5}
+    cfg = small('mask_rcnn', scenes, monkeypatch, **small_sides, **fewer, **{
+        'train_cfg.max_epochs': 1, 'train_cfg.val_interval': 1, 'param_scheduler.warmup_iters': 1,
+        'param_scheduler.milestones': [1, 1], 'model.test_cfg.rcnn.score_thr': 0.0,
+        'val_dataloader.dataset.pipeline.1.scale': (160, 96), 'test_dataloader.dataset.pipeline.1.scale': (160, 96)})
+    runner = run(cfg, tmp_path)
+    assert runner.iter == 1 and all(math.isfinite(value) for value in scores(runner).values())
+    assert {'bbox_mAP', 'segm_mAP'} <= set(scores(runner))
+    from mmdet.apis import DetInferencer, inference_detector, init_detector
+    weights, image = str(tmp_path / 'epoch_1.pth'), np.full((48, 80, 3), 90, np.uint8)
+    inferred = DetInferencer(cfg, weights=weights, device='cpu', show_progress=False)(image)['predictions'][0]
+    found = inference_detector(init_detector(cfg, weights, device='cpu'), image).pred_instances
+    assert found.masks.shape[1:] == (48, 80)
+    assert found.scores.tolist() == inferred['scores']
+
+
+def test_a_linear_probe_of_frozen_patches_leaves_the_backbone_as_it_was(scenes, tmp_path, monkeypatch):
+    cfg = small('linear_seg', scenes, monkeypatch, **SHORT, **{
+        'train_dataloader.dataset.pipeline.3.crop_size': (96, 96), 'model.data_preprocessor.size': (96, 96)})
+    cfg.work_dir, cfg.log_level = str(tmp_path), 'ERROR'
+    runner = Runner.from_cfg(cfg)
+    runner.model.init_weights()
+    before = {n: p.clone() for n, p in runner.model.named_parameters()}
+    monkeypatch.setattr(runner.model, 'init_weights', lambda: None)
+    runner.train()
+    changed = {n for n, p in runner.model.named_parameters() if not torch.equal(p, before[n])}
+    assert changed == {'neck.bn.weight', 'neck.bn.bias', 'decode_head.conv_seg.weight', 'decode_head.conv_seg.bias'}
+    assert 0 <= scores(runner)['mIoU'] <= 100

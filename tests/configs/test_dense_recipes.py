@@ -1,0 +1,220 @@
+"""The papers' segmentation and detection recipes: every constant in one place, parameter groups and schedules as recorded."""
+import golden
+import pytest
+import torch
+from mmengine.optim import build_optim_wrapper
+from shipped_configs import FILES, built, fitted, name_of
+
+from cae_bench.registry import PARAM_SCHEDULERS
+
+# protocol/recipe: lr, layer decay, drop path, layer scale's start, taps, relative tables, positions trained
+BASE, LARGE = (3, 5, 7, 11), (7, 11, 15, 23)
+PUBLISHED = {
+    'upernet/cae_vit-base': (1e-4, .65, .1, .1, BASE, 'block', False),
+    'upernet/cae_vit-large': (4e-5, .95, .15, 1e-5, LARGE, 'block', False),
+    'upernet/mae_vit-base': (1e-4, .65, .1, 1., BASE, 'block', True),
+    'upernet/mae_vit-large': (4e-4, .65, .2, 1., LARGE, 'block', False),
+    'upernet/beit_vit-base': (7e-4, .65, .1, .1, BASE, 'block', None),
+    'upernet/beit_vit-large': (2e-5, .95, .2, 1e-6, LARGE, 'block', None),
+    'mask_rcnn/cae_vit-base': (3e-4, .75, .2, .1, BASE, 'none', False),
+    'mask_rcnn/cae_vit-large': (2e-4, .85, .2, 1e-5, LARGE, 'none', False),
+    'mask_rcnn/mae_vit-base': (3e-4, .75, .2, None, BASE, 'none', False),
+    'mask_rcnn/mae_vit-large': (2e-4, .85, .2, None, LARGE, 'none', False),
+    'mask_rcnn/beit_vit-base': (3e-4, .75, .2, .1, BASE, 'block', None),
+    'mask_rcnn/beit_vit-large': (2e-4, .85, .2, 1e-5, LARGE, 'block', None),
+}
+# What every recipe of a protocol shares: place in the config -> value.
+SHARED = {
+    'upernet': {
+        'benchmark.global_batch': 16, 'train_dataloader.batch_size': 2, 'auto_scale_lr.base_batch_size': 16,
+        'optim_wrapper.optimizer.type': 'AdamW', 'optim_wrapper.optimizer.betas': (.9, .999),
+        'optim_wrapper.optimizer.eps': 1e-8, 'optim_wrapper.optimizer.weight_decay': .05,
+        'optim_wrapper.clip_grad': None, 'optim_wrapper.paramwise_cfg.no_decay': None,
+        'param_scheduler.power': 1.0, 'param_scheduler.min_lr': 0.0, 'param_scheduler.warmup_iters': 1500,
+        'param_scheduler.warmup_ratio': 1e-6, 'train_cfg.max_iters': 160000, 'train_cfg.val_interval': 16000,
+        'model.backbone.img_size': 512, 'model.backbone.final_norm': False,
+        'model.backbone.pos_embed_resize': 'interpolate', 'model.neck.norm_cfg.type': 'SyncBN',
+        'model.decode_head.pool_scales': (1, 2, 3, 6), 'model.decode_head.dropout_ratio': .1,
+        'model.decode_head.norm_cfg.type': 'SyncBN', 'model.decode_head.align_corners': False,
+        'model.decode_head.loss_decode.loss_weight': 1.0,
+        'model.auxiliary_head.in_index': 2, 'model.auxiliary_head.channels': 256, 'model.auxiliary_head.num_convs': 1,
+        'model.auxiliary_head.concat_input': False, 'model.auxiliary_head.dropout_ratio': .1,
+        'model.auxiliary_head.loss_decode.loss_weight': .4,
+        'model.data_preprocessor.mean': [123.675, 116.28, 103.53], 'model.data_preprocessor.std': [58.395, 57.12, 57.375],
+        'model.data_preprocessor.size': (512, 512), 'model.data_preprocessor.pad_val': 0,
+        'model.data_preprocessor.seg_pad_val': 255, 'model.data_preprocessor.bgr_to_rgb': True,
+        'model.test_cfg': dict(mode='slide', crop_size=(512, 512), stride=(341, 341)),
+        'train_dataloader.dataset.pipeline.2.scale': (2048, 512),
+        'train_dataloader.dataset.pipeline.2.ratio_range': (.5, 2.0),
+        'train_dataloader.dataset.pipeline.2.keep_ratio': True,
+        'train_dataloader.dataset.pipeline.3.crop_size': (512, 512),
+        'train_dataloader.dataset.pipeline.3.cat_max_ratio': .75, 'train_dataloader.dataset.pipeline.4.prob': .5,
+        'train_dataloader.dataset.pipeline.5': dict(type='mmseg.PhotoMetricDistortion'),
+        'val_dataloader.dataset.pipeline.1.scale': (2048, 512), 'val_dataloader.dataset.pipeline.1.keep_ratio': True,
+    },
+    'mask_rcnn': {
+        'benchmark.global_batch': 32, 'train_dataloader.batch_size': 2, 'auto_scale_lr.base_batch_size': 32,
+        'optim_wrapper.optimizer.type': 'AdamW', 'optim_wrapper.optimizer.betas': (.9, .999),
+        'optim_wrapper.optimizer.weight_decay': .05, 'optim_wrapper.clip_grad': None,
+        'optim_wrapper.paramwise_cfg.no_decay': None,
+        'param_scheduler.milestones': [9, 11], 'param_scheduler.gamma': .1, 'param_scheduler.warmup_iters': 500,
+        'param_scheduler.warmup_ratio': .001, 'train_cfg.max_epochs': 12,
+        'model.backbone.runtime_pos_resize': 'scale_factor', 'model.backbone.final_norm': False,
+        'model.backbone.with_cp': True, 'model.data_preprocessor.pad_size_divisor': 32,
+        'model.data_preprocessor.mean': [123.675, 116.28, 103.53],
+        'model.neck.0.norm_cfg.type': 'SyncBN', 'model.neck.1.out_channels': 256, 'model.neck.1.num_outs': 5,
+        'model.neck.1.norm_cfg': None,
+        'model.rpn_head.anchor_generator.scales': [8], 'model.rpn_head.anchor_generator.ratios': [.5, 1., 2.],
+        'model.rpn_head.anchor_generator.strides': [4, 8, 16, 32, 64],
+        'model.train_cfg.rpn_proposal.nms_pre': 2000, 'model.train_cfg.rpn_proposal.max_per_img': 2000,
+        'model.train_cfg.rpn_proposal.nms.iou_threshold': .7,
+        'model.train_cfg.rpn.assigner.pos_iou_thr': .7, 'model.train_cfg.rpn.assigner.neg_iou_thr': .3,
+        'model.train_cfg.rpn.sampler.num': 256, 'model.train_cfg.rpn.sampler.pos_fraction': .5,
+        'model.train_cfg.rcnn.assigner.pos_iou_thr': .5, 'model.train_cfg.rcnn.assigner.match_low_quality': True,
+        'model.train_cfg.rcnn.sampler.num': 512, 'model.train_cfg.rcnn.sampler.pos_fraction': .25,
+        'model.train_cfg.rcnn.mask_size': 28,
+        'model.roi_head.bbox_roi_extractor.roi_layer': dict(type='RoIAlign', output_size=7, sampling_ratio=0),
+        'model.roi_head.mask_roi_extractor.roi_layer': dict(type='RoIAlign', output_size=14, sampling_ratio=0),
+        'model.roi_head.bbox_head.num_shared_convs': 4, 'model.roi_head.bbox_head.num_shared_fcs': 1,
+        'model.roi_head.bbox_head.conv_out_channels': 256, 'model.roi_head.bbox_head.fc_out_channels': 1024,
+        'model.roi_head.bbox_head.norm_cfg.type': 'SyncBN', 'model.roi_head.bbox_head.reg_class_agnostic': False,
+        'model.roi_head.bbox_head.reg_decoded_bbox': True,
+        'model.roi_head.bbox_head.loss_bbox': dict(type='mmdet.GIoULoss', loss_weight=10.0),
+        'model.roi_head.bbox_head.bbox_coder.target_stds': [.1, .1, .2, .2],
+        'model.roi_head.mask_head.num_convs': 4, 'model.roi_head.mask_head.conv_out_channels': 256,
+        'model.test_cfg.rpn.max_per_img': 1000,
+        'model.test_cfg.rcnn': dict(score_thr=.05, nms=dict(type='nms', iou_threshold=.5), max_per_img=100,
+                                    mask_thr_binary=.5),
+        'train_dataloader.dataset.filter_cfg': dict(filter_empty_gt=True, min_size=32),
+        'train_dataloader.batch_sampler.type': 'mmdet.AspectRatioBatchSampler',
+        'train_dataloader.dataset.pipeline.2.prob': .5,
+        'train_dataloader.dataset.pipeline.3.transforms.0.0.scales': [(s, 1333) for s in range(480, 801, 32)],
+        'train_dataloader.dataset.pipeline.3.transforms.1.0.scales': [(400, 1333), (500, 1333), (600, 1333)],
+        'train_dataloader.dataset.pipeline.3.transforms.1.1.crop_type': 'absolute_range',
+        'train_dataloader.dataset.pipeline.3.transforms.1.1.crop_size': (384, 600),
+        'train_dataloader.dataset.pipeline.3.transforms.1.1.allow_negative_crop': True,
+        'train_dataloader.dataset.pipeline.3.transforms.1.2.scales': [(s, 1333) for s in range(480, 801, 32)],
+        'val_dataloader.dataset.pipeline.1.scale': (1333, 800),
+    },
+}
+PATHS = {name_of(path): path for path in FILES}
+
+
+def resolved(name, **options):
+    family, _, arch = PATHS[name].stem.partition('_')
+    return fitted(PATHS[name], family, arch, **options)
+
+
+def look_up(cfg, place):
+    """The value at a dotted place, None where nothing is set."""
+    for part in place.split('.'):
+        cfg = cfg[int(part)] if part.isdigit() else cfg.get(part)
+    return cfg.to_dict() if hasattr(cfg, 'to_dict') else cfg
+
+
+@pytest.mark.parametrize('name', PUBLISHED)
+def test_a_recipe_holds_its_published_constants(name):
+    cfg = resolved(name)
+    backbone = cfg.model.backbone
+    ours = (cfg.optim_wrapper.optimizer.lr, cfg.optim_wrapper.paramwise_cfg.layer_decay_rate, backbone.drop_path_rate,
+            backbone.get('layer_scale_init_value'), backbone.out_indices, backbone.rel_pos_bias)
+    assert ours == PUBLISHED[name][:-1]
+    model = built(cfg)
+    trained = model.backbone.pos_embed is not None and model.backbone.pos_embed.requires_grad
+    assert trained == bool(PUBLISHED[name][-1])
+
+
+@pytest.mark.parametrize('name', PUBLISHED)
+def test_a_recipe_holds_the_constants_of_its_protocol(name):
+    cfg = resolved(name)
+    differing = {place: look_up(cfg, place) for place, value in SHARED[name.split('/')[0]].items()
+                 if look_up(cfg, place) != value}
+    assert not differing
+
+
+def test_multi_scale_testing_differs_from_single_scale_in_the_test_alone():
+    for name, path in PATHS.items():
+        if name.startswith('upernet_ms/'):
+            many, one = resolved(name).to_dict(), resolved(name.replace('upernet_ms', 'upernet')).to_dict()
+            differing = {key for key in many if many[key] != one.get(key)}
+            assert differing == {'val_dataloader', 'val_cfg', 'multi_scale_pipeline', 'benchmark'}, name
+            assert many['benchmark'].pop('config') == name + '.py' and one['benchmark'].pop('config')
+            assert many['benchmark'] == one['benchmark']
+
+
+def test_scales_of_multi_scale_testing_never_fall_below_the_crop():
+    steps = resolved('upernet_ms/cae_vit-base').val_dataloader.dataset.pipeline[1].transforms
+    assert [step.scale for step in steps[0]] == [512, 512, 512, 640, 768, 896]
+    assert [step.prob for step in steps[1]] == [0, 1]
+
+
+def test_segmentation_positions_are_32_x_32_and_detection_s_42_x_68():
+    assert built(resolved('upernet/cae_vit-base')).backbone.pos_embed.shape == (1, 1025, 768)
+    assert built(resolved('mask_rcnn/mae_vit-large')).backbone.pos_embed.shape == (1, 2857, 1024)
+    tables = [p.shape for n, p in built(resolved('upernet/mae_vit-base')).backbone.named_parameters() if 'table' in n]
+    assert tables == [(3972, 12)] * 12
+
+
+def test_a_learning_rate_variant_is_an_override_that_the_record_keeps():
+    from cae_bench.recipes import Options
+    options = dict(cfg_options={'optim_wrapper.optimizer.lr': 2e-4})
+    assert resolved('upernet/cae_vit-base', **options).optim_wrapper.optimizer.lr == 2e-4
+    assert Options(**options).overrides() == {'optim_wrapper.optimizer.lr': 2e-4}
+
+
+def as_released(name):
+    """The official dense models keep the pyramid in the backbone, here it is a neck; a list of necks is numbered."""
+    for old, new in (('neck.fpn', 'backbone.fpn'), ('neck.0.fpn', 'backbone.fpn'), ('neck.1.', 'neck.')):
+        if name.startswith(old):
+            return new + name.removeprefix(old)
+    return name
+
+
+def optimizer_of(cfg, model):
+    return build_optim_wrapper(model, cfg.optim_wrapper)
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize('name, recorded', [('upernet/cae_vit-base', 'ade20k_cae_base'),
+                                            ('mask_rcnn/cae_vit-base', 'coco_cae_base')])
+def test_the_optimizer_built_from_a_recipe_has_the_recorded_groups(name, recorded):
+    golden.case('layer_decay')
+    record = golden.load_json('layer_decay.json')[recorded]
+    cfg = resolved(name, cfg_options={'optim_wrapper.optimizer.lr': record['recipe']['lr']})
+    set_to_record(cfg, record)
+    model = built(cfg)
+    groups = optimizer_of(cfg, model).optimizer.param_groups
+    names = {id(p): as_released(n) for n, p in model.named_parameters()}
+    ours = {names[id(p)]: group for group in groups for p in group['params']}
+    assert set(ours) == set(record['parameters'])
+    assert {names[id(p)] for p in model.parameters() if not p.requires_grad} == set(record['not_optimised'])
+    for parameter, (layer, scale, decay) in record['parameters'].items():
+        group = ours[parameter]
+        assert (group['layer'], group['weight_decay']) == (layer, decay), parameter
+        assert group['lr_scale'] == pytest.approx(scale, rel=1e-12, abs=0), parameter
+        assert group['lr'] == pytest.approx(record['recipe']['lr'] * scale, rel=1e-12, abs=0), parameter
+
+
+def set_to_record(cfg, record):
+    """The set given by CAE_BENCH_GOLDEN may be of a smaller model or another decay; the shipped one is the recipe's own."""
+    cfg.optim_wrapper.paramwise_cfg.layer_decay_rate = record['recipe']['layer_decay']
+    cfg.model.backbone.spec.num_layers = record['recipe']['layers']
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize('name, recorded', [('upernet/cae_vit-base', 'ade20k_base_poly'),
+                                            ('mask_rcnn/cae_vit-base', 'coco_base_step')])
+def test_the_schedule_built_from_a_recipe_has_the_recorded_rates(name, recorded):
+    golden.case('lr_schedules')
+    record = golden.load_json('lr_schedules.json')[recorded]
+    cfg = resolved(name)
+    scale = 0.65 ** 13
+    groups = [dict(params=[torch.nn.Parameter(torch.zeros(1))], lr=record['base'] * s, lr_scale=s) for s in (1., scale)]
+    length = cfg.train_cfg.get('max_epochs') or cfg.train_cfg.max_iters
+    scheduler = PARAM_SCHEDULERS.build(dict(cfg.param_scheduler, end=length), default_args=dict(
+        optimizer=torch.optim.SGD(groups, lr=1.), epoch_length=record.get('iters_per_epoch')))
+    for iteration, rate in record['lr_at_iter'].items():
+        scheduler.last_step = int(iteration)
+        whole, scaled = scheduler._get_value()
+        assert whole == pytest.approx(rate, rel=1e-9, abs=0), iteration
+        assert scaled == pytest.approx(rate * scale, rel=1e-9, abs=0), iteration
