@@ -29,6 +29,7 @@ class Recipe:
     weight_decay: float = 0.05
     betas: tuple[float, float] = (0.9, 0.999)
     clip_grad: float | None = 3.0
+    schedule: str = 'cae_bench.WarmupCosineLR'
     no_decay: tuple[str, ...] = ()
     amp: str = 'fp32'
     per_device: int = 64                     # images that a device holds at a time, at most
@@ -175,7 +176,7 @@ def runner_config(cfg, recipe: Recipe, options: Options, folder: str, work_dir: 
     from .checkpoints.spec import IMAGENET
     per_device, accumulation = split_batch(recipe, _world_size(options.launcher))
     model = dict(cfg.model)
-    model.setdefault('data_preprocessor', dict(mean=IMAGENET['mean'], std=IMAGENET['std']))
+    model['data_preprocessor'] = {name: model['encoder'].get(name, IMAGENET[name]) for name in ('mean', 'std')}
     view, mask = fit_to_encoder(cfg)
     dataset = dict(type='cae_bench.PretrainImages', data_root=folder, view=view, mask=mask, in_memory=recipe.in_memory,
                    limit=recipe.limit)
@@ -195,7 +196,7 @@ def runner_config(cfg, recipe: Recipe, options: Options, folder: str, work_dir: 
                            max_norm=recipe.clip_grad, max_skips=recipe.max_skips, accumulative_counts=accumulation,
                            constructor='cae_bench.LayerDecayOptimWrapperConstructor',
                            paramwise_cfg=dict(no_decay=tuple(recipe.no_decay))),
-        param_scheduler=[dict(type='cae_bench.WarmupCosineLR', end=recipe.epochs, warmup_epochs=recipe.warmup_epochs,
+        param_scheduler=[dict(type=recipe.schedule, end=recipe.epochs, warmup_epochs=recipe.warmup_epochs,
                               min_lr=recipe.min_lr, convert_to_iter_based=True)],
         default_hooks=dict(runtime_info=None, timer=None, logger=None, checkpoint=None),     # ours log and save
         randomness=dict(seed=options.seed), launcher=LAUNCHERS[options.launcher],
