@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .attention import attend
+
 
 class PatchEmbed(nn.Module):
     """Image (B, C, H, W) to patch tokens (B, N, D) in raster order.
@@ -63,8 +65,7 @@ class Attention(nn.Module):
         batch, length, dims = x.shape
         qkv = F.linear(x, self.qkv.weight, self._qkv_bias()).view(batch, length, 3, self.num_heads, -1)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        mask = None if bias is None else bias.to(q.dtype)          # under autocast q is half, the table is not
-        x = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        x = attend(q, k, v, bias)
         return self.proj(x.transpose(1, 2).reshape(batch, length, dims))
 
     def _qkv_bias(self) -> Tensor | None:

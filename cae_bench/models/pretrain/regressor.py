@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..attention import attend
 from ..blocks import DropPath, Mlp
 
 
@@ -28,7 +29,7 @@ class CrossAttention(nn.Module):
         k = F.linear(key, self.k.weight)
         v = F.linear(value, self.v.weight, self.v_bias)
         q, k, v = (x.unflatten(2, (self.num_heads, -1)).transpose(1, 2) for x in (q, k, v))
-        x = F.scaled_dot_product_attention(q, k, v)
+        x = attend(q, k, v)
         return self.proj(x.transpose(1, 2).flatten(2))
 
 
