@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from cae_bench import checkpoints, pretraining
+from cae_bench import checkpoints, pretrain_recipe, pretraining
 from cae_bench.engine import pretrain_files
 from cae_bench.engine.pretrain_optim import Diverged
 from cae_bench.errors import CheckpointError, ConfigError, DataError
@@ -273,16 +273,16 @@ def test_a_truncated_checkpoint_is_not_resumed(config, images, tmp_path):
 
 @pytest.mark.parametrize('devices, expected', [(32, (64, 1)), (8, (64, 4)), (1, (64, 32))])
 def test_the_effective_batch_is_kept_on_fewer_devices(devices, expected):
-    recipe = pretraining.Recipe(data='in1k', batch=2048, lr=1., epochs=1, per_device=64)
-    assert pretraining.split_batch(recipe, devices) == expected
+    recipe = pretrain_recipe.Recipe(data='in1k', batch=2048, lr=1., epochs=1, per_device=64)
+    assert pretrain_recipe.split_batch(recipe, devices) == expected
 
 
 @pytest.mark.parametrize('name', pretraining.names())
 def test_every_shipped_config_says_all_that_a_run_needs(name):
     options = pretraining.Options()
     cfg = pretraining.read(pretraining.find(name), options)
-    recipe = pretraining.in_epochs(pretraining.recipe_of(cfg), 1_281_167)
-    made = pretraining.runner_config(cfg, recipe, options, 'data', Path('out'), name)
+    recipe = pretrain_recipe.in_epochs(pretrain_recipe.recipe_of(cfg), 1_281_167)
+    made = pretrain_recipe.runner_config(cfg, recipe, options, 'data', Path('out'), name)
     from cae_bench.registry import MODELS, TRANSFORMS
     model = dict(made['model'])
     if model.get('target', {}).get('checkpoint', 'nothing to load') is None:
