@@ -82,7 +82,7 @@ def _backbone(own: dict, ckpt: Checkpoint) -> dict:
     if ckpt.timm_name:
         return dict(type='cae_bench.TimmViT', name=ckpt.timm_name, pretrained=ckpt.source.startswith('timm:'), **kept)
     weights = ckpt.source if ckpt.state_dict is not None else None
-    return dict(type='cae_bench.ViT', spec=ckpt.spec.to_dict(), checkpoint=weights, **kept)
+    return dict(type=own.get('type', 'cae_bench.ViT'), spec=ckpt.spec.to_dict(), checkpoint=weights, **kept)
 
 
 def _values(spec: ViTSpec, data, options: Options) -> dict:

@@ -20,6 +20,7 @@ class LayerDecayOptimWrapperConstructor:
     Used by name in a config, with `paramwise_cfg`:
         layer_decay_rate: 1.0 leaves only the weight-decay split.
         no_decay: full parameter names that are not decayed besides 1-D tensors and biases.
+        decay_biases: detectron2's rule instead: only PyTorch's own norms and `no_decay` are spared.
 
     A schedule must multiply each group's `lr_scale` in, its minimum included; those of `engine/schedules.py` do.
     """
@@ -28,10 +29,10 @@ class LayerDecayOptimWrapperConstructor:
         self.wrapper = dict(optim_wrapper_cfg)
         self.optimizer = dict(self.wrapper.pop('optimizer'))
         self.rules = dict(paramwise_cfg or {})
-        unknown = set(self.rules) - {'layer_decay_rate', 'no_decay'}
+        unknown = set(self.rules) - {'layer_decay_rate', 'no_decay', 'decay_biases'}
         if unknown:
             raise ConfigError(f'LayerDecayOptimWrapperConstructor: paramwise_cfg has no {sorted(unknown)}; '
-                              'it takes layer_decay_rate and no_decay')
+                              'it takes layer_decay_rate, no_decay and decay_biases')
 
     def __call__(self, model: nn.Module):
         model = model.module if is_model_wrapper(model) else model
@@ -46,13 +47,15 @@ class LayerDecayOptimWrapperConstructor:
 
 
 def param_groups(model: nn.Module, lr: float, weight_decay: float, layer_decay_rate: float = 1.0,
-                 no_decay: Collection[str] = ()) -> list[dict]:
+                 no_decay: Collection[str] = (), decay_biases: bool = False) -> list[dict]:
     """The trainable parameters of a model, one group for each layer and weight decay; frozen ones are left out."""
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    spared = {*no_decay, *norm_parameters(model)} if decay_biases else {
+        name for name, p in trained.items() if is_plain(name, p, no_decay)}
     groups = {}
     for name, parameter in trained.items():
         layer, last = layer_of(model, name) if layer_decay_rate != 1.0 else (0, 0)
-        decay = 0.0 if is_plain(name, parameter, no_decay) else weight_decay
+        decay = 0.0 if name in spared else weight_decay
         scale = layer_decay_rate ** (last - layer)
         group = dict(params=[], lr=lr * scale, lr_scale=scale, weight_decay=decay, layer=layer)
         groups.setdefault((layer, decay), group)['params'].append(parameter)
@@ -62,6 +65,13 @@ def param_groups(model: nn.Module, lr: float, weight_decay: float, layer_decay_r
 def is_plain(name: str, parameter: nn.Parameter, no_decay: Collection[str] = ()) -> bool:
     """Not decayed: norms, biases, layer scales (all 1-D) and what the recipe names; relative position tables are."""
     return parameter.ndim <= 1 or name.endswith('.bias') or name in no_decay
+
+
+def norm_parameters(model: nn.Module) -> set[str]:
+    """Weights and biases of PyTorch's norms; detectron2's get_default_optimizer_params spares no other tensor."""
+    norms = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
+    return {f'{place}.{name}' for place, module in model.named_modules() if isinstance(module, norms)
+            for name, _ in module.named_parameters(recurse=False)}
 
 
 def layer_of(model: nn.Module, name: str, prefix: str = 'backbone.') -> tuple[int, int]:

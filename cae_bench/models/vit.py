@@ -125,6 +125,10 @@ class ViT(BaseModule):
         if ckpt.state_dict is not None:                       # None for random:*, whose initial values are the weights
             self.load_notes = load_into(self, ckpt)
 
+    def starts_anew(self) -> dict[str, str]:
+        """Tensors of a subclass that no checkpoint holds, and why they may be missing."""
+        return {}
+
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """CAE's published start: Xavier-uniform linears (qkv as one 3D x D matrix), truncated normal elsewhere."""

@@ -50,6 +50,8 @@ def load_into(model, ckpt: Checkpoint) -> dict[str, dict[str, str]]:
     _fit_rel_pos(fit)
     _fit_layer_scale(fit, model.layer_scale_init_value)
     _fit_norm(fit)
+    for name, why in model.starts_anew().items():
+        fit.excuse(name, why)
     _copy_strictly(fit, model)
     print_log(f'ViT: {len(ckpt.state_dict)} tensors of {ckpt.source} loaded; '
               + ', '.join(f'{len(names)} {what}' for what, names in fit.notes.items()), logger='current')

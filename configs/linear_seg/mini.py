@@ -22,7 +22,12 @@ train_pipeline = [
     dict(type='mmseg.RandomFlip', prob=0.5),
     dict(type='mmseg.PackSegInputs'),
 ]
-val_pipeline = [dict(type='cae_bench.LoadImage'), resize, dict(load_mask, num_classes=255), dict(type='mmseg.PackSegInputs')]
+val_pipeline = [
+    dict(type='cae_bench.LoadImage'),
+    resize,
+    dict(load_mask, num_classes=255),
+    dict(type='mmseg.PackSegInputs'),
+]
 train_dataloader = dict(batch_size=8, num_workers=1, pin_memory=False, dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(num_workers=1, persistent_workers=False, pin_memory=False, dataset=dict(pipeline=val_pipeline))
 

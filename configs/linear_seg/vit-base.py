@@ -2,7 +2,7 @@
 # probe for any ViT. For scale: DINOv2 reports it in its table of semantic segmentation, column "lin.", with patches of
 # 14 pixels; nobody has published it for CAE, MAE and BEiT in these words.
 # Source: DINOv2 (arXiv 2304.07193, section 7.4) and its dinov2_vitb14_ade20k_linear_config.py (mmsegmentation 0.x).
-# Backbone: last block after LayerNorm, no class token. Head: batch norm and one linear layer a token, bilinear upsampling.
+# Backbone: last block after LayerNorm, no class token. Head: batch norm and a linear layer, bilinear upsampling.
 _base_ = '../_base_/ade20k.py'
 
 benchmark = dict(

@@ -1,7 +1,7 @@
 # ADE20K, UPerNet, 160k iterations, 8 GPUs x 2 images of 512 x 512, BEiT-B pretrained without labels.
 # Source: microsoft/unilm beit/semantic_segmentation, the base `_pt` config.
-# Sources that disagree: CAE's copy of this config has lr 4e-4 instead of 7e-4; BEiT's own is followed. A checkpoint that
-# was fine-tuned on ImageNet-22k (`pt22k_ft22k`) has a recipe of its own, `pt2ft`: say
+# Sources that disagree: CAE's copy of this config has lr 4e-4 instead of 7e-4; BEiT's own is followed.
+# A checkpoint that was fine-tuned on ImageNet-22k (`pt22k_ft22k`) has a recipe of its own, `pt2ft`: say
 #     --cfg-options optim_wrapper.optimizer.lr=3e-5 optim_wrapper.paramwise_cfg.layer_decay_rate=0.9
 _base_ = '../_base_/upernet.py'
 

@@ -23,8 +23,8 @@ FAMILIES = {
 }
 PLACES = {
     'image_folder': dict(train_dir='train', val_dir='val'),
-    'ade': dict(train_img='images/train', val_img='images/val', train_ann='annotations/train', val_ann='annotations/val',
-                img_suffix='.jpg', seg_map_suffix='.png', reduce_zero_label=False),
+    'ade': dict(train_img='images/train', val_img='images/val', train_ann='annotations/train',
+                val_ann='annotations/val', img_suffix='.jpg', seg_map_suffix='.png', reduce_zero_label=False),
     'coco': dict(train_img='images/train', val_img='images/val', train_ann='annotations/instances_train.json',
                  val_ann='annotations/instances_val.json'),
 }

@@ -24,7 +24,7 @@ def small(protocol, scenes, monkeypatch, **changes):
     found = recipes.find
     monkeypatch.setattr(recipes, 'find', lambda p, spec, recipe: found(p, spec, recipe) if p == 'linear_seg' else
                         recipes.shipped('configs') / p / 'cae_vit-base.py')
-    layout = 'coco' if protocol == 'mask_rcnn' else 'ade'
+    layout = 'coco' if 'rcnn' in protocol else 'ade'
     changes = {f'{loader}_dataloader.{key}': value for loader in ('train', 'val')
                for key, value in (('num_workers', 0), ('persistent_workers', False), ('pin_memory', False))} | changes
     return recipes.build(Task('scenes', protocol), checkpoints.load(SMALL), describe('scenes', scenes, layout),
@@ -51,7 +51,7 @@ def test_segmentation_trains_on_one_process_and_mmseg_s_own_tools_load_it(scenes
     cfg = small('upernet', scenes, monkeypatch, **SHORT)
     runner = run(cfg, tmp_path)
     assert 0 <= scores(runner)['mIoU'] <= 100
-    assert not [m for m in runner.model.modules() if isinstance(m, torch.nn.SyncBatchNorm)]       # reverted, see the head
+    assert not [m for m in runner.model.modules() if isinstance(m, torch.nn.SyncBatchNorm)]
     assert cfg.model.decode_head.norm_cfg.type == 'SyncBN'
     from mmseg.apis import MMSegInferencer, inference_model, init_model
     weights, image = str(tmp_path / 'iter_2.pth'), np.full((48, 80, 3), 90, np.uint8)
@@ -101,6 +101,24 @@ def test_detection_trains_on_one_process_and_mmdet_s_own_tools_load_it(scenes, t
     found = inference_detector(init_detector(cfg, weights, device='cpu'), image).pred_instances
     assert found.masks.shape[1:] == (48, 80)
     assert found.scores.tolist() == inferred['scores']
+
+
+def test_vitdet_trains_and_finds_its_objects_in_padded_squares(scenes, tmp_path, monkeypatch):
+    fewer = {'model.train_cfg.rpn_proposal.max_per_img': 64, 'model.train_cfg.rcnn.sampler.num': 16,
+             'model.test_cfg.rpn.max_per_img': 16, 'model.test_cfg.rcnn.max_per_img': 5}
+    cfg = small('vitdet_mask_rcnn', scenes, monkeypatch, **SHORT, **fewer, **{
+        'param_scheduler.milestones': [1, 2], 'model.data_preprocessor.pad_size_divisor': 128,
+        'model.backbone.window_size': 3, 'model.backbone.table_size': 128,
+        'train_dataloader.dataset.pipeline.3.scale': (128, 128),
+        'train_dataloader.dataset.pipeline.4.crop_size': (128, 128),
+        'val_dataloader.dataset.pipeline.1.scale': (128, 128)})
+    seen = []
+    from cae_bench.models.vitdet import WindowedViT
+    monkeypatch.setattr(WindowedViT, 'forward', lambda self, x, _plain=WindowedViT.forward:
+                        seen.append(tuple(x.shape[-2:])) or _plain(self, x))
+    runner = run(cfg, tmp_path)
+    assert seen and set(seen) == {(128, 128)}
+    assert {'bbox_mAP', 'segm_mAP'} <= set(scores(runner))
 
 
 def test_a_linear_probe_of_frozen_patches_leaves_the_backbone_as_it_was(scenes, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""The papers' segmentation and detection recipes: every constant in one place, parameter groups and schedules as recorded."""
+"""The papers' segmentation and detection recipes: every constant in one place, groups and schedules as recorded."""
 import golden
 import pytest
 import torch
@@ -40,7 +40,8 @@ SHARED = {
         'model.auxiliary_head.in_index': 2, 'model.auxiliary_head.channels': 256, 'model.auxiliary_head.num_convs': 1,
         'model.auxiliary_head.concat_input': False, 'model.auxiliary_head.dropout_ratio': .1,
         'model.auxiliary_head.loss_decode.loss_weight': .4,
-        'model.data_preprocessor.mean': [123.675, 116.28, 103.53], 'model.data_preprocessor.std': [58.395, 57.12, 57.375],
+        'model.data_preprocessor.mean': [123.675, 116.28, 103.53],
+        'model.data_preprocessor.std': [58.395, 57.12, 57.375],
         'model.data_preprocessor.size': (512, 512), 'model.data_preprocessor.pad_val': 0,
         'model.data_preprocessor.seg_pad_val': 255, 'model.data_preprocessor.bgr_to_rgb': True,
         'model.test_cfg': dict(mode='slide', crop_size=(512, 512), stride=(341, 341)),
@@ -132,6 +133,50 @@ def test_a_recipe_holds_the_constants_of_its_protocol(name):
     assert not differing
 
 
+VITDET = {
+    'benchmark.global_batch': 64, 'train_dataloader.batch_size': 1, 'optim_wrapper.optimizer.lr': 1e-4,
+    'optim_wrapper.optimizer.betas': (.9, .999), 'optim_wrapper.optimizer.weight_decay': .1,
+    'optim_wrapper.clip_grad': None, 'param_scheduler.milestones': [163889, 177546],
+    'param_scheduler.warmup_iters': 250, 'param_scheduler.warmup_ratio': .001, 'train_cfg.max_iters': 184375,
+    'model.backbone.window_size': 14, 'model.data_preprocessor.pad_size_divisor': 1024, 'model.rpn_head.num_convs': 2,
+    'model.roi_head.bbox_head.num_shared_convs': 4, 'model.roi_head.bbox_head.num_shared_fcs': 1,
+    'model.roi_head.bbox_head.loss_bbox': dict(type='mmdet.L1Loss', loss_weight=1.0),
+    'model.train_cfg.rpn_proposal.max_per_img': 1000, 'model.train_cfg.rcnn.assigner.match_low_quality': False,
+    'train_dataloader.dataset.pipeline.3.scale': (1024, 1024),
+    'train_dataloader.dataset.pipeline.3.ratio_range': (.1, 2.0),
+    'train_dataloader.dataset.pipeline.4.crop_size': (1024, 1024),
+    'val_dataloader.dataset.pipeline.1.scale': (1024, 1024),
+}
+
+
+@pytest.mark.parametrize('arch, drop_path, decay, global_blocks', [
+    ('base', .1, .7, (2, 5, 8, 11)), ('large', .4, .8, (5, 11, 17, 23))])
+@pytest.mark.parametrize('family', ['mae', 'cae'])
+def test_vitdet_holds_the_constants_of_detectron2(family, arch, drop_path, decay, global_blocks):
+    cfg = resolved(f'vitdet_mask_rcnn/{family}_vit-{arch}')
+    assert not {place: look_up(cfg, place) for place, value in VITDET.items() if look_up(cfg, place) != value}
+    assert (cfg.model.backbone.drop_path_rate, cfg.optim_wrapper.paramwise_cfg.layer_decay_rate) == (drop_path, decay)
+    model = built(cfg)
+    assert tuple(i for i, b in enumerate(model.backbone.blocks) if not b.attn.window) == global_blocks
+    sizes = {b.attn.window: len(b.attn.rel_pos_h) for b in model.backbone.blocks}
+    assert sizes == {0: 2 * 64 - 1, 14: 2 * 14 - 1}
+    assert model.backbone.pos_embed.shape[1] == 197 and model.backbone.pos_embed.requires_grad
+
+
+def test_vitdet_decays_biases_and_spares_the_norms_of_the_backbone_and_the_positions():
+    cfg = resolved('vitdet_mask_rcnn/mae_vit-base')
+    model = built(cfg)
+    groups = optimizer_of(cfg, model).optimizer.param_groups
+    names = {id(p): n for n, p in model.named_parameters()}
+    ours = {names[id(p)]: (g['layer'], g['weight_decay']) for g in groups for p in g['params']}
+    assert ours['backbone.pos_embed'] == (0, 0) and ours['backbone.patch_embed.proj.bias'] == (0, .1)
+    assert ours['backbone.blocks.3.attn.rel_pos_h'] == (4, .1) and ours['backbone.blocks.3.norm1.weight'] == (4, 0)
+    assert ours['neck.levels.0.1.weight'] == (13, .1) and ours['roi_head.mask_head.convs.0.ln.weight'] == (13, .1)
+    assert {n for n, (_, decay) in ours.items() if decay == 0} == {'backbone.pos_embed'} | {
+        n for n in ours if n.startswith('backbone.blocks') and '.norm' in n}
+    assert 'backbone.cls_token' not in ours
+
+
 def test_multi_scale_testing_differs_from_single_scale_in_the_test_alone():
     for name, path in PATHS.items():
         if name.startswith('upernet_ms/'):
@@ -196,7 +241,7 @@ def test_the_optimizer_built_from_a_recipe_has_the_recorded_groups(name, recorde
 
 
 def set_to_record(cfg, record):
-    """The set given by CAE_BENCH_GOLDEN may be of a smaller model or another decay; the shipped one is the recipe's own."""
+    """Another set of vectors may be of a smaller model or another decay."""
     cfg.optim_wrapper.paramwise_cfg.layer_decay_rate = record['recipe']['layer_decay']
     cfg.model.backbone.spec.num_layers = record['recipe']['layers']
 

@@ -1,4 +1,4 @@
-"""Every recipe that is shipped: found, fitted, and built at full ViT-B and ViT-L size, with its pipelines and optimizer."""
+"""Every recipe that is shipped: found, fitted, and built at full ViT-B and ViT-L size, with pipelines and optimizer."""
 import pytest
 import torch
 from mmengine.config import Config
@@ -9,7 +9,8 @@ from shipped_configs import FILES, archs, at, built, fitted, name_of
 from cae_bench.registry import LOOPS, METRICS, PARAM_SCHEDULERS, TRANSFORMS
 from cae_bench.tasks import protocols
 
-CASES = [pytest.param(path, *backbone, id=f'{name_of(path)}-{backbone[1]}') for path in FILES for backbone in archs(path)]
+CASES = [pytest.param(path, *backbone, id=f'{name_of(path)}-{backbone[1]}')
+         for path in FILES for backbone in archs(path)]
 BLOCKS = {'vit-base': (12, 768), 'vit-large': (24, 1024)}
 
 

@@ -165,6 +165,14 @@ def test_a_backbone_that_knows_no_depth_is_refused_with_the_remedy():
         param_groups(Dense(backbone=nn.Sequential(nn.Linear(2, 2))), 0.1, 0.05, layer_decay_rate=0.5)
 
 
+def test_detectron2_s_rule_spares_norms_and_named_tensors_alone():
+    model = small_model()
+    ours = groups_by_name(model, param_groups(model, 0.1, 0.05, decay_biases=True, no_decay=['backbone.cls_token']))
+    spared = {name for name, value in ours.items() if value[2] == 0}
+    assert spared == {name for name in ours if 'norm' in name} | {'backbone.cls_token'}
+    assert ours['backbone.blocks.0.mlp.fc1.bias'][2] == ours['backbone.blocks.0.gamma_1'][2] == 0.05
+
+
 def test_an_unknown_rule_is_refused():
-    with pytest.raises(ConfigError, match=r"has no \['custom_keys'\]; it takes layer_decay_rate and no_decay"):
+    with pytest.raises(ConfigError, match=r"has no \['custom_keys'\]; it takes layer_decay_rate, no_decay and decay_biases"):
         build(small_model(), custom_keys={})
