@@ -127,6 +127,8 @@ def _world_size(launcher: str) -> int:
     if variable and variable not in os.environ:
         raise ConfigError(f'--launcher {launcher}: {variable} is not set; start through '
                           + ('torchrun --nproc_per_node=N -m cae_bench pretrain ...' if launcher == 'torchrun' else 'srun'))
+    if launcher == 'slurm':
+        os.environ.setdefault('RANK', os.environ['SLURM_PROCID'])            # only the first process speaks
     return int(os.environ[variable]) if variable else 1
 
 
