@@ -5,10 +5,8 @@
 """
 import argparse
 import json
-import os
 import platform
 import random
-import resource
 import statistics
 import subprocess
 import sys
@@ -149,11 +147,13 @@ def memory_of(name: str, options) -> int:
         step(*data)
     if options.device == 'cuda':
         return torch.cuda.max_memory_allocated()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
+    return _resident('VmHWM') - before       # not ru_maxrss, which a process inherits from the one that started it
 
 
-def _resident() -> int:
-    return int(Path('/proc/self/statm').read_text().split()[1]) * os.sysconf('SC_PAGE_SIZE')
+def _resident(which: str = 'VmRSS') -> int:
+    """Bytes: VmRSS now, VmHWM at most so far."""
+    line = next(line for line in Path('/proc/self/status').read_text().splitlines() if line.startswith(which))
+    return 1024 * int(line.split()[1])
 
 
 def memory(options) -> dict:
