@@ -61,7 +61,7 @@ def run(checkpoint: str, tasks: list[str] | None = None, suite: str | None = Non
     ckpt = checkpoints.load(checkpoint, num_heads=num_heads, arch=arch)
     jobs = plan(wanted, ckpt, data or {}, options)
     if dry_run:
-        _announce(jobs, ckpt)
+        _announce(jobs, ckpt, options)
         return Outcome()
     check_writable(results)
     return _execute(jobs, ckpt, name or ckpt.name, Path(results), options)
@@ -80,15 +80,19 @@ def plan(wanted: list[Task], ckpt, data: dict[str, str], options) -> list[Job]:
         info = described[task.dataset, layout]
         cfg = recipes.build(task, ckpt, info, options)
         jobs.append(Job(task, cfg, info, fingerprint(recipes.scoring_parts(cfg, ckpt, info, options))))
+    known = {axis for job in jobs for axis in recipes.grid_axes(job.cfg)}
+    for axis in set(options.grid) - known:
+        raise ConfigError(f'--grid {axis}=...: no head of these tasks has it.{nearest(axis, known)}')
     return jobs
 
 
 def groups(jobs: list[Job]) -> list[list[Job]]:
-    """Frozen protocols on one data set share one pass over it; every other task is a group of its own."""
-    shared = {}
+    """Frozen protocols on one data set share one pass over it where their recipes allow; any other task is a group."""
+    from .engine.frozen import passes
+    together = {}
     for job in jobs:
-        shared.setdefault(job.task.dataset if job.cfg.benchmark.frozen else job.task, []).append(job)
-    return list(shared.values())
+        together.setdefault(job.task.dataset if job.cfg.benchmark.frozen else job.task, []).append(job)
+    return [[shared[i] for i in group] for shared in together.values() for group in passes([j.cfg for j in shared])]
 
 
 def _execute(jobs: list[Job], ckpt, model: str, results: Path, options) -> Outcome:
@@ -118,11 +122,10 @@ def _execute(jobs: list[Job], ckpt, model: str, results: Path, options) -> Outco
 
 def _run_group(group: list[Job], title: str, ckpt, model: str, results: Path, options) -> list[tuple]:
     """Trains and validates one group; returns (Record, per-image columns) for each of its tasks."""
-    from .engine.frozen import join
     from .engine.runner import QuietRunner
     from .ledger import make_record
     started, clock = datetime.now(timezone.utc), time.monotonic()
-    cfg = join([job.cfg for job in group]) if len(group) > 1 else group[0].cfg
+    cfg = _one_config(group, options)
     folder = '+'.join(job.task.protocol for job in group)
     cfg.work_dir = str(results / 'work_dirs' / model / group[0].task.dataset /
                        f'{folder}-{group[0].fingerprint[:8]}-seed{options.seed}')
@@ -135,6 +138,13 @@ def _run_group(group: list[Job], title: str, ckpt, model: str, results: Path, op
         runner.train()
         seconds = time.monotonic() - clock
         return [make_record(job, runner, ckpt, model, options, started, seconds) for job in group]
+
+
+def _one_config(group: list[Job], options):
+    """The config of the only task, or of the pass that several frozen protocols share."""
+    from .engine.frozen import join, share_views
+    cfg = join([job.cfg for job in group]) if len(group) > 1 else group[0].cfg
+    return share_views(cfg) if options.share_views and cfg.benchmark.frozen else cfg
 
 
 def _folder(task: Task, data: dict[str, str]) -> str:
@@ -156,14 +166,18 @@ def _choose_device(device: str | None) -> None:
         raise ConfigError(f'--device {device}: choose cpu or cuda')
 
 
-def _announce(jobs: list[Job], ckpt) -> None:
-    """What --dry-run says: the plan, task by task, and the full resolved config of each group's first task."""
-    say(f'{ckpt.name}: {ckpt.spec.family} {ckpt.spec.arch}, {ckpt.report.format if ckpt.report else "random weights"}')
+def _announce(jobs: list[Job], ckpt, options) -> None:
+    """What --dry-run says: every task, what shares a pass, and for frozen protocols all constants and the cost."""
+    from .engine.frozen_plan import plan as frozen_plan
+    say(f'{ckpt.name}: {ckpt.spec.family} {ckpt.spec.arch}, {ckpt.report.format}')
     for group in groups(jobs):
         for job in group:
             say(f'{job.task}: {job.cfg.benchmark.config} version {job.cfg.benchmark.version}, '
-                 f'{job.data.num_train} + {job.data.num_val} images, {len(job.data.classes)} classes, '
-                 f'fingerprint {job.fingerprint[:8]}' + (', shares its pass over the data' if len(group) > 1 else ''))
+                f'{job.data.num_train} + {job.data.num_val} images, {len(job.data.classes)} classes, '
+                f'fingerprint {job.fingerprint[:8]}' + (', shares its pass over the data' if len(group) > 1 else ''))
+        cfg = _one_config(group, options)
+        for line in frozen_plan(cfg, group[0].data.num_train, group[0].data.num_val) if cfg.benchmark.frozen else ():
+            say(f'    {line}')
 
 
 def _headline(record) -> str:
@@ -171,5 +185,7 @@ def _headline(record) -> str:
 
 
 def _one_line(error: Exception) -> str:
-    known = isinstance(error, CaeBenchError)
-    return ' '.join((str(error) if known else f'{type(error).__name__}: {error}').split())[:500]
+    """A user's error as it is; torch wraps those of loader workers into a traceback, of which the last line counts."""
+    if isinstance(error, CaeBenchError):
+        return str(error).rpartition(f'{type(error).__name__}: ')[2].strip()
+    return ' '.join(f'{type(error).__name__}: {error}'.split())[:500]

@@ -1,4 +1,5 @@
 """The command line: parse, call, print. Heavy imports happen inside the commands, so that --help is instant."""
+import contextlib
 import json
 import os
 import sys
@@ -53,12 +54,14 @@ def run(checkpoint: str = typer.Argument(..., help='A file, random:vit-tiny (any
         limit: Optional[int] = typer.Option(None, help='Only so many training and validation images.'),
         dry_run: bool = typer.Option(False, '--dry-run', help='Print what would run, and stop.'),
         launcher: str = typer.Option('none', help='none, torchrun or slurm.'),
+        grid: list[str] = typer.Option([], '--grid', metavar='K=A,B', help='A head for each value, e.g. lr=0.01,0.1; repeatable.'),
+        share_views: bool = typer.Option(False, '--share-views', help='Heads of one pass read one crop; recorded.'),
         cfg_options: list[str] = typer.Option([], '--cfg-options', metavar='K=V', help='Override the recipe; repeatable.')):
     """Evaluate a checkpoint: one record for each task, one table row at the end."""
     from . import benchmark
     from .tasks import parse_data
     options = dict(recipe=recipe, seed=seed, device=device, amp=amp, limit=limit, launcher=launcher, resume=resume,
-                      overwrite=overwrite, cfg_options=_cfg_options(cfg_options))
+                      overwrite=overwrite, grid=_grid(grid), share_views=share_views, cfg_options=_cfg_options(cfg_options))
     outcome = benchmark.run(checkpoint, tasks=tasks.split(',') if tasks else None, suite=suite,
                             data=parse_data(data), results=results, name=name, arch=arch, num_heads=num_heads,
                             dry_run=dry_run, **options)
@@ -121,7 +124,8 @@ def data_make(what: str = typer.Argument(..., help='scenes'), folder: Path = typ
     if what != 'scenes':
         raise ConfigError(f'data make {what}: only scenes can be made')
     from .datasets.scenes import make_scenes
-    make_scenes(folder, seed=seed, num_train=num_train, num_val=num_val, size=size)
+    with _progress('drawing') as progress:
+        make_scenes(folder, seed=seed, num_train=num_train, num_val=num_val, size=size, progress=progress)
     typer.echo(f'{num_train} + {num_val} scenes in {folder}: use it as --data scenes={folder}')
 
 
@@ -132,7 +136,8 @@ def data_check(pairs: list[str] = typer.Argument(..., metavar='NAME=DIR')):
     from .tasks import parse_data
     healthy = True
     for name, folder in parse_data(pairs).items():
-        report = check(name, folder)
+        with _progress(name) as progress:
+            report = check(name, folder, progress=progress)
         typer.echo(str(report))
         healthy &= report.ok
     raise typer.Exit(0 if healthy else 2)
@@ -187,6 +192,16 @@ def _print_table(results: str, models: list[str] | None = None) -> None:
     typer.echo(render(table, 'text'))
 
 
+@contextlib.contextmanager
+def _progress(what: str):
+    """A bar on a terminal's stderr; nothing where nobody watches."""
+    from rich.console import Console
+    from rich.progress import Progress
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(what)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
 def _cfg_options(pairs: list[str]) -> dict:
     """['a.b=3', 'c=[1,2]'] -> {'a.b': 3, 'c': [1, 2]}; what is no JSON value stays text."""
     values = {}
@@ -199,6 +214,18 @@ def _cfg_options(pairs: list[str]) -> dict:
         except json.JSONDecodeError:
             values[key] = value
     return values
+
+
+def _grid(pairs: list[str]) -> dict:
+    """['lr=0.01,0.1'] -> {'lr': [0.01, 0.1]}."""
+    axes = {}
+    for pair in pairs:
+        axis, _, values = pair.partition('=')
+        try:
+            axes[axis] = [float(value) for value in values.split(',')]
+        except ValueError:
+            raise ConfigError(f'--grid {pair}: expected NAME=NUMBER,NUMBER, e.g. --grid lr=0.01,0.03,0.1') from None
+    return axes
 
 
 def _say(line: str) -> None:

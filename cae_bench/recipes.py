@@ -28,12 +28,15 @@ class Options:
     resume: bool = True
     overwrite: bool = False
     shorten: float = 1.0                     # scales the schedule: the demo shows every protocol in minutes
+    grid: dict = field(default_factory=dict)         # {'lr': [0.1, 0.3]}: a head for every combination, frozen protocols only
+    share_views: bool = False                # heads trained in one pass read one crop
     cfg_options: dict = field(default_factory=dict)
 
     def overrides(self) -> dict:
         """What differs from the recipe as shipped, for the record."""
         named = {'limit': self.limit, 'shorten': self.shorten if self.shorten != 1 else None,
-                 'amp': self.amp if self.amp != 'fp32' else None}
+                 'amp': self.amp if self.amp != 'fp32' else None, 'grid': self.grid or None,
+                 'share_views': self.share_views or None}
         return {k: v for k, v in named.items() if v is not None} | dict(self.cfg_options)
 
 
@@ -72,8 +75,18 @@ def build(task: Task, ckpt: Checkpoint, data, options: Options) -> Config:
     cfg.randomness = dict(seed=options.seed)
     cfg.launcher = {'torchrun': 'pytorch'}.get(options.launcher, options.launcher)
     _precision(cfg, options.amp)
+    axes = {axis: values for axis, values in options.grid.items() if axis in grid_axes(cfg)}
+    if axes:
+        from .engine.frozen import set_grid
+        cfg = set_grid(cfg, **axes)
     cfg.merge_from_dict(dict(options.cfg_options))
     return cfg
+
+
+def grid_axes(cfg: Config) -> set[str]:
+    """Names that --grid may vary here: those of the trained probes of a frozen protocol."""
+    probes = cfg.model.get('probes', {}).values() if cfg.benchmark.frozen else ()
+    return {axis for probe in probes if 'optimizer' in probe for axis in probe.grid}
 
 
 def _backbone(own: dict, ckpt: Checkpoint) -> dict:
@@ -98,11 +111,7 @@ def _fit(cfg: Config, values: dict) -> None:
     for path, what in cfg.benchmark.get('fit', {}).items():
         if what not in values:
             raise ConfigError(f'{cfg.filename}: fit asks for {what!r}, which this data set or backbone does not tell')
-        *parents, last = path.split('.')
-        place = cfg
-        for part in parents:
-            place = place[int(part) if part.isdigit() else part]
-        last = int(last) if last.isdigit() else last
+        place, last = _place(cfg, path)
         value = values[what]
         old = place.get(last) if isinstance(last, str) else place[last]
         many = isinstance(old, (list, tuple)) and not isinstance(value, (list, tuple))
@@ -114,12 +123,17 @@ def _shorten(cfg: Config, factor: float) -> None:
     if factor == 1:
         return
     for path in cfg.benchmark.get('schedule', ()):
-        *parents, last = path.split('.')
-        place = cfg
-        for part in parents:
-            place = place[int(part) if part.isdigit() else part]
-        last = int(last) if last.isdigit() else last
+        place, last = _place(cfg, path)
         place[last] = max(1, round(place[last] * factor))
+
+
+def _place(cfg: Config, path: str) -> tuple:
+    """('a.0.b') -> (cfg.a[0], 'b'): where a dotted path points, and the last step to it."""
+    *parents, last = (int(part) if part.isdigit() else part for part in path.split('.'))
+    place = cfg
+    for part in parents:
+        place = place[part]
+    return place, last
 
 
 def _precision(cfg: Config, amp: str) -> None:
@@ -128,7 +142,10 @@ def _precision(cfg: Config, amp: str) -> None:
     dtype = {'bf16': 'bfloat16', 'fp16': 'float16'}.get(amp)
     if dtype is None:
         raise ConfigError(f'--amp {amp}: choose fp32, bf16 or fp16')
-    cfg.optim_wrapper = dict(cfg.optim_wrapper, type='AmpOptimWrapper', dtype=dtype)
+    if cfg.benchmark.frozen:
+        cfg.model.precision = dtype            # of the frozen forward; heads stay in float32
+    else:
+        cfg.optim_wrapper = dict(cfg.optim_wrapper, type='AmpOptimWrapper', dtype=dtype)
 
 
 # Says where things lie, how fast they are read and what is logged: never what the score will be.
