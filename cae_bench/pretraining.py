@@ -52,12 +52,13 @@ def pretrain(config: str, data: dict[str, str] | None = None, work_dir: str | Pa
     name, folder = _data(cfg.pretrain.data, data or {})
     title = source.stem if name == cfg.pretrain.data else f'{source.stem.removesuffix("_" + cfg.pretrain.data)}_{name}'
     work_dir = Path(work_dir or Path('pretrained', title))
-    recipe, settings = recipe_of(cfg), _settings(cfg, name, options)
+    recipe = recipe_of(cfg)
+    images = _count(folder, recipe.limit)
+    settings = _settings(cfg, name, images, options)
     newest, finished = _found(work_dir, settings, options.resume), work_dir / f'{title}.pth'
     if newest and finished.is_file():
         say(f'{title}: already done, {finished}')
         return finished
-    images = _count(folder, recipe.limit)
     recipe = in_epochs(recipe, images)
     runner_cfg = runner_config(cfg, recipe, options, folder, work_dir, title)
     hook = dict(type='cae_bench.PretrainCheckpoint', name=title, config=settings, every=recipe.save_every,
@@ -119,11 +120,12 @@ def _named(cfg, options: Options) -> dict:
     return asked
 
 
-def _settings(cfg, name: str, options: Options) -> str:
+def _settings(cfg, name: str, images: int, options: Options) -> str:
     """What a run must be continued with, as text: kept in its checkpoints."""
     idle = ('per_device', 'workers', 'in_memory', 'save_every', 'milestones', 'log_every', 'max_skips')
     header = {k: v for k, v in cfg.pretrain.items() if k not in idle}
-    parts = dict(model=cfg.model, view=cfg.view, mask=cfg.mask, pretrain=dict(header, data=name), seed=options.seed)
+    parts = dict(model=cfg.model, view=cfg.view, mask=cfg.mask, pretrain=dict(header, data=name), images=images,
+                 seed=options.seed)
     return json.dumps(parts, indent=1, sort_keys=True, default=str)
 
 
