@@ -38,7 +38,7 @@ def train(model, wrapper, recipe: dict, schedule: dict, batches: list[dict], fir
         with wrapper.optim_context(model):
             loss, parts = model.parse_losses(model.losses(batch['images'], batch['mask'], batch['target_ids']))
         wrapper.update_params(loss)
-        rows.append({k: float(v) for k, v in parts.items()} | dict(lr=lr, grad_norm=float(wrapper.grad_norm)))
+        rows.append({k: v.item() for k, v in parts.items()} | dict(lr=lr, grad_norm=float(wrapper.grad_norm)))
     return rows
 
 

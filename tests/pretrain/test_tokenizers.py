@@ -80,6 +80,9 @@ def test_a_missing_or_other_tokenizer_file_is_named_with_the_remedy(tmp_path):
         dalle.DalleCodes()
     with pytest.raises(CheckpointError, match='gone.pkl: no such tokenizer file'):
         dalle.DalleCodes('gone.pkl')
+    torch.save({'model': {'some.weight': torch.zeros(2)}, 'epoch': 3}, tmp_path / 'training.pth')
+    with pytest.raises(CheckpointError, match="training.pth is no DALL-E encoder"):
+        dalle.DalleCodes(str(tmp_path / 'training.pth'))
     torch.save({'some.weight': torch.zeros(2)}, tmp_path / 'other.pth')
     with pytest.raises(CheckpointError, match="other.pth is no DALL-E encoder.*some.weight"):
         dalle.DalleCodes(str(tmp_path / 'other.pth'))

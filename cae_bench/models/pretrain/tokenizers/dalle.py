@@ -31,7 +31,7 @@ class DalleEncoder(nn.Module):
         self.weights = {name: tensor.float() for name, tensor in weights.items()}
         blocks = sorted({tuple(map(int, m.groups())) for k in weights if (m := re.match(r'blocks\.group_(\d+)\.block_(\d+)\.', k))})
         if not blocks or 'blocks.output.conv.w' not in weights or 'blocks.input.w' not in weights:
-            raise CheckpointError(f'these are not the weights of DALL-E\'s encoder; first keys are {list(weights)[:3]}')
+            raise CheckpointError(f'these are not the weights of DALL-E\'s encoder; first tensors are {list(weights)[:3]}')
         self.blocks = blocks
         self.gain = 1 / len(blocks) ** 2
         for name, tensor in self.weights.items():            # buffers move with the model and are in no checkpoint of it
@@ -100,6 +100,6 @@ def read_weights(path: str) -> dict[str, Tensor]:
         raise CheckpointError(f'{path}: no such tokenizer file. DALL-E\'s encoder is at {URL}.')
     try:
         content = read_module(path) if path.endswith('.pkl') else safe_load.read(path)
-        return DalleEncoder(content).weights
+        return DalleEncoder({k: v for k, v in content.items() if isinstance(v, Tensor)}).weights
     except CheckpointError as error:
         raise CheckpointError(f'{path} is no DALL-E encoder: {error}') from None
