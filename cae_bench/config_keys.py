@@ -25,7 +25,9 @@ def merge(cfg: Config, options: dict, registries: dict[str, Registry]) -> None:
             elif isinstance(place, Config) and part in place:
                 place = place[part]
             else:
-                raise ConfigError(f'--cfg-options {key}: there is no {part!r}.{nearest(part, _known(place, registry))}')
+                known = _known(place, registry)
+                hint = ' The config leaves it out; say it in a config file.' if part in known else nearest(part, known)
+                raise ConfigError(f'--cfg-options {key}: there is no {part!r}.{hint}')
         if last not in _known(place, registry):
             raise ConfigError(f'--cfg-options {key}: there is no {last!r}.{nearest(last, _known(place, registry))}')
         place[last] = value

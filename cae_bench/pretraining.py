@@ -109,6 +109,8 @@ def _named(cfg, options: Options) -> dict:
     if options.amp:
         asked['pretrain.amp'] = options.amp
     if options.tokenizer:
+        if 'checkpoint' not in (cfg.model.get('target') or {}):
+            raise ConfigError(f'--tokenizer {options.tokenizer}: what this config predicts needs no file; leave the option out')
         asked['model.target.checkpoint'] = options.tokenizer
     for key in asked:
         first, _, rest = key.partition('.')

@@ -227,6 +227,10 @@ def test_a_misspelt_key_in_a_config_file_is_named(config, images, tmp_path):
     expect(ConfigError, 'there is no cae_bench.CEA. Did you mean CAE', config, images, tmp_path)
 
 
+def test_a_tokenizer_for_a_config_that_needs_none_is_refused(config, images, tmp_path):
+    expect(ConfigError, '--tokenizer e.pkl: what this config predicts needs no file', config, images, tmp_path, tokenizer='e.pkl')
+
+
 def test_folders_that_cannot_serve_are_named(config, images, tmp_path):
     (tmp_path / 'empty').mkdir()
     expect(DataError, 'empty holds no images', config, str(tmp_path / 'empty'), tmp_path)
