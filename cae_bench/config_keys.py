@@ -40,8 +40,9 @@ def check(node: dict, registry: Registry, where: str, default: str | None = None
     known = _arguments(node.get('type', default), registry)
     for key in node:
         if known and key not in known:
-            raise ConfigError(f'{where}.{key}: {str(node.get("type", default)).removeprefix("cae_bench.")} has no such setting.'
-                              f'{nearest(key, known)}')
+            raise ConfigError(
+                f'{where}.{key}: {str(node.get("type", default)).removeprefix("cae_bench.")} has no such setting.'
+                f'{nearest(key, known)}')
         check(node[key], registry, f'{where}.{key}', 'cae_bench.ViT' if key == 'encoder' else None)
 
 

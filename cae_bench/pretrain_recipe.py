@@ -1,4 +1,4 @@
-"""From a pretraining config to what mmengine's Runner is built from: lengths in epochs, batch over devices, loop and hooks."""
+"""From a pretraining config to what a Runner is built from: lengths in epochs, batch over devices, loop, hooks."""
 import os
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ class Recipe:
     batch: int
     lr: float
     epochs: int | None = None
-    updates: int | None = None               # instead of epochs: about so many, in whole epochs, whatever the data set's size
+    updates: int | None = None  # instead of epochs: about so many, in whole epochs, whatever the data set's size
     warmup_epochs: float | None = None
     warmup: float = 0.0                      # instead of warmup_epochs: share of the whole
     min_lr: float = 1e-5
@@ -46,8 +46,9 @@ def recipe_of(cfg) -> Recipe:
         raise ConfigError(f'pretrain.{(missing or ["epochs"])[0]} is missing: the config must say it')
     recipe = Recipe(**cfg.pretrain)
     if (recipe.epochs or recipe.updates) < 1 or recipe.batch < 1 or recipe.lr <= 0:
-        raise ConfigError(f'pretrain: epochs={recipe.epochs}, updates={recipe.updates}, batch={recipe.batch}, lr={recipe.lr} '
-                          'must be positive')
+        raise ConfigError(
+            f'pretrain: epochs={recipe.epochs}, updates={recipe.updates}, batch={recipe.batch}, lr={recipe.lr} '
+            'must be positive')
     return recipe
 
 
@@ -72,11 +73,22 @@ def runner_config(cfg, recipe: Recipe, options, folder: str, work_dir: Path, tit
     view, mask = fit_to_encoder(cfg)
     dataset = dict(type='cae_bench.PretrainImages', data_root=folder, view=view, mask=mask, in_memory=recipe.in_memory,
                    limit=recipe.limit)
-    loader = dict(batch_size=per_device, num_workers=recipe.workers, persistent_workers=recipe.workers > 0, dataset=dataset,
-                  drop_last=True, pin_memory=_backend() == 'nccl', collate_fn=dict(type='default_collate'),
+    loader = dict(batch_size=per_device,
+                  num_workers=recipe.workers,
+                  persistent_workers=recipe.workers > 0,
+                  dataset=dataset,
+                  drop_last=True,
+                  pin_memory=_backend() == 'nccl',
+                  collate_fn=dict(type='default_collate'),
                   sampler=dict(type='cae_bench.UpdateSampler', images_per_update=recipe.batch))
-    optimizer = dict(type='AdamW', lr=recipe.lr, betas=tuple(recipe.betas), weight_decay=recipe.weight_decay, fused=True)
-    hooks = [dict(type='cae_bench.PretrainLog', title=title, interval=recipe.log_every, tensorboard=options.tensorboard)]
+    optimizer = dict(type='AdamW',
+                     lr=recipe.lr,
+                     betas=tuple(recipe.betas),
+                     weight_decay=recipe.weight_decay,
+                     fused=True)
+    hooks = [
+        dict(type='cae_bench.PretrainLog', title=title, interval=recipe.log_every, tensorboard=options.tensorboard)
+    ]
     if options.knn:
         hooks.append(dict(type='cae_bench.OnlineKNN', data_root=folder, every=options.knn))
     if options.pictures:
@@ -125,8 +137,8 @@ def _world_size(launcher: str) -> int:
         raise ConfigError(f'--launcher {launcher}: choose one of {", ".join(LAUNCHERS)}')
     variable = {'none': None, 'torchrun': 'WORLD_SIZE', 'slurm': 'SLURM_NTASKS'}[launcher]
     if variable and variable not in os.environ:
-        raise ConfigError(f'--launcher {launcher}: {variable} is not set; start through '
-                          + ('torchrun --nproc_per_node=N -m cae_bench pretrain ...' if launcher == 'torchrun' else 'srun'))
+        raise ConfigError(f'--launcher {launcher}: {variable} is not set; start through ' + (
+            'torchrun --nproc_per_node=N -m cae_bench pretrain ...' if launcher == 'torchrun' else 'srun'))
     if launcher == 'slurm':
         os.environ.setdefault('RANK', os.environ['SLURM_PROCID'])            # only the first process speaks
     return int(os.environ[variable]) if variable else 1

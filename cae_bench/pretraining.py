@@ -1,7 +1,8 @@
 """The corridor of `cae-bench pretrain`: config + images -> Runner -> a checkpoint that `cae-bench run` takes.
 
-Read it as the sibling of benchmark.py. A config of configs/pretrain says what is trained (`model`), what an image becomes
-(`view`, `mask`) and how long and how fast (`pretrain`); everything else is the same for every method and is made here.
+Read it as the sibling of benchmark.py. A config of configs/pretrain says what is trained (`model`), what an image
+becomes (`view`, `mask`) and how long and how fast (`pretrain`); everything else is the
+same for every method and is made here.
 """
 import json
 from dataclasses import dataclass, field, fields
@@ -65,7 +66,9 @@ def pretrain(config: str, data: dict[str, str] | None = None, work_dir: str | Pa
                 milestones=tuple(recipe.milestones), minutes=options.save_minutes, every_updates=options.save_updates,
                 resume=str(newest) if newest else None)
     runner_cfg['custom_hooks'].append(hook)
-    say(f'{title}: {images} images, {recipe.epochs} epochs of {images // recipe.batch} updates; checkpoints and log in {work_dir}')
+    say(f'{title}: {images} images, {recipe.epochs} epochs of {images // recipe.batch} updates; '
+        f'checkpoints and log in {work_dir}'
+        )
     _run(runner_cfg, title, work_dir)
     say(f'{title}: finished, {finished}')
     return finished
@@ -104,13 +107,14 @@ def read(path: Path, options: Options):
 
 
 def _named(cfg, options: Options) -> dict:
-    """What the user set, by key of the config. Keys of `pretrain` that the file leaves to their default are put there."""
+    """What the user set, by key of the config. Keys of `pretrain` that the file leaves out are put there."""
     asked = dict(options.cfg_options)
     if options.amp:
         asked['pretrain.amp'] = options.amp
     if options.tokenizer:
         if 'checkpoint' not in (cfg.model.get('target') or {}):
-            raise ConfigError(f'--tokenizer {options.tokenizer}: what this config predicts needs no file; leave the option out')
+            raise ConfigError(
+                f'--tokenizer {options.tokenizer}: what this config predicts needs no file; leave the option out')
         asked['model.target.checkpoint'] = options.tokenizer
     for key in asked:
         first, _, rest = key.partition('.')
@@ -138,14 +142,18 @@ def _found(work_dir: Path, settings: str, resume: bool) -> Path | None:
     if newest is None:
         return None
     if not resume:
-        raise ConfigError(f'{work_dir} holds a run already: leave --no-resume out to go on, or choose another folder with -o.')
+        raise ConfigError(
+            f'{work_dir} holds a run already: leave --no-resume out to go on, or choose another folder with -o.')
     there = _flat(json.loads(files.read(newest)['config']))
     here = _flat(json.loads(settings))
-    differ = [f'{k}: {there.get(k, "absent")} there, {here.get(k, "absent")} now' for k in sorted(there.keys() | here.keys())
-              if there.get(k) != here.get(k) and not k.endswith('target.checkpoint')]
+    differ = [
+        f'{k}: {there.get(k, "absent")} there, {here.get(k, "absent")} now' for k in sorted(there.keys() | here.keys())
+        if there.get(k) != here.get(k) and not k.endswith('target.checkpoint')
+    ]
     if differ:
-        raise ConfigError(f'{work_dir} holds a run with other settings ({"; ".join(differ[:6])}'
-                          f'{f"; {len(differ) - 6} more" if len(differ) > 6 else ""}). Give those, or another folder with -o.')
+        raise ConfigError(
+            f'{work_dir} holds a run with other settings ({"; ".join(differ[:6])}'
+            f'{f"; {len(differ) - 6} more" if len(differ) > 6 else ""}). Give those, or another folder with -o.')
     return newest
 
 
@@ -162,7 +170,8 @@ def _data(default: str, data: dict[str, str]) -> tuple[str, str]:
     if data:
         return next(iter(data.items()))
     if default != 'scenes':
-        raise ConfigError(f'no folder for data set {default!r}. Add --data {default}=DIR, or --data NAME=DIR for other images.')
+        raise ConfigError(
+            f'no folder for data set {default!r}. Add --data {default}=DIR, or --data NAME=DIR for other images.')
     from .datasets.scenes import make_scenes
     folder = Path('data/scenes')
     if not folder.exists():

@@ -118,7 +118,8 @@ class RegressorBlock(nn.Module):
 class Regressor(nn.Module):
     def __init__(self, dims: int, depth: int, heads: int, rate: float):
         super().__init__()
-        self.regressor_blocks = nn.ModuleList(RegressorBlock(dims, heads, r.item()) for r in torch.linspace(0, rate, depth))
+        self.regressor_blocks = nn.ModuleList(
+            RegressorBlock(dims, heads, r.item()) for r in torch.linspace(0, rate, depth))
         self.norm = nn.LayerNorm(dims, eps=1e-6)
 
     def forward(self, x: Tensor, visible: Tensor, pos_masked: Tensor, pos_visible: Tensor) -> Tensor:
@@ -143,7 +144,15 @@ class Decoder(nn.Module):
 class LiteralCAE(nn.Module):
     """Encoder and regressor of one width, as in CAE-base."""
 
-    def __init__(self, dims: int, depth: int, heads: int, patch: int, image: int, parts_depth: int, vocab: int, rate: float = 0.1):
+    def __init__(self,
+                 dims: int,
+                 depth: int,
+                 heads: int,
+                 patch: int,
+                 image: int,
+                 parts_depth: int,
+                 vocab: int,
+                 rate: float = 0.1):
         super().__init__()
         patches = (image // patch) ** 2
         self.rd_pos_embed = nn.Parameter(torch.zeros(1, patches + 1, dims), requires_grad=False)

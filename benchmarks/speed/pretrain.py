@@ -1,6 +1,6 @@
 """How fast is CAE pretraining here, beside the published forward taken literally? Both in one run, taking turns.
 
-    python benchmarks/speed/pretrain.py                        # CAE-base at 224, writes pretrain-<device>.{json,md} beside this file
+    python benchmarks/speed/pretrain.py        # CAE-base at 224; writes pretrain-<device>.{json,md} beside this file
     python benchmarks/speed/pretrain.py --arch tiny --rounds 2 --no-write
 """
 import argparse
@@ -30,7 +30,11 @@ GOAL = 5000                                  # images/s that the pixel pipeline 
 
 
 def ours(a: dict) -> CAE:
-    encoder = dict(embed_dims=a['dims'], num_layers=a['depth'], num_heads=a['heads'], patch_size=a['patch'], img_size=a['image'])
+    encoder = dict(embed_dims=a['dims'],
+                   num_layers=a['depth'],
+                   num_heads=a['heads'],
+                   patch_size=a['patch'],
+                   img_size=a['image'])
     model = CAE(encoder, dict(type='cae_bench.GivenCodes', codes=a['vocab']), decoder_num_heads=a['heads'],
                 regressor_depth=a['parts_depth'], decoder_depth=a['parts_depth'])
     model.init_weights()
@@ -43,9 +47,10 @@ class Step:
     def __init__(self, name: str, model: nn.Module, amp: str, device: str):
         self.name, self.model, self.amp, self.device = name, model.to(device).train(), amp, device
         trained = [p for p in model.parameters() if p.requires_grad]
-        fused = dict(fused=True) if name == 'ours' else {}                  # the official code takes torch's AdamW as it is
+        fused = dict(fused=True) if name == 'ours' else {}  # the official code takes torch's AdamW as it is
         self.optimizer = torch.optim.AdamW(trained, lr=1e-4, weight_decay=0.05, **fused)
-        self.wrapper = OPTIM_WRAPPERS.build(dict(type='cae_bench.PretrainOptimWrapper', optimizer=self.optimizer, amp=amp, max_norm=3.0))
+        self.wrapper = OPTIM_WRAPPERS.build(
+            dict(type='cae_bench.PretrainOptimWrapper', optimizer=self.optimizer, amp=amp, max_norm=3.0))
         self.scaler = torch.amp.GradScaler(device, enabled=amp == 'fp16')
 
     def __call__(self, images, mask, ids, num_masked: int) -> float:
@@ -84,7 +89,10 @@ def both(a: dict, amp: str, device: str) -> list[Step]:
     with torch.no_grad():
         mine = model.eval().losses(*data)
         theirs = peer.eval().loss(*data[:3])
-    torch.testing.assert_close(torch.stack([mine['loss_main'], mine['loss_align']]), torch.stack(theirs), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(torch.stack([mine['loss_main'], mine['loss_align']]),
+                               torch.stack(theirs),
+                               rtol=1e-4,
+                               atol=1e-5)
     return [Step('ours', model, amp, device), Step('literal', peer, amp, device)]
 
 
@@ -101,15 +109,21 @@ def speed(options) -> dict:
     steps, data = both(a, options.amp, options.device), batch(a, options.batch, options.device)
     for step in steps:
         seconds(step, data, 2)
-    rounds = [{step.name: options.batch / seconds(step, data, options.steps) for step in (steps if i % 2 else steps[::-1])}
-              for i in range(options.rounds)]
+    rounds = [{
+        step.name: options.batch / seconds(step, data, options.steps) for step in (steps if i % 2 else steps[::-1])
+    } for i in range(options.rounds)]
     ratios = [r['ours'] / r['literal'] for r in rounds]
     held = {step.name: sum(p.numel() for p in step.model.parameters()) for step in steps}
     out = {name: statistics.median(r[name] for r in rounds) for name in ('ours', 'literal')}
     flops = flops_per_image(steps[0], a)
     rate = matmul_rate(options.device, options.amp)
-    return dict(images_per_s=out, ratio=statistics.median(ratios), ratios=ratios, parameters_held=held, gflop_per_image=flops / 1e9,
-                matmul_gflops=rate / 1e9, share_of_matmul_rate={n: v * flops / rate for n, v in out.items()})
+    return dict(images_per_s=out,
+                ratio=statistics.median(ratios),
+                ratios=ratios,
+                parameters_held=held,
+                gflop_per_image=flops / 1e9,
+                matmul_gflops=rate / 1e9,
+                share_of_matmul_rate={n: v * flops / rate for n, v in out.items()})
 
 
 def flops_per_image(step: Step, a: dict) -> float:
@@ -176,7 +190,8 @@ def pixels(number: int = 100) -> dict:
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         for i in range(10):
-            coarse = Image.fromarray(rng.integers(0, 255, (24, 32, 3)).astype(np.uint8)).resize((500, 375), Image.Resampling.BICUBIC)
+            coarse = Image.fromarray(rng.integers(0, 255, (24, 32, 3)).astype(np.uint8)).resize(
+                (500, 375), Image.Resampling.BICUBIC)
             noisy = np.clip(np.array(coarse) + rng.normal(0, 12, (375, 500, 3)), 0, 255).astype(np.uint8)
             Image.fromarray(noisy).save(f'{folder}/{i}.jpg', quality=90)
         size = sum(p.stat().st_size for p in Path(folder).iterdir()) / 10
@@ -206,19 +221,21 @@ def markdown(found: dict) -> str:
     return '\n'.join([
         f'# CAE pretraining: {found["arch"]} at {found["image"]}, {found["amp"]}, batch {found["batch"]}', '',
         f'{found["hardware"]}, torch {found["torch"]}, {found["date"]}; `{found["command"]}`.',
-        'The peer is the published forward written literally (`literal_cae.py`): separate alignment encoder, boolean indexing, '
-        'eager attention, autocast, torch\'s AdamW as it is. Both compute the same losses, which is checked before they are timed; '
-        'they take turns in one process.', '',
-        '| | here | literal | ratio |', '|---|---|---|---|',
+        'The peer is the published forward written literally (`literal_cae.py`): separate alignment encoder, boolean '
+        'indexing, eager attention, autocast, torch\'s AdamW as it is. Both compute the same losses, which is checked '
+        'before they are timed; '
+        'they take turns in one process.', '', '| | here | literal | ratio |', '|---|---|---|---|',
         row('images/s', s['images_per_s']['ours'], s['images_per_s']['literal'], s['ratio']),
         row('parameters held, M', *(s['parameters_held'][n] / 1e6 for n in ('ours', 'literal')),
             s['parameters_held']['ours'] / s['parameters_held']['literal']),
         row('peak memory of the step, GB', *(m['bytes'][n] / 1e9 for n in ('ours', 'literal')), m['ratio']),
-        row('share of the device\'s matmul rate, %', *(100 * s['share_of_matmul_rate'][n] for n in ('ours', 'literal')), s['ratio']), '',
-        f'Ratio of images/s in each round: {", ".join(f"{r:.2f}" for r in s["ratios"])}. '
-        f'{s["gflop_per_image"]:.0f} GFLOP an image; a plain matrix product reaches {s["matmul_gflops"]:.0f} GFLOP/s here.', '',
-        f'Pixels (JPEG of {p["jpeg_bytes"] / 1000:.0f} kB, 500 x 375: decode, two views of one crop, mask): '
-        f'{p["images_per_s_per_core"]:.0f} images/s a core; {p["workers_for_5000"]} workers feed {GOAL} images/s.', ''])
+        row('share of the device\'s matmul rate, %', *(100 * s['share_of_matmul_rate'][n] for n in ('ours', 'literal')),
+            s['ratio']), '', f'Ratio of images/s in each round: {", ".join(f"{r:.2f}" for r in s["ratios"])}. '
+        f'{s["gflop_per_image"]:.0f} GFLOP an image; a plain matrix product reaches '
+        f'{s["matmul_gflops"]:.0f} GFLOP/s here.',
+        '', f'Pixels (JPEG of {p["jpeg_bytes"] / 1000:.0f} kB, 500 x 375: decode, two views of one crop, mask): '
+        f'{p["images_per_s_per_core"]:.0f} images/s a core; {p["workers_for_5000"]} workers feed {GOAL} images/s.', ''
+    ])
 
 
 def main() -> None:
@@ -238,10 +255,18 @@ def main() -> None:
     if options.memory_of:
         print(memory_of(options.memory_of, options))
         return
-    found = dict(arch=f'CAE-{options.arch}', image=ARCHS[options.arch]['image'], amp=options.amp, batch=options.batch,
-                 device=options.device, hardware=hardware(options), torch=torch.__version__, date=date.today().isoformat(),
+    found = dict(arch=f'CAE-{options.arch}',
+                 image=ARCHS[options.arch]['image'],
+                 amp=options.amp,
+                 batch=options.batch,
+                 device=options.device,
+                 hardware=hardware(options),
+                 torch=torch.__version__,
+                 date=date.today().isoformat(),
                  command='python benchmarks/speed/' + ' '.join([Path(__file__).name, *sys.argv[1:]]),
-                 speed=speed(options), memory=memory(options), pixels=pixels())
+                 speed=speed(options),
+                 memory=memory(options),
+                 pixels=pixels())
     print(markdown(found))
     if not options.no_write:
         (HERE / f'pretrain-{options.device}.json').write_text(json.dumps(found, indent=1) + '\n')

@@ -22,8 +22,9 @@ class _Mask:
         self.grid, self.num_masked = tuple(grid), num_masked
         patches = self.grid[0] * self.grid[1]
         if not 0 < num_masked < patches:
-            raise ConfigError(f'num_masked={num_masked}: a grid of {self.grid[0]}x{self.grid[1]} has {patches} patches; hide 1 to '
-                              f'{patches - 1} of them')
+            raise ConfigError(
+                f'num_masked={num_masked}: a grid of {self.grid[0]}x{self.grid[1]} has {patches} patches; hide 1 to '
+                f'{patches - 1} of them')
 
     def __call__(self, rng: random.Random) -> np.ndarray:
         raise NotImplementedError
@@ -55,8 +56,9 @@ class BlockMask(_Mask):
                  min_aspect: float = 0.3, exact: bool = True):
         super().__init__(grid, num_masked)
         if not (min_block >= 1 and (max_block is None or max_block >= 1) and 0 < min_aspect <= 1):
-            raise ConfigError(f'BlockMask: min_block={min_block}, max_block={max_block}, min_aspect={min_aspect}: blocks hold '
-                              'at least one patch, and the least aspect lies in (0, 1]')
+            raise ConfigError(
+                f'BlockMask: min_block={min_block}, max_block={max_block}, min_aspect={min_aspect}: blocks hold '
+                'at least one patch, and the least aspect lies in (0, 1]')
         if min(self.grid) < 2:
             raise ConfigError(f'BlockMask needs at least 2x2 patches, not {self.grid[0]}x{self.grid[1]}')
         self.min_block, self.max_block, self.exact = min_block, max_block or num_masked, exact

@@ -141,8 +141,9 @@ class UpdateSampler(PassSampler):
         super().__init__(dataset, seed, shuffle)
         self.images_per_update = images_per_update
         if self.size < images_per_update:
-            raise DataError(f'{getattr(dataset, "root", "the data set")} holds {self.size} images, fewer than the batch of '
-                            f'{images_per_update}: give more images, or --cfg-options pretrain.batch={self.size}')
+            raise DataError(
+                f'{getattr(dataset, "root", "the data set")} holds {self.size} images, fewer than the batch of '
+                f'{images_per_update}: give more images, or --cfg-options pretrain.batch={self.size}')
 
     def __len__(self) -> int:
         return self.size // self.images_per_update * self.images_per_update // self.world_size

@@ -29,7 +29,8 @@ class PretrainCheckpoint(Hook):
     def __init__(self, name: str, config: str = '', every: int = 1, minutes: float | None = 30,
                  every_updates: int | None = None, keep: int = 2, milestones: tuple[int, ...] = (),
                  resume: str | None = None, max_failures: int = 3):
-        self.name, self.config, self.every, self.minutes, self.every_updates = name, config, every, minutes, every_updates
+        self.name, self.config = name, config
+        self.every, self.minutes, self.every_updates = every, minutes, every_updates
         self.keep, self.milestones, self.resume, self.max_failures = keep, set(milestones), resume, max_failures
         self.failures = 0
 
@@ -59,7 +60,8 @@ class PretrainCheckpoint(Hook):
     def after_train_epoch(self, runner) -> None:
         epoch = runner.epoch + 1
         if epoch % self.every == 0 or epoch in self.milestones or epoch == runner.max_epochs:
-            self._write(runner, f'epoch-{epoch:04d}.pth', epoch * len(runner.train_dataloader), epoch == runner.max_epochs)
+            self._write(runner, f'epoch-{epoch:04d}.pth', epoch * len(runner.train_dataloader),
+                        epoch == runner.max_epochs)
 
     def after_train(self, runner) -> None:
         if is_main_process():

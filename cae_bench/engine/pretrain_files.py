@@ -45,7 +45,8 @@ def newest(folder: Path) -> Path | None:
         return None
     path = folder / pointer.read_text().strip()
     if not path.is_file():
-        raise CheckpointError(f'{pointer} names {path.name}, which is gone: put it back, or choose another folder with -o.')
+        raise CheckpointError(
+            f'{pointer} names {path.name}, which is gone: put it back, or choose another folder with -o.')
     return path
 
 
@@ -53,6 +54,7 @@ def read(path: Path) -> dict:
     """A checkpoint of a run, with optimizer and position."""
     content = safe_load.read(path)
     if not isinstance(content, dict) or content.get('format') != FORMAT or 'optimizer' not in content:
-        raise CheckpointError(f'{path} is no checkpoint of cae-bench pretrain that can be resumed (a finished file holds '
-                              'weights only): name the folder of a run with -o.')
+        raise CheckpointError(
+            f'{path} is no checkpoint of cae-bench pretrain that can be resumed (a finished file holds '
+            'weights only): name the folder of a run with -o.')
     return content

@@ -75,7 +75,8 @@ class OnlineKNN(Hook):
         view, preprocess, found = CenterView(size, size), model.data_preprocessor, {'cls': [], 'mean': []}
         for start in range(0, len(dataset), self.batch_size):
             items = [dataset[i]['inputs'] for i in range(start, min(start + self.batch_size, len(dataset)))]
-            tokens = model.encoder.forward_features(preprocess(dict(inputs=torch.stack([view(i) for i in items])))['inputs']).float()
+            tokens = model.encoder.forward_features(
+                preprocess(dict(inputs=torch.stack([view(i) for i in items])))['inputs']).float()
             found['cls'].append(tokens[:, 0])
             found['mean'].append(tokens[:, 1:].mean(1))
         labels = torch.tensor(dataset.labels, device=found['cls'][0].device)

@@ -1,4 +1,4 @@
-"""What a pretraining run says: exact numbers to `log.jsonl`, a line now and then to the terminal, TensorBoard if asked."""
+"""What a pretraining run says: exact numbers to `log.jsonl`, a line now and then to the terminal, TensorBoard."""
 import json
 import time
 from pathlib import Path
@@ -47,7 +47,8 @@ class PretrainLog(Hook):
             _forget_after(self.file, runner.iter // self.updates_of)
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
-        self.lr = runner.optim_wrapper.optimizer.param_groups[0]['lr']         # of the update that is coming, before it is stepped
+        self.lr = runner.optim_wrapper.optimizer.param_groups[0][
+            'lr']  # of the update that is coming, before it is stepped
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         for name, value in outputs.items():
@@ -105,5 +106,6 @@ def _writer_class():
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        raise ConfigError('--tensorboard needs the package tensorboard: pip install tensorboard, or leave the option out') from None
+        raise ConfigError(
+            '--tensorboard needs the package tensorboard: pip install tensorboard, or leave the option out') from None
     return SummaryWriter

@@ -51,9 +51,10 @@ class PretrainLoop(EpochBasedTrainLoop):
             super().run_iter(idx, data_batch)
         except Diverged as error:
             images = [self.dataloader.dataset.path(int(i)) for i in data_batch['index']]
-            raise Diverged(f'epoch {self._epoch + 1}, iteration {self._iter + 1}: {error}. The last batch was '
-                           f'{", ".join(images[:3])} and {max(0, len(images) - 3)} more. Lower the learning rate, or use '
-                           '--amp fp32; the last checkpoint is kept.') from None
+            raise Diverged(
+                f'epoch {self._epoch + 1}, iteration {self._iter + 1}: {error}. The last batch was '
+                f'{", ".join(images[:3])} and {max(0, len(images) - 3)} more. Lower the learning rate, or use '
+                '--amp fp32; the last checkpoint is kept.') from None
 
     def _count_corrupt(self, batch: dict) -> None:
         for index in (int(i) for i in batch['corrupt'] if i >= 0):
@@ -62,9 +63,12 @@ class PretrainLoop(EpochBasedTrainLoop):
             self.corrupt.add(index)
             path = self.dataloader.dataset.path(index)
             if len(self.corrupt) > self.max_corrupt:
-                raise DataError(f'{path} is no readable image, the {_th(len(self.corrupt))} of this run: replace or delete it, '
-                                f'or allow more with --max-corrupt (now {self.max_corrupt}).')
-            say(f'{path} is no readable image; another one was taken ({len(self.corrupt)} of at most {self.max_corrupt})')
+                raise DataError(
+                    f'{path} is no readable image, the {_th(len(self.corrupt))} of this run: replace or delete it, '
+                    f'or allow more with --max-corrupt (now {self.max_corrupt}).')
+            say(f'{path} is no readable image; another one was taken '
+                f'({len(self.corrupt)} of at most {self.max_corrupt})'
+                )
 
 
 def step_seed(seed: int, rank: int, iteration: int) -> int:

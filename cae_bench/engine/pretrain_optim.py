@@ -25,7 +25,7 @@ class PretrainOptimWrapper(OptimWrapper):
     Args:
         amp: fp32, bf16 or fp16.
         max_norm: clip the global gradient norm here; None leaves gradients as they are.
-        max_skips: updates left out in a row before the run stops. Those with which fp16 finds its loss scale do not count.
+        max_skips: updates left out in a row before the run stops; those with which fp16 finds its scale do not count.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, amp: str = 'fp32', max_norm: float | None = None,
@@ -65,12 +65,15 @@ class PretrainOptimWrapper(OptimWrapper):
 
     def _leave_out(self, parameters: list[nn.Parameter]) -> None:
         self.skipped += 1
-        if self.scaler.is_enabled() and self.scaler.get_scale() > 1:     # fp16: the scale comes down and the next one fits
+        if self.scaler.is_enabled() and self.scaler.get_scale() > 1:  # fp16: the scale comes down and the next one fits
             return
         self.in_a_row += 1
         if self.in_a_row >= self.max_skips:
-            bad = next((self.names.get(id(p), 'a parameter') for p in parameters if not torch.isfinite(p.grad).all()), 'the norm')
-            raise Diverged(f'no finite gradient in {self.in_a_row} updates in a row; the first that is not finite is that of {bad}')
+            bad = next((self.names.get(id(p), 'a parameter') for p in parameters if not torch.isfinite(p.grad).all()),
+                       'the norm')
+            raise Diverged(
+                f'no finite gradient in {self.in_a_row} updates in a row; the first that is not finite is that of {bad}'
+            )
 
     def state_dict(self) -> dict:
         return dict(optimizer=self.optimizer.state_dict(), scaler=self.scaler.state_dict(), skipped=self.skipped)

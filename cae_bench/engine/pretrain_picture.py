@@ -1,4 +1,4 @@
-"""What a model makes of hidden patches, as a picture: image, what it sees, and its guess or where its codes are right."""
+"""What a model makes of hidden patches, as a picture: image, what it sees, its guess, where its codes are right."""
 from pathlib import Path
 
 import numpy as np

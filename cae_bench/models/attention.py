@@ -7,7 +7,7 @@ SHORT = 512           # keys up to which the matrix of weights is small enough t
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
-    """softmax(q k' / sqrt(d) + bias) v for (B, heads, L, d), (B, heads, S, d), (B, heads, S, d); bias broadcast to (B, heads, L, S), or None.
+    """softmax(q k' / sqrt(d) + bias) v; q (B, heads, L, d), k and v (B, heads, S, d), bias broadcast to the logits.
 
     torch's fused kernel, except for short sequences in bfloat16 on a CPU: there its backward pass takes four to seven
     times as long as two batched matrix products (99 and 197 tokens, AVX-512 with bfloat16; torch 2.12).

@@ -69,14 +69,15 @@ def test_six_steps_from_a_fresh_optimizer_follow_the_official_trajectory():
     compare(rows, told['steps'], golden.tolerance(about['losses']), golden.tolerance(about['grad_norm']))
     final = dict(model.named_parameters())
     for name in (k.removeprefix('final/') for k in io if k.startswith('final/')):
-        np.testing.assert_allclose(final[name].detach().numpy(), io[f'final/{name}'], **golden.tolerance(about['final_parameters']))
+        np.testing.assert_allclose(final[name].detach().numpy(), io[f'final/{name}'],
+                                   **golden.tolerance(about['final_parameters']))
     check_stats(final, told['final_parameter_stats'], golden.tolerance(about['final_stats'])['rtol'])
 
 
 def check_stats(final: dict, stats: dict, rtol: float) -> None:
     for name, expected in stats.items():
         if 'norm1_k.bias' not in name:                   # its true gradient is zero: Adam moves it by rounding noise
-            assert float(final[name].norm()) == pytest.approx(expected['l2'], rel=rtol, abs=1e-3), name
+            assert final[name].norm().item() == pytest.approx(expected['l2'], rel=rtol, abs=1e-3), name
 
 
 def test_official_moments_are_taken_over_and_the_next_two_steps_follow():
@@ -87,8 +88,12 @@ def test_official_moments_are_taken_over_and_the_next_two_steps_follow():
     recipe = dict(lr=1.5e-3, min_lr=1e-5, betas=list(group['betas']), eps=group['eps'],
                   weight_decay=float(group['weight_decay']), clip_grad_norm=3.0)
     wrapper = optimizer_of(model, recipe)
-    wrapper.optimizer.load_state_dict(dict(state=official['state'], param_groups=[
-        dict(g, params=o['params']) for g, o in zip(wrapper.optimizer.state_dict()['param_groups'], official['param_groups'])]))
+    wrapper.optimizer.load_state_dict(
+        dict(state=official['state'],
+             param_groups=[
+                 dict(g, params=o['params'])
+                 for g, o in zip(wrapper.optimizer.state_dict()['param_groups'], official['param_groups'])
+             ]))
     io = golden.arrays(of_file(entry, '_resume_proj.npz'))
     numbers = sorted({int(k.rpartition('_')[2]) for k in io if k.startswith('images')})
     rows = train(model, wrapper, recipe, told['schedule'], [batch_of(io, i) for i in numbers], told['start_step'])
@@ -105,7 +110,8 @@ def test_base_model_decays_what_the_official_recipe_decays():
     wrapper = optimizer_of(model, dict(lr=told['lr'], weight_decay=.05, betas=[.9, .999], eps=1e-8, clip_grad_norm=3.))
     decay = {name: g['weight_decay'] for g in wrapper.optimizer.param_groups for name in names_of(model, g)}
     assert decay == {name: row[2] for name, row in told['parameters'].items()}
-    assert sum(p.numel() for p in model.parameters() if p.requires_grad) == 148_681_472      # protocols of the official code
+    assert sum(p.numel()
+               for p in model.parameters() if p.requires_grad) == 148_681_472  # protocols of the official code
 
 
 def test_half_precision_follows_the_trajectory_loosely():

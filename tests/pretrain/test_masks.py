@@ -13,8 +13,8 @@ NUMBER = 20000
 
 
 def drawn(case: dict) -> tuple[np.ndarray, np.ndarray]:
-    generator = BlockMask(case['grid'], case['num_masked'], case['min_patches_per_block'], case['max_patches_per_block'],
-                          case['min_aspect'])
+    generator = BlockMask(case['grid'], case['num_masked'], case['min_patches_per_block'],
+                          case['max_patches_per_block'], case['min_aspect'])
     rng = random.Random(1)
     masks, placed = zip(*(generator.draw(rng) for _ in range(NUMBER)))
     return np.array(masks), np.array(placed)
@@ -41,12 +41,14 @@ def statistics(masks: np.ndarray, placed: np.ndarray) -> dict[tuple, np.ndarray]
     """(name of the mean, of the standard deviation or None) -> one value a mask."""
     some = masks[:3000]                                  # counting components is slow; a part of them says enough
     across, down = masks[:, :, 1:] == masks[:, :, :-1], masks[:, 1:] == masks[:, :-1]
-    return {('mean_blocks_placed', 'std_blocks_placed'): placed,
-            ('mean_components_4conn', 'std_components'): np.array([ndimage.label(m)[1] for m in some]),
-            ('mean_unmasked_components_4conn', 'std_unmasked_components'): np.array([ndimage.label(~m)[1] for m in some]),
-            ('mean_horizontal_neighbour_agreement', None): across.mean((1, 2)),
-            ('mean_vertical_neighbour_agreement', None): down.mean((1, 2)),
-            ('mean_boundary_edges', 'std_boundary_edges'): (~across).sum((1, 2)) + (~down).sum((1, 2))}
+    return {
+        ('mean_blocks_placed', 'std_blocks_placed'): placed,
+        ('mean_components_4conn', 'std_components'): np.array([ndimage.label(m)[1] for m in some]),
+        ('mean_unmasked_components_4conn', 'std_unmasked_components'): np.array([ndimage.label(~m)[1] for m in some]),
+        ('mean_horizontal_neighbour_agreement', None): across.mean(
+            (1, 2)), ('mean_vertical_neighbour_agreement', None): down.mean((1, 2)),
+        ('mean_boundary_edges', 'std_boundary_edges'): (~across).sum((1, 2)) + (~down).sum((1, 2))
+    }
 
 
 @pytest.mark.golden

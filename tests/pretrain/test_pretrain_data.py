@@ -49,7 +49,8 @@ def test_crops_cover_the_range_of_areas_asked_for_and_half_are_flipped(picture):
 
 
 def test_colour_jitter_changes_colours_and_nothing_else(picture):
-    plain, jittered = (TwoViews(size=32, color_jitter=c, flip=0.)(picture, random.Random(1))['inputs'] for c in (0., .4))
+    plain, jittered = (TwoViews(size=32, color_jitter=c, flip=0.)(picture, random.Random(1))['inputs']
+                       for c in (0., .4))
     assert jittered.shape == plain.shape and not torch.equal(jittered, plain)
 
 
@@ -64,7 +65,11 @@ def test_items_depend_on_seed_epoch_and_image_alone(folder):
 def test_workers_and_memory_change_nothing(folder):
     def passes(workers: int, in_memory: bool):
         data = PretrainImages(folder, VIEW, MASK, in_memory=in_memory)
-        loader = torch.utils.data.DataLoader(data, 4, sampler=UpdateSampler(data, 3), num_workers=workers, collate_fn=default_collate)
+        loader = torch.utils.data.DataLoader(data,
+                                             4,
+                                             sampler=UpdateSampler(data, 3),
+                                             num_workers=workers,
+                                             collate_fn=default_collate)
         return list(loader)
     for one, two in zip(passes(0, False), passes(2, True), strict=True):
         assert all(torch.equal(one[k], two[k]) for k in one)

@@ -1,4 +1,4 @@
-"""What pretraining models promise beyond their numbers: sizes as published, masks, ablations, CAE v2, initial values."""
+"""What pretraining models promise beyond their numbers: sizes as published, masks, ablations, initial values."""
 import pytest
 import torch
 import torch.nn.functional as F
@@ -20,7 +20,8 @@ def batch(grid: int = 4, number: int = 2, hidden: int = 8):
     mask = torch.zeros(number, grid * grid, dtype=torch.bool)
     for row in mask:
         row[torch.randperm(grid * grid, generator=rng)[:hidden]] = True
-    return torch.randn(number, 3, 8 * grid, 8 * grid, generator=rng), mask, torch.randint(16, (number, grid * grid), generator=rng)
+    return torch.randn(number, 3, 8 * grid, 8 * grid, generator=rng), mask, torch.randint(16, (number, grid * grid),
+                                                                                          generator=rng)
 
 
 def tiny_cae(**settings) -> CAE:
@@ -34,12 +35,16 @@ def trainable(model) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
-@pytest.mark.parametrize('width, heads, regressor, decoder, millions', [(192, 12, 1, 96, 5.67), (384, 12, 1, 384, 23.57),
+@pytest.mark.parametrize('width, heads, regressor, decoder, millions', [(192, 12, 1, 96, 5.67),
+                                                                        (384, 12, 1, 384, 23.57),
                                                                         (768, 12, 4, 768, 114.42)])
 def test_cae_v2_has_the_published_number_of_trained_parameters(width, heads, regressor, decoder, millions):
     with torch.device('meta'):
         encoder = dict(embed_dims=width, num_layers=12, num_heads=heads)
-        model = CAEv2(encoder, dict(type='cae_bench.GivenCodes', codes=512), decoder_embed_dims=decoder, regressor_depth=regressor)
+        model = CAEv2(encoder,
+                      dict(type='cae_bench.GivenCodes', codes=512),
+                      decoder_embed_dims=decoder,
+                      regressor_depth=regressor)
     assert trainable(model) / 1e6 == pytest.approx(millions, abs=0.006)
 
 
@@ -123,7 +128,8 @@ def test_hidden_patches_do_not_reach_the_encoder():
     hidden = mask.view(2, 1, 4, 4).repeat_interleave(8, 2).repeat_interleave(8, 3).expand(-1, 3, -1, -1)
     other[hidden] = 9.
     a, b = model.run(images, mask), model.run(other, mask)
-    assert torch.equal(a.encoded, b.encoded) and torch.equal(a.logits, b.logits) and not torch.equal(a.aligned, b.aligned)
+    assert torch.equal(a.encoded, b.encoded) and torch.equal(a.logits,
+                                                             b.logits) and not torch.equal(a.aligned, b.aligned)
 
 
 @torch.no_grad()

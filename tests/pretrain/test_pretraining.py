@@ -77,7 +77,8 @@ def test_a_folder_of_images_becomes_a_checkpoint_that_run_takes(config, images, 
     knn = json.loads((tmp_path / 'out/knn.jsonl').read_text())
     assert knn['epoch'] == 3 and 0 <= knn['cls'] <= 100 and knn['spread'] > 0
     picture = np.array(Image.open(tmp_path / 'out/pictures/epoch-0003.png'))
-    assert picture.shape == (8 * 8 * (16 + 2), 8 * (4 * 16 + 3 * 2), 3)       # eight rows of four columns, eight times as large
+    assert picture.shape == (8 * 8 * (16 + 2), 8 * (4 * 16 + 3 * 2), 3
+                             )  # eight rows of four columns, eight times as large
     before = file.stat().st_mtime_ns
     assert run(config, images, tmp_path / 'out') == file and file.stat().st_mtime_ns == before
 
@@ -130,7 +131,11 @@ def test_two_processes_see_the_images_of_one_and_follow_its_curve(config, images
     run(config, images, tmp_path / 'one', cfg_options=NO_DROP)
 
     def process(rank: int):
-        os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT='29731')
+        os.environ.update(RANK=str(rank),
+                          LOCAL_RANK=str(rank),
+                          WORLD_SIZE='2',
+                          MASTER_ADDR='127.0.0.1',
+                          MASTER_PORT='29731')
         run(config, images, tmp_path / 'two', cfg_options=NO_DROP, launcher='torchrun')
 
     children = [in_child(process, rank) for rank in range(2)]
@@ -144,7 +149,10 @@ def test_two_processes_see_the_images_of_one_and_follow_its_curve(config, images
 
 
 def test_last_checkpoints_and_milestones_are_kept(config, images, tmp_path):
-    run(config, images, tmp_path / 'out', cfg_options={'pretrain.epochs': 5, 'pretrain.milestones': [2], 'pretrain.batch': 20})
+    run(config,
+        images,
+        tmp_path / 'out',
+        cfg_options={'pretrain.epochs': 5, 'pretrain.milestones': [2], 'pretrain.batch': 20})
     kept = sorted(p.name for p in (tmp_path / 'out').glob('*.pth'))
     assert kept == ['epoch-0002.pth', 'epoch-0004.pth', 'epoch-0005.pth', 'tiny_own.pth']
 
@@ -160,7 +168,8 @@ def test_a_full_disk_leaves_the_old_checkpoint_whole_and_names_the_file(tmp_path
     monkeypatch.setattr(torch, 'save', fails)
     with pytest.raises(OSError, match='No space left'):
         pretrain_files.save(dict(model={}, optimizer={}), path)
-    assert path.read_bytes() == before and sorted(p.name for p in tmp_path.iterdir()) == ['epoch-0001.pth', 'last_checkpoint']
+    assert path.read_bytes() == before and sorted(p.name
+                                                  for p in tmp_path.iterdir()) == ['epoch-0001.pth', 'last_checkpoint']
     assert pretrain_files.newest(tmp_path) == path
 
 
@@ -180,8 +189,9 @@ def test_a_checkpoint_that_cannot_be_written_once_does_not_end_the_run(config, i
 
 def test_gradients_that_stay_broken_stop_the_run_and_name_parameter_and_images(config, images, tmp_path):
     broken = {'pretrain.lr': 1e30, 'pretrain.warmup_epochs': 0, 'pretrain.max_skips': 3}
-    with pytest.raises(Diverged, match=r'epoch 1, iteration 4: no finite gradient in 3 updates in a row.* that of [a-z_.0-9]+\. '
-                                       r'The last batch was .*\.png, .* and 5 more\. Lower the learning rate'):
+    with pytest.raises(Diverged,
+                       match=r'epoch 1, iteration 4: no finite gradient in 3 updates in a row.* that of [a-z_.0-9]+\. '
+                       r'The last batch was .*\.png, .* and 5 more\. Lower the learning rate'):
         run(config, images, tmp_path / 'out', cfg_options=broken)
 
 
@@ -222,20 +232,31 @@ def test_settings_that_cannot_be_are_named_with_the_nearest_that_can(options, te
 
 def test_a_misspelt_key_in_a_config_file_is_named(config, images, tmp_path):
     Path(config).write_text(CONFIG.replace('regressor_depth', 'regresser_depth'))
-    expect(ConfigError, 'model.regresser_depth: CAE has no such setting. Did you mean regressor_depth', config, images, tmp_path)
+    expect(ConfigError, 'model.regresser_depth: CAE has no such setting. Did you mean regressor_depth', config, images,
+           tmp_path)
     Path(config).write_text(CONFIG.replace("'cae_bench.CAE'", "'cae_bench.CEA'"))
     expect(ConfigError, 'there is no cae_bench.CEA. Did you mean CAE', config, images, tmp_path)
 
 
 def test_a_tokenizer_for_a_config_that_needs_none_is_refused(config, images, tmp_path):
-    expect(ConfigError, '--tokenizer e.pkl: what this config predicts needs no file', config, images, tmp_path, tokenizer='e.pkl')
+    expect(ConfigError,
+           '--tokenizer e.pkl: what this config predicts needs no file',
+           config,
+           images,
+           tmp_path,
+           tokenizer='e.pkl')
 
 
 def test_folders_that_cannot_serve_are_named(config, images, tmp_path):
     (tmp_path / 'empty').mkdir()
     expect(DataError, 'empty holds no images', config, str(tmp_path / 'empty'), tmp_path)
     expect(DataError, 'nowhere is no folder', config, str(tmp_path / 'nowhere'), tmp_path)
-    expect(DataError, '40 images are fewer than the batch of 64', config, images, tmp_path, cfg_options={'pretrain.batch': 64})
+    expect(DataError,
+           '40 images are fewer than the batch of 64',
+           config,
+           images,
+           tmp_path,
+           cfg_options={'pretrain.batch': 64})
     with pytest.raises(ConfigError, match="no folder for data set 'own'. Add --data own=DIR"):
         pretrain(config, {}, tmp_path / 'out')
     with pytest.raises(ConfigError, match='cae_vit-tiny_scene: no such file.*Did you mean cae_vit-tiny_scenes'):
@@ -261,8 +282,12 @@ def test_corrupt_images_are_named_and_replaced_up_to_the_number_allowed(config, 
 
 def test_a_run_is_not_resumed_with_another_config_and_the_difference_is_listed(config, images, tmp_path):
     run(config, images, tmp_path / 'out', cfg_options={'pretrain.epochs': 1})
-    expect(ConfigError, r'other settings \(model.alignment: absent there, stale now; pretrain.epochs: 1 there, 3 now\)', config,
-           images, tmp_path, cfg_options={'model.alignment': 'stale'})
+    expect(ConfigError,
+           r'other settings \(model.alignment: absent there, stale now; pretrain.epochs: 1 there, 3 now\)',
+           config,
+           images,
+           tmp_path,
+           cfg_options={'model.alignment': 'stale'})
     expect(ConfigError, 'holds a run already: leave --no-resume out', config, images, tmp_path, resume=False)
     (tmp_path / 'out/epoch-0001.pth').unlink()
     expect(CheckpointError, 'names epoch-0001.pth, which is gone', config, images, tmp_path)

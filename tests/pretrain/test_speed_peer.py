@@ -28,7 +28,10 @@ def test_the_literal_forward_gives_our_losses_and_gradients(measurement):
     images, mask, ids, hidden = measurement.batch(a, 3, 'cpu')
     mine = model.eval().losses(images, mask, ids, hidden)
     theirs = peer.eval().loss(images, mask, ids)
-    torch.testing.assert_close(torch.stack([mine['loss_main'], mine['loss_align']]), torch.stack(theirs), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(torch.stack([mine['loss_main'], mine['loss_align']]),
+                               torch.stack(theirs),
+                               rtol=1e-5,
+                               atol=1e-6)
     (mine['loss_main'] + mine['loss_align']).backward()
     sum(theirs).backward()
     other = dict(peer.named_parameters())
@@ -38,9 +41,21 @@ def test_the_literal_forward_gives_our_losses_and_gradients(measurement):
 
 
 def test_the_report_holds_the_ratio_of_every_round(measurement):
-    found = dict(arch='CAE-tiny', image=64, amp='bf16', batch=2, hardware='a CPU', torch='2', date='today', command='python',
-                 speed=dict(images_per_s=dict(ours=2., literal=1.), ratio=2., ratios=[1.9, 2., 2.1], gflop_per_image=3., matmul_gflops=9.,
-                            parameters_held=dict(ours=149e6, literal=235e6), share_of_matmul_rate=dict(ours=.6, literal=.3)),
+    found = dict(arch='CAE-tiny',
+                 image=64,
+                 amp='bf16',
+                 batch=2,
+                 hardware='a CPU',
+                 torch='2',
+                 date='today',
+                 command='python',
+                 speed=dict(images_per_s=dict(ours=2., literal=1.),
+                            ratio=2.,
+                            ratios=[1.9, 2., 2.1],
+                            gflop_per_image=3.,
+                            matmul_gflops=9.,
+                            parameters_held=dict(ours=149e6, literal=235e6),
+                            share_of_matmul_rate=dict(ours=.6, literal=.3)),
                  memory=dict(bytes=dict(ours=7e9, literal=10e9), ratio=.7),
                  pixels=dict(images_per_s_per_core=200., jpeg_bytes=84000, workers_for_5000=25))
     text = measurement.markdown(found)

@@ -90,15 +90,22 @@ def test_a_missing_or_other_tokenizer_file_is_named_with_the_remedy(tmp_path):
 
 # ---- CLIP ----
 
-def clip_weights(width: int = 128, depth: int = 2, out: int = 24, patch: int = 8, grid: int = 3) -> dict[str, torch.Tensor]:
+
+def clip_weights(width: int = 128,
+                 depth: int = 2,
+                 out: int = 24,
+                 patch: int = 8,
+                 grid: int = 3) -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
     shapes = {'class_embedding': (width, ), 'positional_embedding': (grid * grid + 1, width), 'proj': (width, out),
               'conv1.weight': (width, 3, patch, patch)}
     shapes |= {f'{n}.{p}': (width, ) for n in ('ln_pre', 'ln_post') for p in ('weight', 'bias')}
     for i in range(depth):
-        block = {'attn.in_proj_weight': (3 * width, width), 'attn.in_proj_bias': (3 * width, ), 'attn.out_proj.weight': (width, width),
-                 'attn.out_proj.bias': (width, ), 'mlp.c_fc.weight': (4 * width, width), 'mlp.c_fc.bias': (4 * width, ),
-                 'mlp.c_proj.weight': (width, 4 * width), 'mlp.c_proj.bias': (width, )}
+        block = {
+            'attn.in_proj_weight': (3 * width, width), 'attn.in_proj_bias': (3 * width, ), 'attn.out_proj.weight':
+                (width, width), 'attn.out_proj.bias': (width, ), 'mlp.c_fc.weight': (4 * width, width),
+            'mlp.c_fc.bias': (4 * width, ), 'mlp.c_proj.weight': (width, 4 * width), 'mlp.c_proj.bias': (width, )
+        }
         block |= {f'{n}.{p}': (width, ) for n in ('ln_1', 'ln_2') for p in ('weight', 'bias')}
         shapes |= {f'transformer.resblocks.{i}.{k}': s for k, s in block.items()}
     return {f'visual.{k}': torch.randn(s) * 0.1 + ('ln_' in k and k.endswith('weight')) for k, s in shapes.items()}

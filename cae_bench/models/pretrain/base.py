@@ -1,4 +1,4 @@
-"""What every pretraining model shares: an encoder, a target, a preprocessor, and a checkpoint in the released layout."""
+"""What every pretraining model shares: an encoder, a target, a preprocessor, a checkpoint in the released layout."""
 from typing import NamedTuple
 
 import torch
@@ -21,7 +21,7 @@ class Views(NamedTuple):
 
 @MODELS.register_module()
 class PretrainPreprocessor(BaseDataPreprocessor):
-    """Batches of uint8 images to the device and normalised there; the number of masked patches told from the CPU's mask.
+    """Batches of uint8 images to the device and normalised there; masked patches are counted before.
 
     Args:
         mean, std: per channel, for pixels in [0, 1].
@@ -98,7 +98,7 @@ class Pretrainer(BaseModel):
         raise NotImplementedError
 
     def guess(self, views: Views, mask: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """For pictures: the predicted target of every patch, (B, N) codes or (B, N, dims) values, and where codes are right.
+        """For pictures: predicted targets of every patch, (B, N) codes or (B, N, dims) values; where codes are right.
 
         What is said of visible patches is not used.
         """
@@ -121,7 +121,10 @@ class Pretrainer(BaseModel):
 
     def released_state_dict(self) -> dict[str, Tensor]:
         """Weights under the names of the released files; targets and teachers are not part of a checkpoint."""
-        return {self._released(k): v for k, v in self.state_dict().items() if not k.startswith(('target.', 'data_preprocessor.'))}
+        return {
+            self._released(k): v for k, v in self.state_dict().items()
+            if not k.startswith(('target.', 'data_preprocessor.'))
+        }
 
     def load_released(self, sd: dict[str, Tensor]) -> None:
         """Takes weights under the released names, strictly; CheckpointError names what does not fit."""
@@ -130,10 +133,12 @@ class Pretrainer(BaseModel):
         sd = {k: v for k, v in sd.items() if k in own or not self._may_be_left(k)}
         missing, extra = sorted(set(own) - set(sd)), sorted(set(sd) - set(own))
         shapes = sorted(k for k in set(own) & set(sd) if own[k][1].shape != sd[k].shape)
-        for what, keys in (('lacks', missing), ('has what the model has not:', extra), ('has other shapes for', shapes)):
+        for what, keys in (('lacks', missing), ('has what the model has not:', extra), ('has other shapes for',
+                                                                                        shapes)):
             if keys:
-                raise CheckpointError(f'these weights are not of this {type(self).__name__}: the file {what} '
-                                      f'{", ".join(keys[:4])}{" ..." * (len(keys) > 4)}. Give the config it was trained with.')
+                raise CheckpointError(
+                    f'these weights are not of this {type(self).__name__}: the file {what} '
+                    f'{", ".join(keys[:4])}{" ..." * (len(keys) > 4)}. Give the config it was trained with.')
         with torch.no_grad():
             for name, (_, tensor) in own.items():
                 tensor.copy_(sd[name])

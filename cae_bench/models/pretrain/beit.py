@@ -18,7 +18,7 @@ class BEiT(Pretrainer):
     """BEiT pretraining.
 
     Args:
-        encoder: config of the ViT; one shared relative position table and no absolute positions unless it says otherwise.
+        encoder: config of the ViT; one shared relative table and no absolute positions unless it says otherwise.
         target: what the head predicts; `cae_bench.DalleCodes` as published.
     """
 

@@ -80,19 +80,22 @@ class CAE(Pretrainer):
                  drop_path_rate: float = 0.1, layer_scale_init_value: float = 0.1, align_weight: float = 2.0,
                  main_weight: float = 1.0, alignment: str = 'current', init_rule: str = 'xavier',
                  data_preprocessor: dict | None = None, init_cfg: dict | None = None):
-        super().__init__({'family': 'cae', 'drop_path_rate': drop_path_rate, **encoder}, target, data_preprocessor, init_cfg)
+        super().__init__({'family': 'cae', 'drop_path_rate': drop_path_rate, **encoder}, target, data_preprocessor,
+                         init_cfg)
         if alignment not in ALIGNMENTS:
             raise ConfigError(f'CAE: alignment={alignment!r}, choose one of {", ".join(ALIGNMENTS)}')
         if init_rule not in ('xavier', 'beit'):
             raise ConfigError(f'CAE: init_rule={init_rule!r}, choose xavier or beit')
         if alignment == 'none' and not main_weight:
             raise ConfigError("CAE: alignment='none' and main_weight=0 leave no loss")
-        self.alignment, self.align_weight, self.main_weight, self.init_rule = alignment, align_weight, main_weight, init_rule
+        self.alignment, self.init_rule = alignment, init_rule
+        self.align_weight, self.main_weight = align_weight, main_weight
         encoder = self._build_encoder()
         spec = encoder.spec
         dims = decoder_embed_dims or spec.embed_dims
         if dims % decoder_num_heads or dims % 4:
-            raise ConfigError(f'CAE: decoder_embed_dims={dims} must be divisible by decoder_num_heads={decoder_num_heads} and by 4')
+            raise ConfigError(
+                f'CAE: decoder_embed_dims={dims} must be divisible by decoder_num_heads={decoder_num_heads} and by 4')
         shared = dict(num_heads=decoder_num_heads, mlp_ratio=spec.mlp_ratio, layer_scale=layer_scale_init_value,
                       drop_path_rate=drop_path_rate, norm_eps=spec.norm_eps)
         self.target = self._build_target(spec)
@@ -112,7 +115,9 @@ class CAE(Pretrainer):
     @torch.no_grad()
     def reset_parameters(self) -> None:
         self.encoder.reset_parameters()
-        parts = [p for p in (self.encoder_to_regresser, self.encoder_to_regresser_norm, self.regresser, self.decoder) if p]
+        parts = [
+            p for p in (self.encoder_to_regresser, self.encoder_to_regresser_norm, self.regresser, self.decoder) if p
+        ]
         stacks = [self.regresser.regressor_blocks, getattr(self.decoder, 'decoder_blocks', [])]
         if self.init_rule == 'beit':
             init.beit(self.encoder, self.encoder.blocks)

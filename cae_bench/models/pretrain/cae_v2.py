@@ -1,4 +1,4 @@
-"""CAE v2 (arXiv 2211.09799): predict a CLIP teacher's tokens, of hidden and of visible patches; no alignment, no decoder.
+"""CAE v2 (arXiv 2211.09799): predict a CLIP teacher's tokens, of hidden and visible patches; no alignment, no decoder.
 
 Source of the forward: Atten4Vis/CAE, `--model_type caev2`.
 """
@@ -24,17 +24,27 @@ class CAEv2(Pretrainer):
         regressor_depth: 4, 1, 1 for base, small, tiny as published.
     """
 
-    def __init__(self, encoder: dict, target: dict | None = None, decoder_embed_dims: int | None = None,
-                 regressor_depth: int = 4, decoder_num_heads: int = 12, drop_path_rate: float = 0.1,
-                 layer_scale_init_value: float = 0.1, data_preprocessor: dict | None = None, init_cfg: dict | None = None):
-        super().__init__({'family': 'cae_v2', 'drop_path_rate': drop_path_rate, **encoder}, target, data_preprocessor, init_cfg)
+    def __init__(self,
+                 encoder: dict,
+                 target: dict | None = None,
+                 decoder_embed_dims: int | None = None,
+                 regressor_depth: int = 4,
+                 decoder_num_heads: int = 12,
+                 drop_path_rate: float = 0.1,
+                 layer_scale_init_value: float = 0.1,
+                 data_preprocessor: dict | None = None,
+                 init_cfg: dict | None = None):
+        super().__init__({'family': 'cae_v2', 'drop_path_rate': drop_path_rate, **encoder}, target, data_preprocessor,
+                         init_cfg)
         if target is None:
-            raise ConfigError("CAEv2 needs a teacher, e.g. target=dict(type='cae_bench.ClipTokens', checkpoint='ViT-B-16.pt')")
+            raise ConfigError(
+                "CAEv2 needs a teacher, e.g. target=dict(type='cae_bench.ClipTokens', checkpoint='ViT-B-16.pt')")
         encoder = self._build_encoder()
         spec = encoder.spec
         dims = decoder_embed_dims or spec.embed_dims
         if dims % decoder_num_heads or dims % 4:
-            raise ConfigError(f'CAEv2: decoder_embed_dims={dims} must be divisible by decoder_num_heads={decoder_num_heads} and by 4')
+            raise ConfigError(
+                f'CAEv2: decoder_embed_dims={dims} must be divisible by decoder_num_heads={decoder_num_heads} and by 4')
         shared = dict(num_heads=decoder_num_heads, mlp_ratio=spec.mlp_ratio, layer_scale=layer_scale_init_value,
                       drop_path_rate=drop_path_rate, norm_eps=spec.norm_eps)
         self.target = self._build_target(spec)
@@ -51,14 +61,15 @@ class CAEv2(Pretrainer):
     @torch.no_grad()
     def reset_parameters(self) -> None:
         self.encoder.reset_parameters()
-        for part in filter(None, (self.encoder_to_regresser, self.encoder_to_regresser_norm, self.regresser, self.decoder)):
+        for part in filter(None,
+                           (self.encoder_to_regresser, self.encoder_to_regresser_norm, self.regresser, self.decoder)):
             init.xavier(part)
         self.regresser.reset_scales()
         self.rd_pos_embed.copy_(resize.sincos_2d(self.rd_pos_embed.shape[2], self.spec.grid))
         init.cut_normal(self.mask_token)
 
     def run(self, images: Tensor, mask: Tensor, num_masked: int | None = None) -> tuple[Tensor, Tensor]:
-        """Predictions (B, 1 + N, dims of the target) ordered class token, visible, masked; and that order (B, 1 + N)."""
+        """Predictions (B, 1 + N, dims) ordered class token, visible, masked; and that order (B, 1 + N)."""
         visible, masked = masking.split(mask, num_masked)
         tokens, grid = self.encoder.embed(images)
         tokens = torch.cat([tokens[:, :1], masking.pick(tokens[:, 1:], visible)], 1)

@@ -34,14 +34,16 @@ class MAE(Pretrainer):
         encoder = self._build_encoder()
         spec, dims = encoder.spec, decoder_embed_dims
         if dims % decoder_num_heads or dims % 4:
-            raise ConfigError(f'MAE: decoder_embed_dims={dims} must be divisible by decoder_num_heads={decoder_num_heads} and by 4')
+            raise ConfigError(
+                f'MAE: decoder_embed_dims={dims} must be divisible by decoder_num_heads={decoder_num_heads} and by 4')
         self.target = self._build_target(spec)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, dims))
         self.decoder_pos_embed = nn.Parameter(self._positions(dims, spec), requires_grad=False)
         self.encoder = encoder
         self.decoder_embed = nn.Linear(spec.embed_dims, dims)
         self.decoder_blocks = nn.ModuleList(
-            Block(dims, decoder_num_heads, spec.mlp_ratio, spec.qkv_bias, norm_eps=spec.norm_eps) for _ in range(decoder_depth))
+            Block(dims, decoder_num_heads, spec.mlp_ratio, spec.qkv_bias, norm_eps=spec.norm_eps)
+            for _ in range(decoder_depth))
         self.decoder_norm = nn.LayerNorm(dims, eps=spec.norm_eps)
         self.decoder_pred = nn.Linear(dims, self.target.dims)
 

@@ -20,7 +20,8 @@ def count(mask: Tensor) -> int:
     counts = mask.sum(1)
     first, patches = int(counts[0]), mask.shape[1]
     if not bool((counts == first).all()):
-        raise ValueError(f'masks of one batch hide {int(counts.min())} to {int(counts.max())} patches; one number is needed')
+        raise ValueError(
+            f'masks of one batch hide {int(counts.min())} to {int(counts.max())} patches; one number is needed')
     if not 0 < first < patches:
         raise ValueError(f'a mask hides {first} of {patches} patches; hide at least one and leave at least one')
     return first

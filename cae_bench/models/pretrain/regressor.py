@@ -54,9 +54,10 @@ class RegressorBlock(nn.Module):
             self.register_parameter(name, nn.Parameter(start, requires_grad=trained))
 
     def forward(self, x: Tensor, visible: Tensor, pos_x: Tensor, pos_all: Tensor) -> Tensor:
-        """x: queries (B, M, D); visible: (B, V, D), never updated; positions of the queries and of visible + queries."""
+        """x: queries (B, M, D); visible: (B, V, D), never updated; positions of queries, of visible + queries."""
         everything = torch.cat([visible, x], 1)
-        attended = self.cross_attn(self.norm1_q(x + pos_x), self.norm1_k(everything + pos_all), self.norm1_v(everything))
+        attended = self.cross_attn(self.norm1_q(x + pos_x), self.norm1_k(everything + pos_all),
+                                   self.norm1_v(everything))
         x = self.norm2_cross(x + self.drop_path(self.gamma_1_cross * attended))
         return x + self.drop_path(self.gamma_2_cross * self.mlp_cross(x))
 

@@ -7,5 +7,13 @@ encoder = dict(embed_dims=128, num_layers=4, num_heads=4, patch_size=8, img_size
 view = dict(type='cae_bench.TwoViews', scale=(0.4, 1.0))
 mask = dict(type='cae_bench.BlockMask', num_masked=32, min_block=4)        # half of 64 patches, as CAE hides 98 of 196
 codes = dict(type='cae_bench.RandomProjectionCodes', codes=1024)           # no tokenizer to download
-pretrain = dict(data='scenes', updates=1250, batch=128, per_device=128, lr=1.5e-3, warmup=0.1, amp='bf16', in_memory=True, workers=1,
+pretrain = dict(data='scenes',
+                updates=1250,
+                batch=128,
+                per_device=128,
+                lr=1.5e-3,
+                warmup=0.1,
+                amp='bf16',
+                in_memory=True,
+                workers=1,
                 log_every=10)

@@ -17,8 +17,8 @@ from ..base import Target, Views
 from .shells import _is_script, read_module
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-NOT_THE_TOWER = ('transformer.*', 'token_embedding.*', 'positional_embedding', 'ln_final.*', 'text_projection', 'logit_scale',
-                 'logit_bias', 'input_resolution', 'context_length', 'vocab_size', 'attn_mask', 'text.*')
+NOT_THE_TOWER = ('transformer.*', 'token_embedding.*', 'positional_embedding', 'ln_final.*', 'text_projection',
+                 'logit_scale', 'logit_bias', 'input_resolution', 'context_length', 'vocab_size', 'attn_mask', 'text.*')
 ACTIVATIONS = {'quick_gelu': lambda x: x * torch.sigmoid(1.702 * x), 'gelu': F.gelu}
 
 
@@ -35,7 +35,7 @@ class ClipTower(nn.Module):
         weights = _tower(weights)
         self.width, self.patch_size = weights['conv1.weight'].shape[0], weights['conv1.weight'].shape[2]
         self.depth = 1 + max(int(k.split('.')[2]) for k in weights if k.startswith('transformer.resblocks.'))
-        self.heads, self.activation = self.width // 64 or 1, ACTIVATIONS[activation]       # 64 wide in every released CLIP
+        self.heads, self.activation = self.width // 64 or 1, ACTIVATIONS[activation]  # 64 wide in every released CLIP
         self.dims = weights['proj'].shape[1]
         self.grid = (round((len(weights['positional_embedding']) - 1) ** 0.5), ) * 2
         for name, tensor in weights.items():
@@ -56,8 +56,10 @@ class ClipTower(nn.Module):
         for i in range(self.depth):
             block = f'transformer.resblocks.{i}'
             x = x + self._attention(f'{block}.attn', self._norm(f'{block}.ln_1', x))
-            y = F.linear(self._norm(f'{block}.ln_2', x), self.w(f'{block}.mlp.c_fc.weight'), self.w(f'{block}.mlp.c_fc.bias'))
-            x = x + F.linear(self.activation(y), self.w(f'{block}.mlp.c_proj.weight'), self.w(f'{block}.mlp.c_proj.bias'))
+            y = F.linear(self._norm(f'{block}.ln_2', x), self.w(f'{block}.mlp.c_fc.weight'),
+                         self.w(f'{block}.mlp.c_fc.bias'))
+            x = x + F.linear(self.activation(y), self.w(f'{block}.mlp.c_proj.weight'),
+                             self.w(f'{block}.mlp.c_proj.bias'))
         return self._norm('ln_post', x) @ self.w('proj')
 
     def _attention(self, name: str, x: Tensor) -> Tensor:
@@ -68,19 +70,25 @@ class ClipTower(nn.Module):
 
 
 def _tower(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The image tower's tensors without prefix; strict: anything neither of the tower nor of the text side is an error."""
+    """The image tower's tensors without prefix; anything neither of the tower nor of the text side is an error."""
     prefix = 'visual.' if any(k.startswith('visual.') for k in weights) else ''
     tower = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
-    left = [k for k in weights if prefix and not k.startswith(prefix) and not any(fnmatchcase(k, p) for p in NOT_THE_TOWER)]
+    left = [
+        k for k in weights if prefix and not k.startswith(prefix) and not any(fnmatchcase(k, p) for p in NOT_THE_TOWER)
+    ]
     blocks = {k.split('.')[2] for k in tower if k.startswith('transformer.resblocks.')}
-    parts = [f'transformer.resblocks.{i}.{part}' for i in blocks for part in (
-        'ln_1.weight', 'ln_1.bias', 'ln_2.weight', 'ln_2.bias', 'attn.in_proj_weight', 'attn.in_proj_bias', 'attn.out_proj.weight',
-        'attn.out_proj.bias', 'mlp.c_fc.weight', 'mlp.c_fc.bias', 'mlp.c_proj.weight', 'mlp.c_proj.bias')]
+    parts = [
+        f'transformer.resblocks.{i}.{part}' for i in blocks
+        for part in ('ln_1.weight', 'ln_1.bias', 'ln_2.weight', 'ln_2.bias', 'attn.in_proj_weight', 'attn.in_proj_bias',
+                     'attn.out_proj.weight', 'attn.out_proj.bias', 'mlp.c_fc.weight', 'mlp.c_fc.bias',
+                     'mlp.c_proj.weight', 'mlp.c_proj.bias')
+    ]
     wanted = {'class_embedding', 'positional_embedding', 'proj', 'conv1.weight', *parts,
               *(f'{n}.{p}' for n in ('ln_pre', 'ln_post') for p in ('weight', 'bias'))}
     missing, extra = sorted(wanted - set(tower)), left + sorted(set(tower) - wanted)
     if missing or extra or not blocks:
-        what = f'lacks {", ".join(missing[:3])}' if missing else f'has {", ".join(extra[:3])}' if extra else 'has no blocks'
+        what = f'has {", ".join(extra[:3])}' if extra else 'has no blocks'
+        what = f'lacks {", ".join(missing[:3])}' if missing else what
         raise CheckpointError(f'these are not the weights of a CLIP with a ViT image tower: the file {what}')
     return tower
 
@@ -97,8 +105,9 @@ class ClipTokens(Target):
     def __init__(self, checkpoint: str | None = None, activation: str = 'quick_gelu'):
         super().__init__()
         if checkpoint is None:
-            raise ConfigError('ClipTokens needs a teacher: name CLIP\'s weights (OpenAI\'s ViT-B-16.pt or open_clip\'s file of '
-                              'ViT-B-16) with --tokenizer FILE')
+            raise ConfigError(
+                'ClipTokens needs a teacher: name CLIP\'s weights (OpenAI\'s ViT-B-16.pt or open_clip\'s file of '
+                'ViT-B-16) with --tokenizer FILE')
         self.tower = ClipTower(read_weights(checkpoint), activation)
         self.dims = self.tower.dims
         self.register_buffer('mean', torch.tensor(MEAN).view(-1, 1, 1) * 255, persistent=False)

@@ -29,12 +29,14 @@ class DalleEncoder(nn.Module):
     def __init__(self, weights: dict[str, Tensor]):
         super().__init__()
         self.weights = {name: tensor.float() for name, tensor in weights.items()}
-        blocks = sorted({tuple(map(int, m.groups())) for k in weights if (m := re.match(r'blocks\.group_(\d+)\.block_(\d+)\.', k))})
+        blocks = sorted(
+            {tuple(map(int, m.groups())) for k in weights if (m := re.match(r'blocks\.group_(\d+)\.block_(\d+)\.', k))})
         if not blocks or 'blocks.output.conv.w' not in weights or 'blocks.input.w' not in weights:
-            raise CheckpointError(f'these are not the weights of DALL-E\'s encoder; first tensors are {list(weights)[:3]}')
+            raise CheckpointError(
+                f'these are not the weights of DALL-E\'s encoder; first tensors are {list(weights)[:3]}')
         self.blocks = blocks
         self.gain = 1 / len(blocks) ** 2
-        for name, tensor in self.weights.items():            # buffers move with the model and are in no checkpoint of it
+        for name, tensor in self.weights.items():  # buffers move with the model and are in no checkpoint of it
             self.register_buffer(name.replace('.', '/'), tensor, persistent=False)
 
     def _conv(self, name: str, x: Tensor) -> Tensor:
@@ -75,7 +77,8 @@ class DalleCodes(Codes):
     def __init__(self, checkpoint: str | None = None):
         super().__init__()
         if checkpoint is None:
-            raise ConfigError(f'DalleCodes needs the tokenizer\'s weights: download {URL} and name it with --tokenizer FILE')
+            raise ConfigError(
+                f'DalleCodes needs the tokenizer\'s weights: download {URL} and name it with --tokenizer FILE')
         self.encoder = DalleEncoder(read_weights(checkpoint))
         self.dims = self.encoder.codes
 
@@ -89,8 +92,10 @@ class DalleCodes(Codes):
             raise ConfigError(f'DalleCodes reads a second view: say view.second_size={self.second_size}')
         logits = self.encoder(map_pixels(views.second.float() / 255))
         if tuple(logits.shape[2:]) != self.grid:
-            raise ConfigError(f'a second view of {views.second.shape[-1]} pixels gives {logits.shape[2]}x{logits.shape[3]} codes, the '
-                              f'encoder has {self.grid[0]}x{self.grid[1]} patches: say view.second_size={self.second_size}')
+            raise ConfigError(
+                f'a second view of {views.second.shape[-1]} pixels gives {logits.shape[2]}x{logits.shape[3]} codes, '
+                f'the '
+                f'encoder has {self.grid[0]}x{self.grid[1]} patches: say view.second_size={self.second_size}')
         return logits.argmax(1).flatten(1)
 
 

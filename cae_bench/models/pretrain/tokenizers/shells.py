@@ -20,8 +20,10 @@ REAL = {('collections', 'OrderedDict'): collections.OrderedDict, ('__builtin__',
         ('torch', 'device'): torch.device, ('torch', 'Size'): torch.Size}
 # Modules whose classes and functions are stood for by shells: what a pickled network is made of.
 SHELLED = ('dall_e.', 'torch.nn.modules.', 'torch.nn.functional', '__torch__', 'torch.jit._pickle')
-DTYPES = {'FloatStorage': torch.float32, 'HalfStorage': torch.float16, 'BFloat16Storage': torch.bfloat16,
-          'DoubleStorage': torch.float64, 'LongStorage': torch.int64, 'IntStorage': torch.int32, 'BoolStorage': torch.bool}
+DTYPES = {
+    'FloatStorage': torch.float32, 'HalfStorage': torch.float16, 'BFloat16Storage': torch.bfloat16,
+    'DoubleStorage': torch.float64, 'LongStorage': torch.int64, 'IntStorage': torch.int32, 'BoolStorage': torch.bool
+}
 
 
 class Shell:
@@ -47,13 +49,14 @@ class ShellUnpickler(pickle.Unpickler):
             return REAL[module, name]
         if module == 'torch' and name in DTYPES:
             return getattr(torch, name)
-        if module in ('functools', ) and name == 'partial' or f'{module}.'.startswith(SHELLED) or module.startswith(SHELLED):
+        if module in (
+                'functools', ) and name == 'partial' or f'{module}.'.startswith(SHELLED) or module.startswith(SHELLED):
             return Shell
         raise pickle.UnpicklingError(f'asks for {module}.{name}')
 
 
 def read_module(path: str | Path) -> dict[str, Tensor]:
-    """State dict of a pickled module (torch.save(module)) or of a TorchScript archive; CheckpointError for anything else."""
+    """State dict of a pickled module or of a TorchScript archive; CheckpointError for anything else."""
     path = Path(path)
     module = types.SimpleNamespace(__name__='shells', Unpickler=ShellUnpickler, load=_load)
     try:
@@ -61,9 +64,11 @@ def read_module(path: str | Path) -> dict[str, Tensor]:
             root = _read_script(path)
         else:
             root = torch.load(path, map_location='cpu', pickle_module=module, weights_only=False)
-    except (pickle.UnpicklingError, EOFError, RuntimeError, AttributeError, TypeError, KeyError, ValueError, OSError) as error:
-        raise CheckpointError(f'{path} was not read: it is no pickled module of plain layers ({str(error).splitlines()[0][:200]}). '
-                              'Download the official file again, or pass its weights as .safetensors.') from None
+    except (pickle.UnpicklingError, EOFError, RuntimeError, AttributeError, TypeError, KeyError, ValueError,
+            OSError) as error:
+        raise CheckpointError(
+            f'{path} was not read: it is no pickled module of plain layers ({str(error).splitlines()[0][:200]}). '
+            'Download the official file again, or pass its weights as .safetensors.') from None
     found = dict(_tensors(root))
     if not found:
         raise CheckpointError(f'{path} holds a module without tensors: download the official file again.')
@@ -99,7 +104,7 @@ def _read_script(path: Path):
 
 
 def _tensors(node, prefix: str = ''):
-    """(name, tensor) below a shell: eager modules keep them in _parameters and _modules, scripted ones as attributes."""
+    """(name, tensor) below a shell: eager modules keep them in _parameters, _modules, scripted ones as attributes."""
     for name, value in vars(node).items():
         if name in ('_parameters', '_modules', '_buffers'):
             for key, part in (value or {}).items():
