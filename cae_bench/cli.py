@@ -235,6 +235,8 @@ def _say(line: str) -> None:
 def main() -> None:
     """Entry point. Errors are one or two lines; --debug anywhere on the line shows the traceback."""
     from .logs import speak_on_terminal
+    # Threads of a CPU run that spin while they wait slow each other down badly where loaders share the cores.
+    os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
     speak_on_terminal()
     debug = '--debug' in sys.argv
     if debug:
