@@ -113,6 +113,8 @@ def _execute(jobs: list[Job], ckpt, model: str, results: Path, options) -> Outco
                 outcome.records.append(record)
                 say(f'{record.task}: {_headline(record)}, {record.wall_time_s / 60:.1f} min, record {path}')
         except Exception as error:                       # one task's failure must not cost the others
+            if _interrupted(error):
+                raise KeyboardInterrupt from error
             if os.environ.get('CAE_BENCH_DEBUG'):
                 raise
             outcome.failures[title] = str(error)
@@ -178,6 +180,13 @@ def _announce(jobs: list[Job], ckpt, options) -> None:
         cfg = _one_config(group, options)
         for line in frozen_plan(cfg, group[0].data.num_train, group[0].data.num_val) if cfg.benchmark.frozen else ():
             say(f'    {line}')
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Some packages catch Ctrl-C with everything else and raise an error of their own in its place."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
 
 
 def _headline(record) -> str:

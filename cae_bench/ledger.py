@@ -13,10 +13,14 @@ def make_record(job, runner, ckpt, model: str, options, started: datetime, secon
     header, config = job.cfg.benchmark, job.cfg.to_dict()
     metrics = {}
     for name, kind in header.metrics.items():
+        if not said.knows(name):                         # AP of large objects where the data has none
+            continue
         value, ci95 = said.score(name)
         if not math.isfinite(value):
             raise RuntimeError(f'{name} is {value}: the training diverged. Try a smaller learning rate or --amp fp32.')
         metrics[name] = Metric(value=value, ci95=ci95, **kind)
+    if not metrics:
+        raise RuntimeError(f'none of {", ".join(header.metrics)} was measured: is the validation split empty?')
     record = Record(
         model=Model(name=model, family=ckpt.spec.family, arch=ckpt.spec.arch, sha256=ckpt.sha256,
                     checkpoint=Path(ckpt.source).name if ckpt.sha256 else None,
@@ -42,9 +46,16 @@ class _Findings:
             self.history.append(runner.val_loop.run())
         self.metrics = runner.val_evaluator.metrics
 
+    def knows(self, name: str) -> bool:
+        return self._full(name) in self.history[-1]
+
+    def _full(self, name: str) -> str:
+        """`linear/top1` in a shared pass, `mIoU` in a run of its own."""
+        return f'{self.protocol}/{name}' if f'{self.protocol}/{name}' in self.history[-1] else name
+
     def score(self, name: str) -> tuple[float, tuple | None]:
-        """(value, ci95) of `linear/top1` in a shared pass, of `mIoU` in a run of its own."""
-        full = f'{self.protocol}/{name}' if f'{self.protocol}/{name}' in self.history[-1] else name
+        """(value, ci95) of a metric."""
+        full = self._full(name)
         intervals = {k: v for metric in self.metrics for k, v in getattr(metric, 'ci95', {}).items()}
         return float(self.history[-1][full]), intervals.get(full)
 

@@ -15,7 +15,7 @@ TINY = 'random:vit-32x2x2'
 
 @pytest.fixture(scope='module')
 def scenes(tmp_path_factory):
-    return make_scenes(tmp_path_factory.mktemp('data') / 'scenes', num_train=16, num_val=8, size=64)
+    return make_scenes(tmp_path_factory.mktemp('data') / 'scenes', num_train=48, num_val=8, size=64)
 
 
 def start(scenes, results, *more) -> subprocess.Popen:
@@ -38,7 +38,7 @@ def test_every_protocol_leaves_a_record_and_a_second_run_does_nothing(scenes, tm
     assert sorted(made) == sorted(tasks)
     for task, record in made.items():
         assert record['recipe'] == 'mini' and record['overrides'] == {'shorten': 0.005}
-        assert record['dataset']['num_train'] == 16 and record['status'] == 'ok'
+        assert record['dataset']['num_train'] == 48 and record['status'] == 'ok'
         assert all(0 <= m['value'] <= 100 for m in record['metrics'].values()), task
     assert made['scenes/linear']['wall_time_s'] == made['scenes/knn']['wall_time_s']     # one pass served both
     times = {p: p.stat().st_mtime_ns for p in (tmp_path / 'measured').rglob('*.json')}
@@ -67,7 +67,7 @@ def test_ctrl_c_keeps_what_is_finished_and_the_next_run_goes_on(scenes, tmp_path
 
 def test_a_task_that_fails_does_not_cost_the_others(scenes, tmp_path):
     broken = tmp_path / 'scenes'
-    make_scenes(broken, num_train=8, num_val=7, size=64, seed=3)
+    make_scenes(broken, num_train=40, num_val=7, size=64, seed=3)
     victim = next((broken / 'images/train').iterdir())
     victim.write_bytes(victim.read_bytes()[:200])
     run = start(broken, tmp_path / 'r', '--tasks', 'scenes/upernet,scenes/knn')
