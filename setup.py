@@ -60,7 +60,7 @@ setup(
         'typer>=0.12',
         'rich>=13',
     ],
-    extras_require={'test': ['pytest>=8', 'pytest-xdist>=3']},
+    extras_require={'test': ['pytest>=8', 'pytest-xdist>=3', 'setuptools>=70.1,<82']},
     classifiers=[
         'License :: OSI Approved :: Apache Software License',
         'Programming Language :: Python :: 3',
