@@ -79,7 +79,11 @@ def plan(wanted: list[Task], ckpt, data: dict[str, str], options) -> list[Job]:
             described[task.dataset, layout] = describe(task.dataset, _folder(task, data), layout)
         info = described[task.dataset, layout]
         cfg = recipes.build(task, ckpt, info, options)
-        jobs.append(Job(task, cfg, info, fingerprint(recipes.scoring_parts(cfg, ckpt, info, options))))
+        parts = recipes.scoring_parts(cfg, ckpt, info, options)
+        if options.share_views:                          # whose crop is read depends on who comes first
+            parts['crop of'] = next((j.task.protocol for j in jobs if j.task.dataset == task.dataset
+                                     and recipes.grid_axes(j.cfg)), task.protocol)
+        jobs.append(Job(task, cfg, info, fingerprint(parts)))
     known = {axis for job in jobs for axis in recipes.grid_axes(job.cfg)}
     for axis in set(options.grid) - known:
         raise ConfigError(f'--grid {axis}=...: no head of these tasks has it.{nearest(axis, known)}')
@@ -96,6 +100,7 @@ def groups(jobs: list[Job]) -> list[list[Job]]:
 
 
 def _execute(jobs: list[Job], ckpt, model: str, results: Path, options) -> Outcome:
+    from mmengine.dist import is_main_process
     from .results import find, write_record
     outcome, pending = Outcome(), []
     for job in jobs:
@@ -109,9 +114,10 @@ def _execute(jobs: list[Job], ckpt, model: str, results: Path, options) -> Outco
         title = ' + '.join(str(job.task) for job in group)
         try:
             for record, per_image in _run_group(group, title, ckpt, model, results, options):
-                path = write_record(results, record, per_image)
                 outcome.records.append(record)
-                say(f'{record.task}: {_headline(record)}, {record.wall_time_s / 60:.1f} min, record {path}')
+                if is_main_process():
+                    path = write_record(results, record, per_image)
+                    say(f'{record.task}: {_headline(record)}, {record.wall_time_s / 60:.1f} min, record {path}')
         except Exception as error:                       # one task's failure must not cost the others
             if _interrupted(error):
                 raise KeyboardInterrupt from error
@@ -124,15 +130,20 @@ def _execute(jobs: list[Job], ckpt, model: str, results: Path, options) -> Outco
 
 def _run_group(group: list[Job], title: str, ckpt, model: str, results: Path, options) -> list[tuple]:
     """Trains and validates one group; returns (Record, per-image columns) for each of its tasks."""
+    from .engine import cpu_processes
     from .engine.runner import QuietRunner
     from .ledger import make_record
+    from .results import fingerprint, safe_name
     started, clock = datetime.now(timezone.utc), time.monotonic()
     cfg = _one_config(group, options)
-    folder = '+'.join(job.task.protocol for job in group)
-    cfg.work_dir = str(results / 'work_dirs' / model / group[0].task.dataset /
-                       f'{folder}-{group[0].fingerprint[:8]}-seed{options.seed}')
+    folder, mark = '+'.join(job.task.protocol for job in group), fingerprint({'group': [j.fingerprint for j in group]})
+    cfg.work_dir = str(results / 'work_dirs' / safe_name(model) / group[0].task.dataset /
+                       f'{folder}-{mark[:8]}-seed{options.seed}')
     cfg.experiment_name = f'{model}-{group[0].task.dataset}-{folder}'
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='cae_bench.Progress', task=title)]
+    for key, value in cpu_processes.join(options.launcher).items():
+        if key not in cfg:
+            cfg[key] = value
     cfg.resume = options.resume and not options.overwrite and Path(cfg.work_dir, 'last_checkpoint').is_file()
     say(f'{title}: starts, log in {cfg.work_dir}')
     with prints_go_to(Path(cfg.work_dir, 'printed.log')):

@@ -73,7 +73,10 @@ def build(task: Task, ckpt: Checkpoint, data, options: Options) -> Config:
     cfg.model.backbone = _backbone(cfg.model.backbone, ckpt)
     _fit(cfg, _values(ckpt.spec, data, options))
     cfg.randomness = dict(seed=options.seed)
-    cfg.launcher = {'torchrun': 'pytorch'}.get(options.launcher, options.launcher)
+    launchers = {'none': 'none', 'torchrun': 'pytorch', 'slurm': 'slurm'}
+    if options.launcher not in launchers:
+        raise ConfigError(f'--launcher {options.launcher}: choose one of {", ".join(launchers)}')
+    cfg.launcher = launchers[options.launcher]
     _precision(cfg, options.amp)
     axes = {axis: values for axis, values in options.grid.items() if axis in grid_axes(cfg)}
     if axes:
