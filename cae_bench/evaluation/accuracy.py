@@ -75,10 +75,17 @@ class ProbeAccuracy(BaseMetric):
             metrics[f'{name}/top1_held_out'] = told['epochs'][-1]['top1'][cell]
             held_out = dict(held_out, cell=told['cells'][cell])
         self.selection[name] = dict(
-            by={'best': 'paper', 'last': 'last epoch', 'first': 'fixed'}[told['select']], epoch=chosen['epoch'],
+            by=selected_by(told), epoch=chosen['epoch'],
             chosen=told['cells'][chosen['cell']], last=dict(told['cells'][last['cell']], top1=last['top1']),
             held_out=held_out, curve=curve(told), shared=told['shared'])
         return metrics
+
+
+def selected_by(told: dict) -> str:
+    """'paper', 'last epoch', or 'fixed' where there was one setting and one moment to take."""
+    if told['select'] == 'last' and len(told['cells']) == 1:
+        return 'fixed'
+    return {'best': 'paper', 'last': 'last epoch', 'first': 'fixed'}[told['select']]
 
 
 def start_history(cells: list[dict], select: str, **shared) -> dict:
