@@ -3,7 +3,9 @@
 What is random about a view depends on the run's seed, the epoch, the image and the view's name, and on nothing else:
 neither on the number of workers or processes, nor on where an interrupted run starts again.
 """
+import hashlib
 import math
+import os
 import random
 from collections import defaultdict
 from pathlib import Path
@@ -53,6 +55,13 @@ class ImageViews(ImageFolder):
         views = {name: view(image, random.Random(f'{seed}/{epoch}/{index}/{name}')) for name, view in wanted.items()}
         return dict(views=views, label=self.labels[index], index=index, held_out=index in self.held_out,
                     image='/'.join(Path(self.paths[index]).parts[-2:]))
+
+    def content_hash(self) -> str:
+        """SHA-256 over class, name, size in bytes and label of every image, in order."""
+        total = hashlib.sha256()
+        for path, label in zip(self.paths, self.labels):
+            total.update(f'{"/".join(Path(path).parts[-2:])}:{os.path.getsize(path)}:{label}\n'.encode())
+        return total.hexdigest()
 
 
 def held_out_images(paths: list[str], labels: list[int], share: float) -> set[int]:

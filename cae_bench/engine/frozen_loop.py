@@ -47,17 +47,30 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         self._max_iters = self._max_epochs * len(self.dataloader)
         if self.runner.message_hub.get_info(HISTORY) is None:
             self.runner.message_hub.update_info(HISTORY, self._pages())
-        if self._untold():
-            self._open_banks(len(dataset))
+        self._open_stores(dataset)
 
-    def _open_banks(self, size: int) -> None:
+    def _open_stores(self, dataset) -> None:
         """The first process makes the files, the others open them: every process writes the rows it sees."""
-        fresh, folder = self._iter == 0, self.runner.work_dir
-        if is_main_process():
-            self.model.open_banks(size, folder, fresh)
-        barrier()
-        if not is_main_process():
-            self.model.open_banks(size, folder, fresh=False)
+        main, resumed, size = is_main_process(), self._iter > 0, len(dataset)
+        if not main:
+            barrier()
+        if self._untold():
+            self.model.open_banks(size, self.runner.work_dir, fresh=main and not resumed)
+        if any(plan.get('cached') for plan in self.model.plans.values()):
+            view = self.runner.cfg.train_dataloader.dataset.views[self.model.eval_view]
+            key = dict(view=dict(view), images=dataset.content_hash())
+            self.model.open_caches(size, key, resumed=resumed or not main)
+        if main:
+            barrier()
+        if self._epoch == 0 and not self.model.stores_waiting():
+            self._leave_out(dataset, self.model.eval_view)
+
+    def _leave_out(self, dataset, view: str) -> None:
+        """No pixels where features are there already, unless somebody trains on this very view."""
+        plans = self.model.plans
+        if not any(plan['view'] == view and not plan.get('cached') for name, plan in plans.items() if name in self.model.trained):
+            dataset.once = tuple({*dataset.once} - {view})
+            dataset.views.pop(view, None)
 
     def _check(self, dataset) -> None:
         if self.model.num_classes < 2 or len(set(dataset.labels)) < 2:
@@ -105,6 +118,9 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
             batch = next(iterator)
             self.waited += time.perf_counter() - asked
             self.run_iter(idx, batch)
+        barrier()
+        for cache in self.model.caches.values() if is_main_process() else ():
+            cache.seal()
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
 

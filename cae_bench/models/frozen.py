@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from ..errors import ConfigError, DataError
 from ..registry import MODEL_WRAPPERS, MODELS
 from .feature_bank import FeatureBank
+from .feature_cache import FeatureCache, default_folder, weights_hash
 from .probes import LookUpProbe, TrainedProbe, expand_grid
 
 FEATURES = {                                          # of all tokens (B, 1 + N, D) after the final LayerNorm
@@ -20,7 +21,7 @@ LAYERS = 'layers'                                     # cls_mean of every block'
 WIDTH = {'tokens': 1, 'cls': 1, 'mean': 1, 'cls_mean': 2, LAYERS: 2}        # in embed_dims
 PRECISIONS = {'float32': None, 'bfloat16': torch.bfloat16, 'float16': torch.float16}
 # Keys of a probe's config that say how it is trained and reported; the rest are arguments of its class.
-TRAINING = ('view', 'grid', 'batch_size', 'bn_group', 'optimizer', 'schedule', 'select', 'hold_out', 'source')
+TRAINING = ('view', 'grid', 'batch_size', 'bn_group', 'optimizer', 'schedule', 'select', 'hold_out', 'source', 'cached')
 
 
 @MODELS.register_module()
@@ -35,16 +36,19 @@ class FrozenProbes(BaseModel):
         num_classes: of the data.
         mean, std: of the input's channels, in 0..255.
         eval_view: the view all probes are evaluated on.
+        cache_dir: where features of probes with `cached=True` are kept from run to run; default: see feature_cache.
         precision: of the frozen forward under autocast: 'float32', 'bfloat16' or 'float16'. Heads stay in float32.
 
     Attributes:
         probes: protocol -> Probe.
         siblings: the same heads again, trained without the held-out images; only where `hold_out` is set.
         banks: feature -> FeatureBank, filled in the first epoch.
+        caches: feature -> FeatureCache, filled in the first epoch unless an earlier run has done so.
     """
 
     def __init__(self, backbone: dict, probes: dict, num_classes: int, mean=(123.675, 116.28, 103.53),
-                 std=(58.395, 57.12, 57.375), eval_view: str = 'eval', precision: str = 'float32'):
+                 std=(58.395, 57.12, 57.375), eval_view: str = 'eval', precision: str = 'float32',
+                 cache_dir: str | None = None):
         super().__init__()
         if precision not in PRECISIONS:
             raise ConfigError(f'precision={precision!r}: choose {", ".join(PRECISIONS)}.')
@@ -57,11 +61,16 @@ class FrozenProbes(BaseModel):
         self.siblings = nn.ModuleDict({name: self._build(name, plan) for name, plan in self.plans.items()
                                        if plan.get('hold_out')})
         self.banks: dict[str, FeatureBank] = {}
+        self.caches: dict[str, FeatureCache] = {}
+        self.cache_dir = cache_dir
 
     def _build(self, name: str, plan: dict) -> nn.Module:
         spec, feature = self.backbone.spec, plan['feature']
         if feature not in WIDTH:
             raise ConfigError(f'{name}: no feature named {feature!r}; choose {", ".join(WIDTH)}.')
+        if plan.get('cached') and (feature in ('tokens', LAYERS) or plan['view'] != self.eval_view):
+            raise ConfigError(f'{name}: a cache holds pooled features of the evaluation view, not {feature!r} of '
+                              f'{plan["view"]!r}. (All tokens of ImageNet under a ViT-B are 388 GB.)')
         axes = dict(plan['grid'])
         if axes.get('layer') == 'all':
             axes['layer'] = list(range(1, spec.num_layers + 1))
@@ -106,17 +115,27 @@ class FrozenProbes(BaseModel):
         labels = data['label'].to(self.mean.device)
         log = {}
         for view, images in data['views'].items():
-            readers = [name for name in self.trained if self.plans[name]['view'] == view]
-            fills = {f for f, bank in self.banks.items()} if view == self.eval_view else set()
-            wanted = {self.probes[name].feature for name in readers} | fills
+            readers = [name for name in self.trained if self.plans[name]['view'] == view and not self._cached(name)]
+            stores = self.stores_waiting() if view == self.eval_view else []
+            wanted = {self.probes[name].feature for name in readers} | {store.feature for store in stores}
             if not wanted:
                 continue
             features = self.features(images, wanted)
-            for name in fills:
-                self.banks[name].write(data['index'], features[name], labels)
+            for store in stores:
+                store.write(data['index'], features[store.feature], labels)
             for name in readers:
                 log |= optim_wrapper.feed(name, features[self.probes[name].feature], labels, data['held_out'])
+        for name in filter(self._cached, self.trained):
+            rows = self.caches[self.probes[name].feature].read(data['index'], self.mean.device)
+            log |= optim_wrapper.feed(name, rows, labels, data['held_out'])
         return log
+
+    def _cached(self, name: str) -> bool:
+        return bool(self.plans[name].get('cached'))
+
+    def stores_waiting(self) -> list[FeatureBank]:
+        """What still waits for features of the evaluation view."""
+        return [*self.banks.values(), *(cache for cache in self.caches.values() if not cache.sealed)]
 
     @torch.no_grad()
     def val_step(self, data: dict) -> list[dict]:
@@ -146,6 +165,16 @@ class FrozenProbes(BaseModel):
             if probe.feature not in self.banks:
                 dims = WIDTH[probe.feature] * self.backbone.spec.embed_dims
                 self.banks[probe.feature] = FeatureBank(probe.feature, size, dims, folder, fresh)
+
+    def open_caches(self, size: int, key: dict, resumed: bool = False) -> None:
+        """Opens or begins the cache of every feature that a cached probe reads; `key` says what the images are."""
+        wanted = {self.probes[name].feature for name in filter(self._cached, self.trained)}
+        if wanted:
+            key = dict(key, weights=weights_hash(self.backbone), mean=self.mean.flatten().tolist(),
+                       std=self.std.flatten().tolist(), precision=self.precision, torch=torch.__version__)
+        for name in sorted(wanted):
+            dims = WIDTH[name] * self.backbone.spec.embed_dims
+            self.caches[name] = FeatureCache(name, size, dims, self.cache_dir or default_folder(), key, resumed)
 
     def hand_over_banks(self) -> None:
         """Gives the full banks to the probes that look things up. Raises DataError where rows are missing."""

@@ -1,0 +1,89 @@
+"""Pooled features of a training split, computed once and kept from run to run.
+
+A cache belongs to everything that its numbers come from: the backbone's weights, the view, the normalisation, the
+precision, the feature and the images. Another value of any of these is another cache.
+"""
+import hashlib
+import json
+import os
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .feature_bank import FeatureBank
+
+FORMAT = 1
+
+
+def default_folder() -> Path:
+    """$CAE_BENCH_CACHE, else ~/.cache/cae_bench/features."""
+    return Path(os.environ.get('CAE_BENCH_CACHE') or Path.home() / '.cache/cae_bench/features')
+
+
+class FeatureCache(FeatureBank):
+    """A bank in a folder of its own, sealed with a checksum when it is full.
+
+    Opening finds it `complete` only where the seal is there and the bytes are those that were sealed; a damaged cache is
+    built anew, and so is one that a killed run left half-written, unless that very run goes on (`resumed`).
+
+    Args:
+        root: folder of all caches.
+        key: JSON-able; what the features come from.
+    """
+
+    def __init__(self, feature: str, size: int, dims: int, root: str | Path, key: dict, resumed: bool = False):
+        key = json.dumps(dict(key, feature=feature, size=size, dims=dims, format=FORMAT), sort_keys=True)
+        folder = Path(root) / hashlib.sha256(key.encode()).hexdigest()[:20]
+        self.seal_file = folder / 'seal.json'
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / 'key.json').write_text(key)
+        sealed = self._read_seal()
+        super().__init__(feature, size, dims, folder, fresh=not (sealed or resumed))
+        self.sealed = bool(sealed) and self.complete and sealed == self._checksums()
+        if sealed and not self.sealed:
+            self.seal_file.unlink()
+            super().__init__(feature, size, dims, folder, fresh=True)
+
+    def read(self, index: Tensor, device) -> Tensor:
+        """Rows (B, D) of these images."""
+        return torch.from_numpy(np.array(self.rows[index.cpu().numpy()])).to(device)
+
+    def seal(self) -> None:
+        """Declares the cache whole. Only now will another run trust it."""
+        if not self.sealed and self.complete:
+            for part in (self.rows, self.labels):
+                part.flush()
+            draft = self.seal_file.with_suffix(f'.{os.getpid()}')
+            draft.write_text(json.dumps(self._checksums()))
+            os.replace(draft, self.seal_file)
+            self.sealed = True
+
+    def _checksums(self) -> dict[str, int]:
+        return {name: checksum(part) for name, part in (('rows', self.rows), ('labels', self.labels))}
+
+    def _read_seal(self) -> dict | None:
+        try:
+            return json.loads(self.seal_file.read_text())
+        except (OSError, ValueError):
+            return None
+
+
+def checksum(array: np.ndarray, rows: int = 1 << 16) -> int:
+    """CRC-32 of an array's bytes, read a part at a time."""
+    value = 0
+    for start in range(0, len(array), rows):
+        value = zlib.crc32(np.ascontiguousarray(array[start:start + rows]), value)
+    return value
+
+
+def weights_hash(module: nn.Module) -> str:
+    """SHA-256 over names and bytes of all tensors: the same for random weights of one seed and for a file."""
+    total = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        total.update(name.encode())
+        total.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy() if tensor.ndim else
+                     str(tensor.item()).encode())
+    return total.hexdigest()
