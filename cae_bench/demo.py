@@ -6,7 +6,7 @@ from .logs import say
 
 PROTOCOLS = ('knn', 'linear', 'attentive', 'finetune', 'upernet', 'mask_rcnn')
 # The share of the mini recipe's schedule that lets all cells together take minutes on two cores. Records and table say so.
-SHORTEN = 0.12
+SHORTEN = 0.1
 
 
 def run_demo(folder: Path) -> Outcome:
