@@ -14,10 +14,12 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.utils.data import default_collate
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as TF
 
-from ..registry import DATASETS, TRANSFORMS
+from ..errors import DataError
+from ..registry import DATASETS, FUNCTIONS, TRANSFORMS
 from .image_folder import ImageFolder, read_image, stratified
 
 Box = tuple[int, int, int, int]                      # left, top, width, height
@@ -35,13 +37,15 @@ class ImageViews(ImageFolder):
         once: names of views that only the first epoch needs, such as the evaluation view of a k-NN bank.
         held_out: this share of each class, always the same images, is marked as held out.
         only_held_out: keep nothing but these.
+        skip_corrupt: hand out dict(skipped=(index, path)) for an image that cannot be decoded instead of raising;
+            `collate_views` gathers these.
     """
 
     def __init__(self, data_root: str, split_dir: str = 'train', views: dict | None = None, once: tuple = (),
-                 held_out: float = 0., only_held_out: bool = False, **kwargs):
+                 held_out: float = 0., only_held_out: bool = False, skip_corrupt: bool = False, **kwargs):
         super().__init__(data_root, split_dir, **kwargs)
         self.views = {name: TRANSFORMS.build(dict(view)) for name, view in (views or {}).items()}
-        self.once = tuple(once)
+        self.once, self.skip_corrupt = tuple(once), skip_corrupt
         self.held_out = held_out_images(self.paths, self.labels, held_out)
         if only_held_out:
             keep = sorted(self.held_out)
@@ -51,7 +55,12 @@ class ImageViews(ImageFolder):
     def __getitem__(self, key: tuple[int, int, int]) -> dict:
         seed, epoch, index = key
         wanted = {name: view for name, view in self.views.items() if not (epoch and name in self.once)}
-        image = read_image(self.paths[index]) if wanted else None         # cached features need no pixels
+        try:
+            image = read_image(self.paths[index]) if wanted else None     # cached features need no pixels
+        except DataError:
+            if not self.skip_corrupt:
+                raise
+            return dict(skipped=(index, self.paths[index]))
         views = {name: view(image, random.Random(f'{seed}/{epoch}/{index}/{name}')) for name, view in wanted.items()}
         return dict(views=views, label=self.labels[index], index=index, held_out=index in self.held_out,
                     image='/'.join(Path(self.paths[index]).parts[-2:]))
@@ -77,6 +86,17 @@ def held_out_images(paths: list[str], labels: list[int], share: float) -> set[in
         if count > 0:
             chosen.update(own[i] for i in stratified([paths[i] for i in own], [0] * len(own), count))
     return chosen
+
+
+@FUNCTIONS.register_module()
+def collate_views(items: list[dict]) -> dict:
+    """torch's default collation of what could be read; `skipped` lists (index, path) of what could not."""
+    sound = [item for item in items if 'skipped' not in item]
+    skipped = [item['skipped'] for item in items if 'skipped' in item]
+    if not sound:
+        raise DataError(f'none of {len(skipped)} images in a row can be decoded, the first is {skipped[0][1]}: '
+                        'the data set is damaged beyond skipping.')
+    return dict(default_collate(sound), skipped=skipped)
 
 
 def to_tensor(image: Image.Image) -> Tensor:

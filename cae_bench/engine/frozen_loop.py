@@ -9,8 +9,11 @@ from mmengine.logging import MMLogger
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from ..errors import ConfigError
+from ..logs import say
 from ..registry import LOOPS
 
+SKIPPED = 'frozen_skipped'                # images left out because they cannot be decoded
+OUT_OF_MEMORY = ('out of memory', "can't allocate memory", 'not enough memory', 'failed to allocate')
 HISTORY = 'frozen_history'                # as in cae_bench.evaluation.accuracy: the page both write on
 
 
@@ -112,12 +115,14 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
                 trainer.last = (self._epoch + 1) * trainer.steps_per_epoch
         self.sampler.set_epoch(self._epoch)
         self.sampler.skip = done * self.dataloader.batch_size
-        iterator, self.waited = iter(self.dataloader), 0.
+        iterator, self.waited, started = iter(self.dataloader), 0., time.perf_counter()
         for idx in range(done, len(self.dataloader)):
             asked = time.perf_counter()
             batch = next(iterator)
             self.waited += time.perf_counter() - asked
+            self._note_skipped(batch)
             self.run_iter(idx, batch)
+        self.took = time.perf_counter() - started
         barrier()
         for cache in self.model.caches.values() if is_main_process() else ():
             cache.seal()
@@ -126,11 +131,37 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
 
     def run_iter(self, idx: int, data_batch: dict) -> None:
         self.runner.call_hook('before_train_iter', batch_idx=idx, data_batch=data_batch)
-        log = self.model.train_step(data_batch, optim_wrapper=self.heads)
+        try:
+            log = self.model.train_step(data_batch, optim_wrapper=self.heads)
+        except (MemoryError, RuntimeError) as error:
+            raise self._remedy(error) from error
         if log:
             log['loss'] = sum(log.values()) / len(log)
         self.runner.call_hook('after_train_iter', batch_idx=idx, data_batch=data_batch, outputs=log)
         self._iter += 1
+
+    def _note_skipped(self, batch: dict) -> None:
+        """Images that could not be decoded: named in the record, and their rows in banks given up."""
+        if not batch.get('skipped'):
+            return
+        names = self.runner.message_hub.get_info(SKIPPED, [])
+        for index, image in batch.pop('skipped'):
+            self.model.give_up(index)
+            if image not in names:
+                names.append(image)
+                say(f'skipped, cannot be decoded: {image}')
+        self.runner.message_hub.update_info(SKIPPED, names)
+
+    def _remedy(self, error: Exception) -> Exception:
+        """Out of memory: which batch to try. Any other error as it is."""
+        text = str(error).lower()
+        if not isinstance(error, MemoryError) and not any(sign in text for sign in OUT_OF_MEMORY):
+            return error
+        size = self.dataloader.batch_size
+        largest = max(self.heads.all(), key=lambda t: t.bn_group * len(t.base), default=None)
+        other = '' if largest is None else f', or a smaller grid for {largest.name} ({len(largest.base)} heads)'
+        return ConfigError(f'out of memory with a micro-batch of {size} images: try --cfg-options '
+                           f'train_dataloader.batch_size={max(1, size // 2)} (scores stay the same){other}.')
 
     def _untold(self) -> list[str]:
         """Probes that look things up and have not been scored yet."""

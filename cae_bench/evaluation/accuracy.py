@@ -77,7 +77,8 @@ class ProbeAccuracy(BaseMetric):
         self.selection[name] = dict(
             by=selected_by(told), epoch=chosen['epoch'],
             chosen=told['cells'][chosen['cell']], last=dict(told['cells'][last['cell']], top1=last['top1']),
-            held_out=held_out, curve=curve(told), shared=told['shared'])
+            held_out=held_out, curve=curve(told), shared=told['shared'],
+            skipped=MessageHub.get_current_instance().get_info('frozen_skipped', []))
         return metrics
 
 

@@ -11,11 +11,13 @@ from torch import Tensor
 
 
 class FeatureBank:
-    """Rows of one feature by image index, with their labels; a label of -1 marks a row not yet written.
+    """Rows of one feature by image index, with their labels; -1 marks a row not yet written, -2 an image left out.
 
     Args:
         folder: where the files live; None keeps the bank in memory.
     """
+
+    SKIPPED = -2
 
     def __init__(self, feature: str, size: int, dims: int, folder: str | Path | None = None, fresh: bool = True):
         self.feature, self.folder = feature, folder and Path(folder)
@@ -43,14 +45,15 @@ class FeatureBank:
 
     @property
     def complete(self) -> bool:
-        return bool((self.labels >= 0).all())
+        return bool((self.labels != -1).all())
 
     def blocks(self, size: int, device) -> Iterator[tuple[Tensor, Tensor]]:
-        """(rows, labels) in order, `size` at a time."""
+        """(rows, labels) in order, `size` at a time; images left out are not among them."""
         for start in range(0, len(self.labels), size):
             part = slice(start, start + size)
-            yield (torch.from_numpy(np.array(self.rows[part])).to(device),
-                   torch.from_numpy(np.array(self.labels[part])).to(device))
+            there = np.asarray(self.labels[part]) >= 0
+            yield (torch.from_numpy(np.asarray(self.rows[part])[there]).to(device),
+                   torch.from_numpy(np.asarray(self.labels[part])[there]).to(device))
 
     def delete(self) -> None:
         self.rows = self.labels = None

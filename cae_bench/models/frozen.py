@@ -137,6 +137,11 @@ class FrozenProbes(BaseModel):
         """What still waits for features of the evaluation view."""
         return [*self.banks.values(), *(cache for cache in self.caches.values() if not cache.sealed)]
 
+    def give_up(self, index: int) -> None:
+        """Marks an image that cannot be decoded: no feature of it will come."""
+        for store in self.stores_waiting():
+            store.labels[index] = store.SKIPPED
+
     @torch.no_grad()
     def val_step(self, data: dict) -> list[dict]:
         """One dict for each image: image, label, and by protocol the prediction and top-5 hit of every cell."""

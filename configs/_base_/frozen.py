@@ -23,13 +23,15 @@ eval_view = dict(type='cae_bench.CenterView', size=size, resize=resize, interpol
 train_dataloader = dict(
     batch_size=128,                          # of the forward pass only: heads have their own
     num_workers=8, persistent_workers=True, pin_memory=True,
-    collate_fn=dict(type='default_collate'), sampler=dict(type='cae_bench.PassSampler', shuffle=True),
+    collate_fn=dict(type='cae_bench.collate_views'), sampler=dict(type='cae_bench.PassSampler', shuffle=True),
     dataset=dict(type='cae_bench.ImageViews', data_root='', split_dir='train', classes=None, limit=None,
+                 skip_corrupt=False,
                  views=dict(), once=[], held_out=0.))
 val_dataloader = dict(
     batch_size=128, num_workers=8, persistent_workers=True, pin_memory=True,
-    collate_fn=dict(type='default_collate'), sampler=dict(type='cae_bench.PassSampler', shuffle=False),
+    collate_fn=dict(type='cae_bench.collate_views'), sampler=dict(type='cae_bench.PassSampler', shuffle=False),
     dataset=dict(type='cae_bench.ImageViews', data_root='', split_dir='val', classes=None, limit=None,
+                 skip_corrupt=False,
                  views=dict(eval=eval_view)))
 model_wrapper_cfg = dict(type='cae_bench.Replica')       # several processes: gradients are summed by the trainers
 val_evaluator = dict(type='cae_bench.ProbeAccuracy')
@@ -39,6 +41,7 @@ optim_wrapper = dict(type='OptimWrapper', constructor='cae_bench.ProbeOptimizers
 train_cfg = dict(type='cae_bench.FrozenTrainLoop', max_epochs=90, val_interval=1)
 val_cfg = dict(type='ValLoop')
 
+custom_hooks = [dict(type='cae_bench.HeadLines')]
 default_scope = 'cae_bench'
 default_hooks = dict(
     runtime_info=dict(type='RuntimeInfoHook'), timer=dict(type='IterTimerHook'),

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from frozen_runs import config, draw_images, run, scores
 from mmengine.config import Config
 
-from cae_bench.errors import ConfigError
+from cae_bench.errors import ConfigError, DataError
 
 
 @pytest.fixture(scope='module')
@@ -192,3 +192,47 @@ def test_a_held_out_choice_stands_beside_the_published_one_and_changes_no_other_
 def test_fewer_images_than_shots_are_refused_before_anything_runs(data, tmp_path):
     with pytest.raises(ValueError, match='fewshot_10 takes 20 training images of each class'):
         run(config('fewshot_10', data, tmp_path, shots=20))
+
+
+def test_an_image_that_cannot_be_decoded_is_named_or_by_wish_skipped_and_counted(tmp_path):
+    data = draw_images(tmp_path / 'images')
+    bad = data / 'train/class1/3.png'
+    bad.write_bytes(bad.read_bytes()[:40])
+    both = [config('linear', data, tmp_path, epochs=3, batch_size=8, bn_group=8), config('knn', data, tmp_path),
+            config('fewshot_1', data, tmp_path)]
+    with pytest.raises(DataError, match='class1/3.png is no readable image'):
+        run(*both)
+    for cfg in both:
+        cfg.train_dataloader.dataset.skip_corrupt = True
+        cfg.experiment_name += 'again'
+    runner = run(*both)
+    told = runner.val_evaluator.metrics[0].selection
+    assert [len(told[name]['skipped']) for name in ('linear', 'knn')] == [1, 1]
+    assert told['knn']['skipped'][0].endswith('class1/3.png') and scores(runner)['knn/top1'] > 50
+
+
+@pytest.mark.parametrize('error', [MemoryError(), torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2 GiB'),
+                                   RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")])
+def test_out_of_memory_proposes_a_micro_batch(data, tmp_path, monkeypatch, error):
+    def fail(*args):
+        raise error
+    monkeypatch.setattr('cae_bench.models.frozen.FrozenProbes.features', fail)
+    with pytest.raises(ConfigError, match=r'micro-batch of 10 images: try .*batch_size=5 .*smaller grid for linear \(3 heads\)'):
+        run(config('linear', data, tmp_path, grid=dict(lr=[1., 2., 3.]), **SMALL))
+
+
+def test_any_other_error_stays_what_it_is(data, tmp_path, monkeypatch):
+    def fail(*args):
+        raise RuntimeError('shapes differ')
+    monkeypatch.setattr('cae_bench.models.frozen.FrozenProbes.features', fail)
+    with pytest.raises(RuntimeError, match='shapes differ'):
+        run(config('linear', data, tmp_path, **SMALL))
+
+
+def test_each_validation_says_the_best_head_and_the_start_says_how_the_batch_is_made(data, tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr('cae_bench.engine.frozen_hooks.say', said.append)
+    run(config('attentive', data, tmp_path, epochs=2, grid=dict(lr=[1e38, 0.05]), **SMALL))
+    assert 'attentive: published 3 x 8; here 1 process x 8, 3 groups a step, 2 steps an epoch, 2 heads' in said
+    last = said[-1]
+    assert last.startswith('epoch 2/2: attentive ') and '(lr 0.05), 1 diverged' in last and 'waiting for data' in last
