@@ -1,0 +1,255 @@
+"""Frozen features: the forward beside a plain eager ViT and the device's own rate; a grid of heads beside runs of one head.
+
+    python benchmarks/speed/frozen.py [--device cpu] [--forward base] [--grid small] [--rounds 3] [--compile]
+
+Writes frozen-<device>.json and .md beside this file. Contestants take turns, round by round, and medians are compared:
+on a machine with other work the ratios hold where the absolute numbers do not.
+"""
+import argparse
+import json
+import platform
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from mmengine.config import Config
+from PIL import Image
+
+import cae_bench.registry  # noqa: F401
+from cae_bench.checkpoints.spec import ARCHS, ViTSpec
+from cae_bench.datasets.views import ImageViews
+from cae_bench.engine.frozen_plan import GIB, forward_flops, head_memory, matmul_rate
+from cae_bench.engine.frozen_trainer import ProbeOptimizers
+from cae_bench.models.frozen import FrozenProbes
+from cae_bench.models.probes_knn import nearest
+from cae_bench.registry import MODELS
+
+HERE = Path(__file__).parent
+CLASSES, GROUP = 1000, 64
+TRAINING = dict(batch_size=GROUP, bn_group=GROUP, schedule=dict(type='fractional_epoch', warmup_epochs=0))
+LINEAR = dict(type='cae_bench.LinearProbe', feature='cls', view='crop', optimizer=dict(type='cae_bench.LARS'), **TRAINING)
+ATTENTIVE = dict(type='cae_bench.AttentiveProbe', feature='tokens', view='crop',
+                 optimizer=dict(type='cae_bench.StackedSGD', nesterov=True), **TRAINING)
+
+
+def spec(arch: str) -> dict:
+    dims, layers = ARCHS[arch]
+    return ViTSpec(family='mae', embed_dims=dims, num_layers=layers, num_heads=dims // 64, qkv_bias='full',
+                   layer_scale=False).to_dict()
+
+
+def take_turns(contestants: dict, rounds: int, device: torch.device) -> dict[str, float]:
+    """Median seconds of each; one untimed round first."""
+    times = {name: [] for name in contestants}
+    for turn in range(rounds + 1):
+        for name, work in contestants.items():
+            _wait(device)
+            start = time.perf_counter()
+            work()
+            _wait(device)
+            if turn:
+                times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(t) for name, t in times.items()}
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == 'cuda':
+        torch.cuda.synchronize()
+
+
+# ---- the forward -------------------------------------------------------------------------------------------------------
+
+
+def eager_forward(vit, x):
+    """The same weights as a plain ViT is usually written: matrix product, softmax, matrix product."""
+    tokens, _ = vit.embed(x)
+    for block in vit.blocks:
+        y, attn = block.norm1(tokens), block.attn
+        b, n, c = y.shape
+        q, k, v = attn.qkv(y).view(b, n, 3, attn.num_heads, -1).permute(2, 0, 3, 1, 4)
+        weights = (q * (c // attn.num_heads) ** -0.5 @ k.transpose(-2, -1)).softmax(-1)
+        tokens = tokens + attn.proj((weights @ v).transpose(1, 2).reshape(b, n, c))
+        tokens = tokens + block.mlp(block.norm2(tokens))
+    return vit.norm(tokens)
+
+
+def measure_forward(arch: str, batch: int, rounds: int, device: torch.device, compiled: bool) -> list[dict]:
+    vit = MODELS.build(dict(type='cae_bench.ViT', spec=spec(arch), frozen=True)).to(device)
+    vit.init_weights()
+    x = torch.randn(batch, 3, 224, 224, device=device)
+
+    def under(dtype, forward):
+        @torch.no_grad()
+        def work():
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == 'bf16'):
+                forward(x)
+        return work
+
+    ours = {'fused attention': vit.forward_features}
+    if compiled:
+        ours['fused attention, torch.compile'] = torch.compile(vit.forward_features)
+    contestants = {(name, dtype): under(dtype, forward) for dtype in ('fp32', 'bf16')
+                   for name, forward in {**ours, 'plain eager': lambda t: eager_forward(vit, t)}.items()}
+    flops = forward_flops(spec(arch), 224) * batch
+    before = {dtype: matmul_rate(device, dtype=kind, seconds=1.) for dtype, kind in KINDS.items()}
+    seconds = take_turns(contestants, rounds, device)
+    after = {dtype: matmul_rate(device, dtype=kind, seconds=1.) for dtype, kind in KINDS.items()}
+    with torch.no_grad():
+        worst = (vit.forward_features(x) - eager_forward(vit, x)).abs().max().item()
+    return [dict(what=name, precision=dtype, images_per_s=batch / s, of_matmul_rate=flops / s / statistics.mean(
+                 [before[dtype], after[dtype]]), over_plain_eager=seconds['plain eager', dtype] / s, max_difference=worst)
+            for (name, dtype), s in seconds.items()]
+
+
+KINDS = {'fp32': torch.float32, 'bf16': torch.bfloat16}
+
+# ---- many heads --------------------------------------------------------------------------------------------------------
+
+
+def engine(arch: str, device: torch.device, linear: int = 0, attentive: int = 0):
+    """A step over one group: frozen forward, heads, optimizers. As the train loop does it, less the data."""
+    probes = {}
+    for name, plan, count in (('linear', LINEAR, linear), ('attentive', ATTENTIVE, attentive)):
+        if count:
+            probes[name] = dict(plan, grid=dict(lr=np.geomspace(0.01, 1, count).tolist()))
+    model = FrozenProbes(dict(type='cae_bench.ViT', spec=spec(arch), frozen=True), probes, CLASSES).to(device)
+    model.backbone.init_weights()
+    heads = ProbeOptimizers({})(model)
+    for trainer in heads.all():
+        trainer.begin(GROUP * 1000, 90)
+        trainer.start_epoch(0)
+    data = dict(views=dict(crop=torch.randint(0, 256, (GROUP, 3, 224, 224), dtype=torch.uint8)),
+                label=torch.randint(0, CLASSES, (GROUP,)), held_out=torch.zeros(GROUP, dtype=torch.bool), index=torch.arange(GROUP))
+    return lambda: model.train_step(data, heads)
+
+
+def plain_loop(arch: str, device: torch.device):
+    """Linear probing as a loop of its own: BatchNorm1d, Linear, SGD."""
+    vit = MODELS.build(dict(type='cae_bench.ViT', spec=spec(arch), frozen=True)).to(device)
+    vit.init_weights()
+    dims = ARCHS[arch][0]
+    head = torch.nn.Sequential(torch.nn.BatchNorm1d(dims, affine=False, eps=1e-6), torch.nn.Linear(dims, CLASSES)).to(device)
+    optimizer = torch.optim.SGD(head.parameters(), lr=0.1, momentum=0.9)
+    images = torch.randint(0, 256, (GROUP, 3, 224, 224), dtype=torch.uint8)
+    labels = torch.randint(0, CLASSES, (GROUP,)).to(device)
+
+    def step():
+        with torch.no_grad():
+            feature = vit.forward_features((images.to(device).float() - 120) / 58)[:, 0]
+        loss = F.cross_entropy(head(feature), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return step
+
+
+def measure_grid(arch: str, rounds: int, device: torch.device) -> dict:
+    seconds = take_turns({'one linear head': engine(arch, device, linear=1), 'one attentive head': engine(arch, device, attentive=1),
+                          'sixteen heads': engine(arch, device, linear=8, attentive=8), 'plain loop': plain_loop(arch, device)},
+                         rounds, device)
+    sixteen_runs = 8 * seconds['one linear head'] + 8 * seconds['one attentive head']
+    return dict(seconds_a_step=seconds, sixteen_runs_over_one_pass=sixteen_runs / seconds['sixteen heads'],
+                engine_over_plain_loop=seconds['one linear head'] / seconds['plain loop'])
+
+
+# ---- memory and data ---------------------------------------------------------------------------------------------------
+
+
+def heads_of_imagenet() -> float:
+    """Bytes of 64 linear and 8 attentive heads of a ViT-L on ImageNet, with gradients, momentum and one buffered group."""
+    configs = HERE.parents[1] / 'configs'
+    joined = Config.fromfile(configs / 'linear/vit-large.py')
+    joined.model.probes.linear.grid.lr = [1.] * 64
+    attentive = Config.fromfile(configs / 'attentive/vit-large.py').model.probes.attentive
+    attentive.grid.lr = [1.] * 8
+    joined.model.probes.attentive = attentive
+    return head_memory(joined, spec('large'))
+
+
+def search_memory(rows: int = 1_281_167, dims: int = 1024, block: int = 65536, queries: int = 128) -> float:
+    """Bytes while a k-NN bank of ImageNet is searched: the bank, one block of it normalised, its similarities and top-k."""
+    return 4 * (rows * dims + 2 * block * dims + 2 * queries * block)
+
+
+def measure_search(device: torch.device, rows: int = 131072, dims: int = 1024) -> float:
+    """Comparisons a second of a search in blocks."""
+    bank, labels = torch.randn(rows, dims), torch.zeros(rows, dtype=torch.long)
+    queries = torch.randn(128, dims, device=device)
+    seconds = take_turns({'search': lambda: nearest(queries, ((bank[i:i + 65536].to(device), labels[i:i + 65536].to(device))
+                                                              for i in range(0, rows, 65536)), 200)}, 2, device)['search']
+    return 128 * rows / seconds
+
+
+def measure_loader(images: int = 48) -> float:
+    """Images a second of one worker: decode a 500 x 375 JPEG once, crop twice."""
+    with tempfile.TemporaryDirectory() as root:
+        rng = np.random.default_rng(0)
+        for name in ('a', 'b'):
+            Path(root, 'train', name).mkdir(parents=True)
+            for i in range(images // 2):
+                coarse = Image.fromarray(rng.integers(0, 256, (25, 33, 3), dtype=np.uint8))
+                coarse.resize((500, 375), Image.Resampling.BICUBIC).save(Path(root, 'train', name, f'{i}.jpg'), quality=90)
+        data = ImageViews(root, views=dict(clamped=dict(type='cae_bench.ClampedCropView', size=224),
+                                           crop=dict(type='cae_bench.RandomCropView', size=224)))
+        seconds = take_turns({'read': lambda: [data[0, 0, i] for i in range(images)]}, 3, torch.device('cpu'))['read']
+    return images / seconds
+
+
+# ---- report ------------------------------------------------------------------------------------------------------------
+
+
+def table(found: dict) -> str:
+    lines = [f'# Frozen features on {found["machine"]}', '',
+             'Made by `python benchmarks/speed/frozen.py`. Contestants took turns in one run; absolute numbers are those of this '
+             'machine at that time, ratios are what to read.', '',
+             f'Forward, ViT-{found["forward_arch"]}/16, 224 px, batch {found["batch"]}:', '',
+             '| what | precision | images/s | over plain eager | of the matmul rate |', '|---|---|---|---|---|']
+    lines += [f'| {r["what"]} | {r["precision"]} | {r["images_per_s"]:.1f} | {r["over_plain_eager"]:.2f}x | {r["of_matmul_rate"]:.0%} |'
+              for r in found['forward']]
+    grid = found['grid']
+    lines += ['', f'Heads on a ViT-{found["grid_arch"]}/16, 1,000 classes, steps of {GROUP} images:', '',
+              '| what | value |', '|---|---|',
+              *[f'| {name}, seconds a step | {s:.3f} |' for name, s in grid['seconds_a_step'].items()],
+              f'| 16 runs of one head over one pass with 16 (8 linear, 8 attentive) | {grid["sixteen_runs_over_one_pass"]:.1f}x |',
+              f'| one head in the engine over a plain loop | {grid["engine_over_plain_loop"]:.2f}x |',
+              f'| 64 linear + 8 attentive heads of ViT-L on ImageNet, computed | {found["heads_gib"]:.1f} GiB |',
+              f'| k-NN search of 1.28 M x 1,024, computed | {found["search_gib"]:.1f} GiB |',
+              f'| k-NN comparisons a second | {found["comparisons_per_s"] / 1e6:.0f} M |',
+              f'| one loader worker, decode once and crop twice | {found["loader_images_per_s"]:.0f} images/s |']
+    return '\n'.join(lines) + '\n'
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--forward', default='base', choices=ARCHS)
+    parser.add_argument('--grid', default='small', choices=ARCHS)
+    parser.add_argument('--batch', type=int, default=8)
+    parser.add_argument('--rounds', type=int, default=3)
+    parser.add_argument('--compile', action='store_true')
+    args = parser.parse_args()
+    device = torch.device(args.device)
+    name = torch.cuda.get_device_name() if device.type == 'cuda' else f'{cpu_name()}, {torch.get_num_threads()} threads'
+    found = dict(machine=name, torch=torch.__version__, date=time.strftime('%Y-%m-%d'), forward_arch=args.forward,
+                 grid_arch=args.grid, batch=args.batch, rounds=args.rounds,
+                 forward=measure_forward(args.forward, args.batch, args.rounds, device, args.compile),
+                 grid=measure_grid(args.grid, args.rounds, device), heads_gib=heads_of_imagenet() / GIB,
+                 search_gib=search_memory() / GIB, comparisons_per_s=measure_search(device), loader_images_per_s=measure_loader())
+    (HERE / f'frozen-{device.type}.json').write_text(json.dumps(found, indent=1) + '\n')
+    (HERE / f'frozen-{device.type}.md').write_text(table(found))
+    print(table(found))
+
+
+def cpu_name() -> str:
+    try:
+        return next(line.split(':')[1].strip() for line in open('/proc/cpuinfo') if line.startswith('model name'))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+if __name__ == '__main__':
+    main()
