@@ -1,7 +1,7 @@
 # UPerNet in minutes, for any ViT and any data in ADE layout. NOT the paper's recipe: small images, 48-channel heads,
 # a few hundred iterations, no layer decay; scores compare with other rows of this recipe only.
 
-max_iters = 500
+max_iters = 420
 short_side = 192          # small pictures are enlarged, so that objects span several patches
 crop_size = (short_side, short_side)
 channels = 48             # of both heads; the paper's have 768 and 256
