@@ -1,4 +1,4 @@
-"""Frozen features: the forward beside a plain eager ViT and the device's own rate; a grid of heads beside runs of one head.
+"""Frozen features: the forward beside a plain eager ViT and the device's own rate; a grid of heads beside single runs.
 
     python benchmarks/speed/frozen.py [--device cpu] [--forward base] [--grid small] [--rounds 3] [--compile]
 
@@ -31,7 +31,8 @@ from cae_bench.registry import MODELS
 HERE = Path(__file__).parent
 CLASSES, GROUP = 1000, 64
 TRAINING = dict(batch_size=GROUP, bn_group=GROUP, schedule=dict(type='fractional_epoch', warmup_epochs=0))
-LINEAR = dict(type='cae_bench.LinearProbe', feature='cls', view='crop', optimizer=dict(type='cae_bench.LARS'), **TRAINING)
+LINEAR = dict(type='cae_bench.LinearProbe', feature='cls', view='crop', optimizer=dict(type='cae_bench.LARS'),
+              **TRAINING)
 ATTENTIVE = dict(type='cae_bench.AttentiveProbe', feature='tokens', view='crop',
                  optimizer=dict(type='cae_bench.StackedSGD', nesterov=True), **TRAINING)
 
@@ -61,7 +62,7 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize()
 
 
-# ---- the forward -------------------------------------------------------------------------------------------------------
+# ---- the forward ---------------------------------------------------------------------------------------------------
 
 
 def eager_forward(vit, x):
@@ -100,14 +101,15 @@ def measure_forward(arch: str, batch: int, rounds: int, device: torch.device, co
     after = {dtype: matmul_rate(device, dtype=kind, seconds=1.) for dtype, kind in KINDS.items()}
     with torch.no_grad():
         worst = (vit.forward_features(x) - eager_forward(vit, x)).abs().max().item()
-    return [dict(what=name, precision=dtype, images_per_s=batch / s, of_matmul_rate=flops / s / statistics.mean(
-                 [before[dtype], after[dtype]]), over_plain_eager=seconds['plain eager', dtype] / s, max_difference=worst)
+    rate = {dtype: (before[dtype] + after[dtype]) / 2 for dtype in KINDS}
+    return [dict(what=name, precision=dtype, images_per_s=batch / s, of_matmul_rate=flops / s / rate[dtype],
+                 over_plain_eager=seconds['plain eager', dtype] / s, max_difference=worst)
             for (name, dtype), s in seconds.items()]
 
 
 KINDS = {'fp32': torch.float32, 'bf16': torch.bfloat16}
 
-# ---- many heads --------------------------------------------------------------------------------------------------------
+# ---- many heads ----------------------------------------------------------------------------------------------------
 
 
 def engine(arch: str, device: torch.device, linear: int = 0, attentive: int = 0):
@@ -123,7 +125,8 @@ def engine(arch: str, device: torch.device, linear: int = 0, attentive: int = 0)
         trainer.begin(GROUP * 1000, 90)
         trainer.start_epoch(0)
     data = dict(views=dict(crop=torch.randint(0, 256, (GROUP, 3, 224, 224), dtype=torch.uint8)),
-                label=torch.randint(0, CLASSES, (GROUP,)), held_out=torch.zeros(GROUP, dtype=torch.bool), index=torch.arange(GROUP))
+                label=torch.randint(0, CLASSES, (GROUP,)), held_out=torch.zeros(GROUP, dtype=torch.bool),
+                index=torch.arange(GROUP))
     return lambda: model.train_step(data, heads)
 
 
@@ -132,7 +135,8 @@ def plain_loop(arch: str, device: torch.device):
     vit = MODELS.build(dict(type='cae_bench.ViT', spec=spec(arch), frozen=True)).to(device)
     vit.init_weights()
     dims = ARCHS[arch][0]
-    head = torch.nn.Sequential(torch.nn.BatchNorm1d(dims, affine=False, eps=1e-6), torch.nn.Linear(dims, CLASSES)).to(device)
+    norm = torch.nn.BatchNorm1d(dims, affine=False, eps=1e-6)
+    head = torch.nn.Sequential(norm, torch.nn.Linear(dims, CLASSES)).to(device)
     optimizer = torch.optim.SGD(head.parameters(), lr=0.1, momentum=0.9)
     images = torch.randint(0, 256, (GROUP, 3, 224, 224), dtype=torch.uint8)
     labels = torch.randint(0, CLASSES, (GROUP,)).to(device)
@@ -148,19 +152,20 @@ def plain_loop(arch: str, device: torch.device):
 
 
 def measure_grid(arch: str, rounds: int, device: torch.device) -> dict:
-    seconds = take_turns({'one linear head': engine(arch, device, linear=1), 'one attentive head': engine(arch, device, attentive=1),
-                          'sixteen heads': engine(arch, device, linear=8, attentive=8), 'plain loop': plain_loop(arch, device)},
-                         rounds, device)
+    seconds = take_turns({'one linear head': engine(arch, device, linear=1),
+                          'one attentive head': engine(arch, device, attentive=1),
+                          'sixteen heads': engine(arch, device, linear=8, attentive=8),
+                          'plain loop': plain_loop(arch, device)}, rounds, device)
     sixteen_runs = 8 * seconds['one linear head'] + 8 * seconds['one attentive head']
     return dict(seconds_a_step=seconds, sixteen_runs_over_one_pass=sixteen_runs / seconds['sixteen heads'],
                 engine_over_plain_loop=seconds['one linear head'] / seconds['plain loop'])
 
 
-# ---- memory and data ---------------------------------------------------------------------------------------------------
+# ---- memory and data -----------------------------------------------------------------------------------------------
 
 
 def heads_of_imagenet() -> float:
-    """Bytes of 64 linear and 8 attentive heads of a ViT-L on ImageNet, with gradients, momentum and one buffered group."""
+    """Bytes of 64 linear and 8 attentive heads of a ViT-L on ImageNet, with gradients, momentum, one buffered group."""
     configs = HERE.parents[1] / 'configs'
     joined = Config.fromfile(configs / 'linear/vit-large.py')
     joined.model.probes.linear.grid.lr = [1.] * 64
@@ -171,7 +176,7 @@ def heads_of_imagenet() -> float:
 
 
 def search_memory(rows: int = 1_281_167, dims: int = 1024, block: int = 65536, queries: int = 128) -> float:
-    """Bytes while a k-NN bank of ImageNet is searched: the bank, one block of it normalised, its similarities and top-k."""
+    """Bytes while a k-NN bank of ImageNet is searched: the bank, a block of it normalised, similarities and top-k."""
     return 4 * (rows * dims + 2 * block * dims + 2 * queries * block)
 
 
@@ -179,9 +184,12 @@ def measure_search(device: torch.device, rows: int = 131072, dims: int = 1024) -
     """Comparisons a second of a search in blocks."""
     bank, labels = torch.randn(rows, dims), torch.zeros(rows, dtype=torch.long)
     queries = torch.randn(128, dims, device=device)
-    seconds = take_turns({'search': lambda: nearest(queries, ((bank[i:i + 65536].to(device), labels[i:i + 65536].to(device))
-                                                              for i in range(0, rows, 65536)), 200)}, 2, device)['search']
-    return 128 * rows / seconds
+
+    def search():
+        parts = (slice(i, i + 65536) for i in range(0, rows, 65536))
+        nearest(queries, ((bank[part].to(device), labels[part].to(device)) for part in parts), 200)
+
+    return 128 * rows / take_turns({'search': search}, 2, device)['search']
 
 
 def measure_loader(images: int = 48) -> float:
@@ -192,29 +200,31 @@ def measure_loader(images: int = 48) -> float:
             Path(root, 'train', name).mkdir(parents=True)
             for i in range(images // 2):
                 coarse = Image.fromarray(rng.integers(0, 256, (25, 33, 3), dtype=np.uint8))
-                coarse.resize((500, 375), Image.Resampling.BICUBIC).save(Path(root, 'train', name, f'{i}.jpg'), quality=90)
+                smooth = coarse.resize((500, 375), Image.Resampling.BICUBIC)
+                smooth.save(Path(root, 'train', name, f'{i}.jpg'), quality=90)
         data = ImageViews(root, views=dict(clamped=dict(type='cae_bench.ClampedCropView', size=224),
                                            crop=dict(type='cae_bench.RandomCropView', size=224)))
         seconds = take_turns({'read': lambda: [data[0, 0, i] for i in range(images)]}, 3, torch.device('cpu'))['read']
     return images / seconds
 
 
-# ---- report ------------------------------------------------------------------------------------------------------------
+# ---- report --------------------------------------------------------------------------------------------------------
 
 
 def table(found: dict) -> str:
     lines = [f'# Frozen features on {found["machine"]}', '',
-             'Made by `python benchmarks/speed/frozen.py`. Contestants took turns in one run; absolute numbers are those of this '
-             'machine at that time, ratios are what to read.', '',
+             'Made by `python benchmarks/speed/frozen.py`. Contestants took turns in one run; absolute numbers are '
+             'those of this machine at that time, ratios are what to read.', '',
              f'Forward, ViT-{found["forward_arch"]}/16, 224 px, batch {found["batch"]}:', '',
              '| what | precision | images/s | over plain eager | of the matmul rate |', '|---|---|---|---|---|']
-    lines += [f'| {r["what"]} | {r["precision"]} | {r["images_per_s"]:.1f} | {r["over_plain_eager"]:.2f}x | {r["of_matmul_rate"]:.0%} |'
-              for r in found['forward']]
+    lines += ['| {what} | {precision} | {images_per_s:.1f} | {over_plain_eager:.2f}x | {of_matmul_rate:.0%} |'.format(**row)
+              for row in found['forward']]
     grid = found['grid']
     lines += ['', f'Heads on a ViT-{found["grid_arch"]}/16, 1,000 classes, steps of {GROUP} images:', '',
               '| what | value |', '|---|---|',
               *[f'| {name}, seconds a step | {s:.3f} |' for name, s in grid['seconds_a_step'].items()],
-              f'| 16 runs of one head over one pass with 16 (8 linear, 8 attentive) | {grid["sixteen_runs_over_one_pass"]:.1f}x |',
+              '| 16 runs of one head over one pass with 16 (8 linear, 8 attentive) | '
+              f'{grid["sixteen_runs_over_one_pass"]:.1f}x |',
               f'| one head in the engine over a plain loop | {grid["engine_over_plain_loop"]:.2f}x |',
               f'| 64 linear + 8 attentive heads of ViT-L on ImageNet, computed | {found["heads_gib"]:.1f} GiB |',
               f'| k-NN search of 1.28 M x 1,024, computed | {found["search_gib"]:.1f} GiB |',
@@ -238,7 +248,8 @@ def main() -> None:
                  grid_arch=args.grid, batch=args.batch, rounds=args.rounds,
                  forward=measure_forward(args.forward, args.batch, args.rounds, device, args.compile),
                  grid=measure_grid(args.grid, args.rounds, device), heads_gib=heads_of_imagenet() / GIB,
-                 search_gib=search_memory() / GIB, comparisons_per_s=measure_search(device), loader_images_per_s=measure_loader())
+                 search_gib=search_memory() / GIB, comparisons_per_s=measure_search(device),
+                 loader_images_per_s=measure_loader())
     (HERE / f'frozen-{device.type}.json').write_text(json.dumps(found, indent=1) + '\n')
     (HERE / f'frozen-{device.type}.md').write_text(table(found))
     print(table(found))

@@ -98,7 +98,8 @@ def _differences(ours: Config, theirs: Config) -> list[tuple]:
         for name, view in config.train_dataloader.dataset.views.items():
             if name in ours.train_dataloader.dataset.views and name in theirs.train_dataloader.dataset.views:
                 flat[f'the view {name}'] = view
-    return [(key, mine.get(key), other.get(key)) for key in sorted(set(mine) | set(other)) if mine.get(key) != other.get(key)]
+    return [(key, mine.get(key), other.get(key)) for key in sorted(set(mine) | set(other))
+            if mine.get(key) != other.get(key)]
 
 
 def _cells(grid: dict) -> int:

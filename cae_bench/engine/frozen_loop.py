@@ -1,4 +1,4 @@
-"""The pass over the data that frozen protocols share: trains every head, fills every bank, goes on after an interruption."""
+"""The pass over the data that frozen protocols share: trains every head, fills every bank, survives interruptions."""
 import math
 import time
 
@@ -70,8 +70,8 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
 
     def _leave_out(self, dataset, view: str) -> None:
         """No pixels where features are there already, unless somebody trains on this very view."""
-        plans = self.model.plans
-        if not any(plan['view'] == view and not plan.get('cached') for name, plan in plans.items() if name in self.model.trained):
+        plans = [self.model.plans[name] for name in self.model.trained]
+        if not any(plan['view'] == view and not plan.get('cached') for plan in plans):
             dataset.once = tuple({*dataset.once} - {view})
             dataset.views.pop(view, None)
 
@@ -88,8 +88,9 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         world, block = get_world_size(), math.lcm(*[t.bn_group for t in self.heads.all()])
         uneven = [t.name for t in self.heads.all() if world > 1 and t.batch_size % (block * world)]
         if uneven:
-            raise ConfigError(f'{uneven[0]}: its batch is no multiple of {world} processes x {block} images, the BatchNorm '
-                              'group all heads of this pass have in common: use fewer processes, or run them one by one.')
+            raise ConfigError(f'{uneven[0]}: its batch is no multiple of {world} processes x {block} images, the '
+                              'BatchNorm group all heads of this pass have in common: use fewer processes, or run '
+                              'them one by one.')
 
     def _pages(self) -> dict:
         """A page in the record for each probe, with what it shares with the others of this pass."""
@@ -196,7 +197,8 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         total = 0
         for batch in loader:
             labels = batch['label'].to(self.model.mean.device)
-            for name, scores in self.model.scores(batch['views'][self.model.eval_view], dict(self.model.siblings)).items():
+            images = batch['views'][self.model.eval_view]
+            for name, scores in self.model.scores(images, dict(self.model.siblings)).items():
                 right[name] += (scores.argmax(-1) == labels[:, None]).sum(0).cpu().numpy()
             total += len(labels)
         seen = torch.tensor(float(total))

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 import torch
 from mmengine.config import Config
 
-FORWARD_SHARE = 0.6          # of the device's own matrix product rate that a frozen forward reaches; see benchmarks/speed
+FORWARD_SHARE = 0.6          # of the device's own matrix product rate that a forward reaches; see benchmarks/speed
 GIB = 2 ** 30
 
 
 def plan(config: Config, num_train: int, num_val: int, world_size: int = 1) -> list[str]:
     """Every constant of the probes, how the published batch is made here, and an estimate of time and memory."""
-    return [*_constants(config), *_batches(config, num_train, world_size), *_costs(config, num_train, num_val, world_size)]
+    return [*_constants(config), *_batches(config, num_train, world_size),
+            *_costs(config, num_train, num_val, world_size)]
 
 
 def _constants(config: Config) -> Iterator[str]:
@@ -56,7 +57,8 @@ def count_forwards(config: Config, num_train: int, num_val: int) -> int:
     dataset, epochs = config.train_dataloader.dataset, config.train_cfg.max_epochs
     once = set(dataset.get('once', ()))
     train = num_train * sum(1 if view in once else epochs for view in dataset.views)
-    held_out = int(num_train * dataset.get('held_out', 0)) if any(p.get('hold_out') for p in config.model.probes.values()) else 0
+    asked = any(probe.get('hold_out') for probe in config.model.probes.values())
+    held_out = int(num_train * dataset.get('held_out', 0)) if asked else 0
     return train + held_out + num_val * -(-epochs // config.train_cfg.get('val_interval', 1))
 
 
@@ -68,7 +70,7 @@ def forward_flops(spec: dict, size: int) -> float:
 
 
 def head_memory(config: Config, spec: dict) -> float:
-    """Bytes: weights, gradients and momentum of every head; one BatchNorm group of features; its logits and gradients."""
+    """Bytes: weights, gradients, momentum of every head; one BatchNorm group of features; its logits and gradients."""
     d, classes = spec['embed_dims'], config.model.num_classes
     n = (_input_size(config) // spec['patch_size']) ** 2 + 1
     total = 0

@@ -1,4 +1,4 @@
-"""How heads on frozen features learn: published batch and BatchNorm group whatever the hardware, one optimizer for each probe.
+"""How heads on frozen features learn: published batch and BatchNorm group on any hardware, an optimizer for each probe.
 
 A loader batch is only as large as the machine likes. Features are buffered until a whole BatchNorm group is there,
 gradients of groups accumulate to the effective batch, then the probe takes its step.
@@ -20,12 +20,15 @@ def fractional_epoch(step: int, steps_per_epoch: int, epochs: int, base: float, 
     return schedules.fractional_epoch_lr(step / steps_per_epoch, base, epochs, warmup_epochs, min_lr)
 
 
-def cosine_table(step: int, steps_per_epoch: int, epochs: int, base: float, warmup_epochs: float, min_lr: float = 0.) -> float:
+def cosine_table(step: int, steps_per_epoch: int, epochs: int, base: float, warmup_epochs: float,
+                 min_lr: float = 0.) -> float:
     """BEiT's and CAE's table, for attentive probing."""
-    return schedules.cosine_table_value(step, epochs * steps_per_epoch, int(warmup_epochs * steps_per_epoch), base, min_lr)
+    total, warmup = epochs * steps_per_epoch, int(warmup_epochs * steps_per_epoch)
+    return schedules.cosine_table_value(step, total, warmup, base, min_lr)
 
 
-def cosine_per_epoch(step: int, steps_per_epoch: int, epochs: int, base: float, warmup_epochs: float, min_lr: float = 0.) -> float:
+def cosine_per_epoch(step: int, steps_per_epoch: int, epochs: int, base: float, warmup_epochs: float,
+                     min_lr: float = 0.) -> float:
     """Half a cosine that moves once an epoch, as DINO's and BEiT's layer-wise linear evaluation has it."""
     return schedules.fractional_epoch_lr(step // steps_per_epoch, base, epochs, warmup_epochs, min_lr)
 
@@ -67,14 +70,14 @@ class HeadTrainer:
         """Fixes the length of the schedule. Raises ConfigError where batch, data and processes do not fit together."""
         self.epochs, self.steps_per_epoch = epochs, num_images // self.batch_size
         if not self.steps_per_epoch:
-            raise ConfigError(f'{self.name}: its batch of {self.batch_size} is larger than the {num_images} training images. '
-                              f'Use --recipe mini, or a smaller model.probes.{self.name}.batch_size and bn_group.')
+            raise ConfigError(f'{self.name}: its batch of {self.batch_size} is larger than the {num_images} training '
+                              f'images. Use --recipe mini, or a smaller model.probes.{self.name}.batch_size and bn_group.')
         if self.groups_per_step % self.world_size:
-            raise ConfigError(f'{self.name}: {self.groups_per_step} BatchNorm groups of {self.bn_group} do not divide among '
-                              f'{self.world_size} processes; use a number that divides {self.groups_per_step}.')
+            raise ConfigError(f'{self.name}: {self.groups_per_step} BatchNorm groups of {self.bn_group} do not divide '
+                              f'among {self.world_size} processes; use a number that divides {self.groups_per_step}.')
         if self.rule.get('warmup_epochs', 0) >= epochs:
-            raise ConfigError(f'{self.name}: a warm-up of {self.rule["warmup_epochs"]} epochs leaves nothing of {epochs}; '
-                              'shorten both together.')
+            raise ConfigError(f'{self.name}: a warm-up of {self.rule["warmup_epochs"]} epochs leaves nothing of '
+                              f'{epochs}; shorten both together.')
 
     def lr(self, step: int) -> list[float]:
         """Learning rate of every cell at an optimizer step."""
@@ -141,13 +144,14 @@ class HeadTrainer:
         """How the published batch is made here."""
         here = self.groups_per_step // self.world_size
         return (f'{self.name}: published {self.groups_per_step} x {self.bn_group}; here {self.world_size} '
-                f'process{"es" if self.world_size > 1 else ""} x {self.bn_group}, {here} group{"s" if here > 1 else ""} a step, '
-                f'{self.steps_per_epoch} steps an epoch, {len(self.base)} head{"s" if len(self.base) > 1 else ""}')
+                f'process{"es" if self.world_size > 1 else ""} x {self.bn_group}, {here} group{"s" if here > 1 else ""} '
+                f'a step, {self.steps_per_epoch} steps an epoch, {len(self.base)} head{"s" if len(self.base) > 1 else ""}')
 
     def state_dict(self) -> dict:
         """All that an interrupted pass needs to go on: also half-filled groups and half-accumulated gradients."""
         grads = [None if p.grad is None else p.grad.clone() for p in self.probe.parameters()]
-        return dict(optimizer=self.optimizer.state_dict(), buffer=self.buffer, step=self.step, groups=self.groups, grads=grads)
+        return dict(optimizer=self.optimizer.state_dict(), buffer=self.buffer, step=self.step, groups=self.groups,
+                    grads=grads)
 
     def load_state_dict(self, state: dict) -> None:
         device = next(self.probe.parameters()).device
@@ -184,7 +188,8 @@ class HeadOptimizers(OptimWrapper):
         return {f'{name}.lr': t.optimizer.param_groups[0]['lr'].tolist() for name, t in self.trainers.items()}
 
     def state_dict(self) -> dict:
-        return {part: {name: t.state_dict() for name, t in getattr(self, part).items()} for part in ('trainers', 'siblings')}
+        return {part: {name: t.state_dict() for name, t in getattr(self, part).items()}
+                for part in ('trainers', 'siblings')}
 
     def load_state_dict(self, state: dict) -> None:
         for part in ('trainers', 'siblings'):
@@ -194,7 +199,7 @@ class HeadOptimizers(OptimWrapper):
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class ProbeOptimizers:
-    """Builds the trainers from `model.probes`. A `dtype` in the optimizer config (--amp) is that of the frozen forward."""
+    """Builds the trainers from `model.probes`. A `dtype` in the optimizer config (--amp) is the frozen forward's."""
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None):
         self.cfg = optim_wrapper_cfg
@@ -208,4 +213,5 @@ class ProbeOptimizers:
             return HeadTrainer(name, probe, **{k: model.plans[name][k] for k in keys}, **kwargs)
 
         return HeadOptimizers({name: trainer(name, probe) for name, probe in model.trained.items()},
-                              {name: trainer(name, probe, without_held_out=True) for name, probe in model.siblings.items()})
+                              {name: trainer(name, probe, without_held_out=True)
+                               for name, probe in model.siblings.items()})

@@ -26,7 +26,7 @@ class ProbeAccuracy(BaseMetric):
     How a cell is selected, by the probe's `select`: 'best' is the best cell and epoch on the validation split itself, as
     published (the official code prints the running maximum); 'last' the best cell of the last epoch; 'first' always the
     first cell, with nothing chosen on validation data. `<protocol>/top1_last` and, where a tenth of train was held
-    out, `<protocol>/top1_held_out` stand beside it: the cell that did best on held-out training images, after the last epoch.
+    out, `<protocol>/top1_held_out` stand beside it: the cell that did best on held-out training images at the end.
 
     Attributes, after evaluate():
         selection: protocol -> how it was selected, the chosen hyper-parameters, the curve over cells and epochs.

@@ -26,8 +26,8 @@ def default_folder() -> Path:
 class FeatureCache(FeatureBank):
     """A bank in a folder of its own, sealed with a checksum when it is full.
 
-    Opening finds it `complete` only where the seal is there and the bytes are those that were sealed; a damaged cache is
-    built anew, and so is one that a killed run left half-written, unless that very run goes on (`resumed`).
+    Opening finds it `sealed` only where the seal is there and the bytes are those that were sealed; a damaged cache
+    is built anew, and so is one that a killed run left half-written, unless that very run goes on (`resumed`).
 
     Args:
         root: folder of all caches.

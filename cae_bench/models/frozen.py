@@ -100,7 +100,8 @@ class FrozenProbes(BaseModel):
         dtype = PRECISIONS[self.precision]
         half = torch.autocast(images.device.type, dtype=dtype) if dtype else contextlib.nullcontext()
         with half:
-            taps = self.backbone.forward_tokens(images, range(self.backbone.spec.num_layers)) if LAYERS in wanted else []
+            depth = range(self.backbone.spec.num_layers)
+            taps = self.backbone.forward_tokens(images, depth) if LAYERS in wanted else []
             final = self._final(images, taps) if wanted - {LAYERS} else None
         layers = {LAYERS: torch.stack([FEATURES['cls_mean'](t.float()) for t in taps], 1)} if taps else {}
         return layers | {name: FEATURES[name](final.float()) for name in wanted - {LAYERS}}
@@ -185,8 +186,8 @@ class FrozenProbes(BaseModel):
         """Gives the full banks to the probes that look things up. Raises DataError where rows are missing."""
         for name, bank in self.banks.items():
             if not bank.complete:
-                raise DataError(f'the feature bank {name!r} in {bank.folder} lacks rows, perhaps because its files were '
-                                'removed while the run was interrupted: start again with --no-resume.')
+                raise DataError(f'the feature bank {name!r} in {bank.folder} lacks rows, perhaps because its files '
+                                'were removed while the run was interrupted: start again with --no-resume.')
         for probe in self.looking_up.values():
             probe.bank = self.banks[probe.feature]
             probe.prepare()

@@ -66,7 +66,7 @@ class TrainedProbe(Probe):
 
 
 class FreeBatchNorm(nn.Module):
-    """BatchNorm without affine part over the leading axis of (B, ...); biased variance in, unbiased into the average."""
+    """BatchNorm without affine part over the leading axis of (B, ...); unbiased variance into the average."""
 
     def __init__(self, *shape: int, eps: float, momentum: float = 0.1):
         super().__init__()

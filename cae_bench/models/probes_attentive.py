@@ -1,9 +1,10 @@
 """Attentive probing: one cross-attention with one learned query over frozen tokens (CAE, arXiv 2202.03026).
 
 The query is the same for every image. Therefore keys and values need not be computed for every token: with xhat the
-tokens normalised without affine part, the logits of attention head h are xhat @ (gamma_k * W_k,h^T q_h), up to a constant
-that softmax ignores, and since attention weights sum to one the value projection may follow the weighted sum. The numbers
-are those of the textbook form up to rounding, for about a fiftieth of the arithmetic, and xhat serves every cell.
+tokens normalised without affine part, the logits of attention head h are xhat @ (gamma_k * W_k,h^T q_h), up to a
+constant that softmax ignores, and since attention weights sum to one the value projection may follow the weighted sum.
+The numbers are those of the textbook form up to rounding, for about a fiftieth of the arithmetic, and xhat serves every
+cell.
 """
 import torch
 import torch.nn.functional as F
@@ -85,7 +86,7 @@ class AttentiveProbe(TrainedProbe):
         return self.logits(x, train=self.eval_batch_stats).float()
 
     def load_released(self, state: dict[str, Tensor]) -> None:
-        """Puts the weights of one released head into every cell; `num_batches_tracked` says nothing and is passed over."""
+        """Puts the weights of one released head into every cell; `num_batches_tracked` says nothing, it is left out."""
         own = dict(self.named_parameters()) | dict(self.named_buffers())
         with torch.no_grad():
             for name, value in state.items():

@@ -1,4 +1,4 @@
-"""A linear head on every layer (BEiT's own linear protocol, microsoft/unilm beit/run_linear_eval.py): where the information sits."""
+"""A linear head on every layer: where the information sits (BEiT's protocol, microsoft/unilm beit/run_linear_eval.py)."""
 import torch
 from torch import Tensor, nn
 
@@ -16,7 +16,8 @@ class LayerProbe(TrainedProbe):
     def __init__(self, in_dims: int, num_classes: int, cells: list[dict], name: str = 'linear_multilayer',
                  feature: str = 'layers', init_std: float = 0.01, **unused):
         super().__init__(num_classes, feature, cells)
-        self.weight = stack(len(cells), torch.empty(num_classes, in_dims).normal_(0, init_std, generator=generator(name)))
+        one = torch.empty(num_classes, in_dims).normal_(0, init_std, generator=generator(name))
+        self.weight = stack(len(cells), one)
         self.bias = stack(len(cells), torch.zeros(num_classes))
         self.register_buffer('block', torch.tensor([cell['layer'] - 1 for cell in cells]), persistent=False)
 

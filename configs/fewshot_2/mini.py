@@ -1,4 +1,5 @@
-# Ridge regression on 2 images of each class, in closed form, on the class token. Small input: not comparable with published scores.
+# Ridge regression on 2 images of each class, in closed form, on the class token. Small input: not
+# comparable with published scores.
 _base_ = '../_base_/frozen_mini.py'
 
 benchmark = dict(version=1)

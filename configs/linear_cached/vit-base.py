@@ -1,4 +1,4 @@
-# ImageNet-1K linear probing without random crops: features are computed once, kept from run to run, and epochs cost seconds.
+# ImageNet-1K linear probing without random crops: features are computed once and kept; epochs cost seconds.
 # Head, optimizer and schedule are those of configs/linear; the training view is the evaluation view. Not the published
 # protocol: without augmentation scores differ. A cache of ViT-B features of ImageNet takes 3.9 GB in ~/.cache/cae_bench
 # (CAE_BENCH_CACHE says another folder). Pooled features only: all tokens would be 388 GB.

@@ -1,4 +1,5 @@
-# Linear probing on class token and mean patch token side by side, in minutes: see configs/linear/mini.py. Not comparable with published scores.
+# Linear probing on class token and mean patch token side by side, in minutes: see configs/linear/mini.py.
+# Not comparable with published scores.
 _base_ = '../_base_/frozen_mini.py'
 
 benchmark = dict(version=1)

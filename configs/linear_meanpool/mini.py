@@ -1,4 +1,5 @@
-# Linear probing on the mean of the patch tokens after the final LayerNorm, in minutes: see configs/linear/mini.py. Not comparable with published scores.
+# Linear probing on the mean of the patch tokens after the final LayerNorm, in minutes: see
+# configs/linear/mini.py. Not comparable with published scores.
 _base_ = '../_base_/frozen_mini.py'
 
 benchmark = dict(version=1)

@@ -1,4 +1,5 @@
-# ImageNet-1K linear probing on the mean of the patch tokens after the final LayerNorm: head, optimizer, schedule and crop of the published linear probing.
+# ImageNet-1K linear probing on the mean of the patch tokens after the final LayerNorm:
+# head, optimizer, schedule and crop of the published linear probing.
 _base_ = '../_base_/frozen.py'
 
 benchmark = dict(version=1, recipe='paper')

@@ -1,4 +1,5 @@
-# A linear layer on every block, in minutes: where in the depth the information sits. Not comparable with published scores.
+# A linear layer on every block, in minutes: where in the depth the information sits. Not comparable with
+# published scores.
 _base_ = '../_base_/frozen_mini.py'
 
 benchmark = dict(version=1)

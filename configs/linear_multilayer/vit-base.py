@@ -1,5 +1,6 @@
-# ImageNet-1K, a linear layer on every block of BEiT: [class token; mean patch token] of raw outputs; AdamW, 100 epochs, batch 1,024.
-# The best layer is reported, as BEiT's code does. Its loader keeps the last, smaller batch of an epoch; here it is dropped.
+# ImageNet-1K, a linear layer on every block of BEiT: [class token; mean patch token] of raw outputs; AdamW, 100 epochs,
+# batch 1,024. The best layer is reported, as BEiT's code does. Its loader keeps the last, smaller batch of an epoch;
+# here it is dropped.
 _base_ = '../_base_/frozen.py'
 
 benchmark = dict(version=1, recipe='paper')

@@ -29,9 +29,9 @@ def draw_images(root: Path, train: int = 16, val: int = 8, classes: int = 3) -> 
     return root
 
 
-def config(protocol: str, data: Path, work_dir: Path, epochs: int | None = None, recipe: str = 'mini', **probe) -> Config:
+def config(protocol: str, data: Path, work_dir: Path, epochs: int | None = None, **probe) -> Config:
     """A shipped config on the tiny data and backbone; `probe` overrides keys of its probe."""
-    cfg = Config.fromfile(CONFIGS / protocol / f'{recipe}.py')
+    cfg = Config.fromfile(CONFIGS / protocol / 'mini.py')
     cfg.model.backbone = dict(type='cae_bench.ViT', spec=SPEC.to_dict(), frozen=True)
     cfg.model.num_classes = len(list((data / 'train').iterdir()))
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
@@ -45,7 +45,8 @@ def config(protocol: str, data: Path, work_dir: Path, epochs: int | None = None,
     if epochs:
         cfg.train_cfg.update(max_epochs=epochs, val_interval=1)
     cfg.default_hooks.checkpoint = None
-    cfg.update(work_dir=str(work_dir), randomness=dict(seed=0), log_level='ERROR', experiment_name=f'tiny{next(counter)}')
+    cfg.update(work_dir=str(work_dir), randomness=dict(seed=0), log_level='ERROR',
+               experiment_name=f'tiny{next(counter)}')
     return cfg
 
 
@@ -58,7 +59,8 @@ def run(*configs: Config) -> Runner:
 
 def scores(runner: Runner) -> dict:
     """The last validation's metrics."""
-    return {k.removeprefix('val/'): v.current() for k, v in runner.message_hub.log_scalars.items() if k.startswith('val/')}
+    told = runner.message_hub.log_scalars.items()
+    return {k.removeprefix('val/'): v.current() for k, v in told if k.startswith('val/')}
 
 
 def run_nothing(runner: Runner) -> dict:

@@ -1,4 +1,4 @@
-"""Cached features: computed once, trusted only when whole, and never for anything else than what they were made from."""
+"""Cached features: computed once, trusted only when whole, and for nothing but what they were made from."""
 import pytest
 import torch
 from frozen_runs import config, draw_images, run, scores

@@ -1,4 +1,4 @@
-"""The engine trains what a plain loop trains, whatever the micro-batch, the company of other heads, or an interruption."""
+"""The engine trains what a plain loop trains, whatever the micro-batch and the company of other heads."""
 import frozen_runs
 import pytest
 import torch
@@ -28,7 +28,8 @@ def weights(runner, name='linear', cell=0):
 
 def close(a, b, **tolerance):
     for name in a:
-        torch.testing.assert_close(a[name], b[name], msg=lambda m, n=name: f'{n}: {m}', **tolerance or dict(rtol=1e-4, atol=1e-6))
+        torch.testing.assert_close(a[name], b[name], msg=lambda m, n=name: f'{n}: {m}',
+                                   **tolerance or dict(rtol=1e-4, atol=1e-6))
 
 
 def plain_linear_probing(runner, lr, epochs, batch, group, warmup):
@@ -217,7 +218,7 @@ def test_out_of_memory_proposes_a_micro_batch(data, tmp_path, monkeypatch, error
     def fail(*args):
         raise error
     monkeypatch.setattr('cae_bench.models.frozen.FrozenProbes.features', fail)
-    with pytest.raises(ConfigError, match=r'micro-batch of 10 images: try .*batch_size=5 .*smaller grid for linear \(3 heads\)'):
+    with pytest.raises(ConfigError, match=r'micro-batch of 10 images: try .*batch_size=5 .*grid for linear \(3 heads\)'):
         run(config('linear', data, tmp_path, grid=dict(lr=[1., 2., 3.]), **SMALL))
 
 

@@ -16,7 +16,8 @@ SCRIPT = Path(__file__).with_name('frozen_child.py')
 
 def start(mode, data, work_dir, **env):
     return subprocess.Popen([sys.executable, str(SCRIPT), mode, str(data), str(work_dir)], start_new_session=True,
-                            env={**os.environ, 'OMP_NUM_THREADS': '1', **env}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                            env={**os.environ, 'OMP_NUM_THREADS': '1', **env}, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT)
 
 
 def finished(process):

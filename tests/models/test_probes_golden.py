@@ -10,7 +10,8 @@ from cae_bench.models.probes_attentive import AttentiveProbe
 
 
 def close(ours, theirs, entry, about):
-    np.testing.assert_allclose(ours.detach().numpy(), theirs, **golden.tolerance(entry['tolerance'], about), err_msg=about)
+    tolerance = golden.tolerance(entry['tolerance'], about)
+    np.testing.assert_allclose(ours.detach().numpy(), theirs, **tolerance, err_msg=about)
 
 
 def opened(case):
