@@ -244,14 +244,12 @@ def main() -> None:
     arguments = [a for a in sys.argv[1:] if a != '--debug']
     try:
         sys.exit(app(args=arguments, standalone_mode=False) or 0)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):             # Click turns the one into the other
         _say('Stopped. Every finished task is kept; the same command goes on with the rest.')
         sys.exit(130)
     except ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except typer.Abort:
-        sys.exit(130)
     except (CaeBenchError, OSError) as error:
         if debug:
             raise
