@@ -217,8 +217,8 @@ def table(found: dict) -> str:
              'those of this machine at that time, ratios are what to read.', '',
              f'Forward, ViT-{found["forward_arch"]}/16, 224 px, batch {found["batch"]}:', '',
              '| what | precision | images/s | over plain eager | of the matmul rate |', '|---|---|---|---|---|']
-    lines += ['| {what} | {precision} | {images_per_s:.1f} | {over_plain_eager:.2f}x | {of_matmul_rate:.0%} |'.format(**row)
-              for row in found['forward']]
+    row = '| {what} | {precision} | {images_per_s:.1f} | {over_plain_eager:.2f}x | {of_matmul_rate:.0%} |'
+    lines += [row.format(**measured) for measured in found['forward']]
     grid = found['grid']
     lines += ['', f'Heads on a ViT-{found["grid_arch"]}/16, 1,000 classes, steps of {GROUP} images:', '',
               '| what | value |', '|---|---|',

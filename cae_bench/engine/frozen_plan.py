@@ -29,6 +29,8 @@ def _constants(config: Config) -> Iterator[str]:
 def _batches(config: Config, num_train: int, world_size: int) -> Iterator[str]:
     for name, probe in _trained(config).items():
         groups = probe.batch_size // probe.bn_group
+        if num_train < probe.batch_size:
+            yield f'{name}: cannot run, its batch of {probe.batch_size} is larger than the {num_train} training images'
         yield (f'{name}: published {groups} x {probe.bn_group}; here {world_size} x {probe.bn_group}, '
                f'{groups // world_size} groups a step, {num_train // probe.batch_size} steps an epoch '
                f'(forward in micro-batches of {config.train_dataloader.batch_size})')

@@ -71,7 +71,7 @@ class HeadTrainer:
         self.epochs, self.steps_per_epoch = epochs, num_images // self.batch_size
         if not self.steps_per_epoch:
             raise ConfigError(f'{self.name}: its batch of {self.batch_size} is larger than the {num_images} training '
-                              f'images. Use --recipe mini, or a smaller model.probes.{self.name}.batch_size and bn_group.')
+                              f'images. Use --recipe mini, or smaller model.probes.{self.name}.batch_size and .bn_group.')
         if self.groups_per_step % self.world_size:
             raise ConfigError(f'{self.name}: {self.groups_per_step} BatchNorm groups of {self.bn_group} do not divide '
                               f'among {self.world_size} processes; use a number that divides {self.groups_per_step}.')
@@ -144,8 +144,8 @@ class HeadTrainer:
         """How the published batch is made here."""
         here = self.groups_per_step // self.world_size
         return (f'{self.name}: published {self.groups_per_step} x {self.bn_group}; here {self.world_size} '
-                f'process{"es" if self.world_size > 1 else ""} x {self.bn_group}, {here} group{"s" if here > 1 else ""} '
-                f'a step, {self.steps_per_epoch} steps an epoch, {len(self.base)} head{"s" if len(self.base) > 1 else ""}')
+                f'process{_s(self.world_size, "es")} x {self.bn_group}, {here} group{_s(here)} a step, '
+                f'{self.steps_per_epoch} steps an epoch, {len(self.base)} head{_s(len(self.base))}')
 
     def state_dict(self) -> dict:
         """All that an interrupted pass needs to go on: also half-filled groups and half-accumulated gradients."""
@@ -160,6 +160,10 @@ class HeadTrainer:
         self.step, self.groups = state['step'], state['groups']
         for p, grad in zip(self.probe.parameters(), state['grads']):
             p.grad = None if grad is None else grad.to(device)
+
+
+def _s(count: int, ending: str = 's') -> str:
+    return ending if count > 1 else ''
 
 
 class HeadOptimizers(OptimWrapper):

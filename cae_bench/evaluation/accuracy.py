@@ -23,7 +23,7 @@ def wilson(correct: int, total: int, z: float = 1.959964) -> tuple[float, float]
 class ProbeAccuracy(BaseMetric):
     """Top-1 and top-5 of every cell of every probe, after each epoch; `<protocol>/top1` is that of the selected cell.
 
-    How a cell is selected, by the probe's `select`: 'best' is the best cell and epoch on the validation split itself, as
+    How a cell is selected, by the probe's `select`: 'best' is the best cell and epoch on the validation split, as
     published (the official code prints the running maximum); 'last' the best cell of the last epoch; 'first' always the
     first cell, with nothing chosen on validation data. `<protocol>/top1_last` and, where a tenth of train was held
     out, `<protocol>/top1_held_out` stand beside it: the cell that did best on held-out training images at the end.
@@ -73,7 +73,7 @@ class ProbeAccuracy(BaseMetric):
         if held_out:
             cell = int(np.argmax(alive(held_out['top1'], told['diverged'])))
             metrics[f'{name}/top1_held_out'] = told['epochs'][-1]['top1'][cell]
-            held_out = dict(held_out, cell=told['cells'][cell])
+            held_out = dict(held_out, cell=told['cells'][cell], reported=told['epochs'][-1]['top1'][cell])
         self.selection[name] = dict(
             by=selected_by(told), epoch=chosen['epoch'],
             chosen=told['cells'][chosen['cell']], last=dict(told['cells'][last['cell']], top1=last['top1']),

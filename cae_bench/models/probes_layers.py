@@ -1,4 +1,4 @@
-"""A linear head on every layer: where the information sits (BEiT's protocol, microsoft/unilm beit/run_linear_eval.py)."""
+"""A linear head on every layer: where the information sits (BEiT, microsoft/unilm beit/run_linear_eval.py)."""
 import torch
 from torch import Tensor, nn
 

@@ -1,7 +1,7 @@
 """Few-shot classification in closed form: ridge regression on k images of each class (big_vision, fewshot_lsr.py).
 
-Features are standardised with the mean and deviation of the chosen images, a constant 100 stands for the bias so that it
-is hardly regularised, targets are -1 and 1. One eigendecomposition serves every strength of the penalty.
+Features are standardised with the mean and deviation of the chosen images, a constant 100 stands for the bias so that
+it is hardly regularised, targets are -1 and 1. One eigendecomposition serves every strength of the penalty.
 """
 import numpy as np
 import torch

@@ -1,7 +1,8 @@
 # ImageNet-1K attentive probing as CAE publishes it: one cross-attention, BatchNorm, linear layer; SGD, 90 epochs,
 # batch 8,192. Expected, ViT-B/16: CAE 1600 epochs 77.2, CAE 800 75.9, CAE 300 74.0 (README of Atten4Vis/CAE); MAE 1600
 # 74.2 (CAE paper). All of these were evaluated with the statistics of each evaluation batch of 384 images. Here running
-# statistics are used; model.probes.attentive.eval_batch_stats=True with val_dataloader.batch_size=384 brings the published way back.
+# statistics are used; model.probes.attentive.eval_batch_stats=True with val_dataloader.batch_size=384 brings the
+# published way back.
 _base_ = '../_base_/frozen.py'
 
 benchmark = dict(version=1, recipe='paper')

@@ -185,7 +185,7 @@ def test_a_held_out_choice_stands_beside_the_published_one_and_changes_no_other_
     told = runner.val_evaluator.metrics[0].selection['linear']
     best = max(range(2), key=lambda cell: told['held_out']['top1'][cell])
     assert told['held_out']['images'] == 12 and told['held_out']['cell']['lr'] == grid['lr'][best]
-    assert scores(runner)['linear/top1_held_out'] == told['curve'][best]['top1_last']
+    assert scores(runner)['linear/top1_held_out'] == told['curve'][best]['top1_last'] == told['held_out']['reported']
     with pytest.raises(AssertionError):
         close(weights(runner, cell=1), {k: v[1] for k, v in runner.model.siblings['linear'].named_parameters()})
 
@@ -218,7 +218,7 @@ def test_out_of_memory_proposes_a_micro_batch(data, tmp_path, monkeypatch, error
     def fail(*args):
         raise error
     monkeypatch.setattr('cae_bench.models.frozen.FrozenProbes.features', fail)
-    with pytest.raises(ConfigError, match=r'micro-batch of 10 images: try .*batch_size=5 .*grid for linear \(3 heads\)'):
+    with pytest.raises(ConfigError, match=r'micro-batch of 10 images: try .*batch_size=5 .*for linear \(3 heads\)'):
         run(config('linear', data, tmp_path, grid=dict(lr=[1., 2., 3.]), **SMALL))
 
 
