@@ -71,7 +71,7 @@ class HeadTrainer:
         self.epochs, self.steps_per_epoch = epochs, num_images // self.batch_size
         if not self.steps_per_epoch:
             raise ConfigError(f'{self.name}: its batch of {self.batch_size} is larger than the {num_images} training '
-                              f'images. Use --recipe mini, or smaller model.probes.{self.name}.batch_size and .bn_group.')
+                              f'images: --recipe mini, or lower model.probes.{self.name}.batch_size and .bn_group.')
         if self.groups_per_step % self.world_size:
             raise ConfigError(f'{self.name}: {self.groups_per_step} BatchNorm groups of {self.bn_group} do not divide '
                               f'among {self.world_size} processes; use a number that divides {self.groups_per_step}.')
