@@ -243,8 +243,11 @@ def main() -> None:
         os.environ['CAE_BENCH_DEBUG'] = '1'
     arguments = [a for a in sys.argv[1:] if a != '--debug']
     try:
-        sys.exit(app(args=arguments, standalone_mode=False) or 0)
-    except (KeyboardInterrupt, typer.Abort):             # Click turns the one into the other
+        code = app(args=arguments, standalone_mode=False) or 0
+        if code == 130:                                  # Typer has turned Ctrl-C into its exit code
+            raise KeyboardInterrupt
+        sys.exit(code)
+    except (KeyboardInterrupt, typer.Abort):
         _say('Stopped. Every finished task is kept; the same command goes on with the rest.')
         sys.exit(130)
     except ClickException as error:
