@@ -56,7 +56,8 @@ def _head(source, name: str) -> bytes:
     if isinstance(source, (str, Path)):
         path = Path(source)
         if path.is_dir():
-            raise CheckpointError(f'{name} is a folder, not a checkpoint file: name the file inside it.')
+            raise CheckpointError(f'{name} is a folder, not a checkpoint file: name the file inside it, '
+                                  'or watch the folder with run --watch.')
         try:
             with open(path, 'rb') as file:
                 head = file.read(512)

@@ -50,6 +50,12 @@ def newest(folder: Path) -> Path | None:
     return path
 
 
+def is_finished(path: Path) -> bool:
+    """Whether a file is what a run leaves at its end: weights without an optimizer."""
+    content = safe_load.read(path, mmap=True)
+    return isinstance(content, dict) and content.get('format') == FORMAT and 'optimizer' not in content
+
+
 def read(path: Path) -> dict:
     """A checkpoint of a run, with optimizer and position."""
     content = safe_load.read(path)
