@@ -69,7 +69,7 @@ def run(checkpoint: str, tasks: list[str] | None = None, suite: str | None = Non
 
 def plan(wanted: list[Task], ckpt, data: dict[str, str], options) -> list[Job]:
     """Resolves every task; raises for the first that cannot run as asked."""
-    from . import recipes
+    from . import effective_batch, recipes
     from .datasets.describe import describe
     from .results import fingerprint
     jobs, described = [], {}
@@ -79,6 +79,7 @@ def plan(wanted: list[Task], ckpt, data: dict[str, str], options) -> list[Job]:
             described[task.dataset, layout] = describe(task.dataset, _folder(task, data), layout)
         info = described[task.dataset, layout]
         cfg = recipes.build(task, ckpt, info, options)
+        effective_batch.check_enough(cfg, min(info.num_train, options.limit or info.num_train))
         parts = recipes.scoring_parts(cfg, ckpt, info, options)
         if options.share_views:                          # whose crop is read depends on who comes first
             parts['crop of'] = next((j.task.protocol for j in jobs if j.task.dataset == task.dataset
@@ -146,6 +147,8 @@ def _run_group(group: list[Job], title: str, ckpt, model: str, results: Path, op
             cfg[key] = value
     cfg.resume = options.resume and not options.overwrite and Path(cfg.work_dir, 'last_checkpoint').is_file()
     say(f'{title}: starts, log in {cfg.work_dir}')
+    if 'batch' in cfg.benchmark:
+        say(f'{title}: {cfg.benchmark.batch}')
     with prints_go_to(Path(cfg.work_dir, 'printed.log')):
         runner = QuietRunner.from_cfg(cfg)
         runner.train()

@@ -1,11 +1,9 @@
 """From a pretraining config to what a Runner is built from: lengths in epochs, batch over devices, loop, hooks."""
-import os
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from .errors import ConfigError, DataError, nearest
-
-LAUNCHERS = {'none': 'none', 'torchrun': 'pytorch', 'slurm': 'slurm'}
+from .launch import LAUNCHERS, world_size
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ def in_epochs(recipe: Recipe, images: int) -> Recipe:
 def runner_config(cfg, recipe: Recipe, options, folder: str, work_dir: Path, title: str) -> dict:
     """What mmengine's Runner is built from."""
     from .checkpoints.spec import IMAGENET
-    per_device, accumulation = split_batch(recipe, _world_size(options.launcher))
+    per_device, accumulation = split_batch(recipe, world_size(options.launcher, 'pretrain'))
     model = dict(cfg.model)
     model['data_preprocessor'] = {name: model['encoder'].get(name, IMAGENET[name]) for name in ('mean', 'std')}
     view, mask = fit_to_encoder(cfg)
@@ -130,18 +128,6 @@ def fit_to_encoder(cfg) -> tuple[dict, dict]:
     view = dict(dict(type='cae_bench.TwoViews', size=size[0]), **cfg.view)
     mask = dict(dict(type='cae_bench.BlockMask', grid=(size[0] // patch, size[1] // patch)), **cfg.mask)
     return view, mask
-
-
-def _world_size(launcher: str) -> int:
-    if launcher not in LAUNCHERS:
-        raise ConfigError(f'--launcher {launcher}: choose one of {", ".join(LAUNCHERS)}')
-    variable = {'none': None, 'torchrun': 'WORLD_SIZE', 'slurm': 'SLURM_NTASKS'}[launcher]
-    if variable and variable not in os.environ:
-        raise ConfigError(f'--launcher {launcher}: {variable} is not set; start through ' + (
-            'torchrun --nproc_per_node=N -m cae_bench pretrain ...' if launcher == 'torchrun' else 'srun'))
-    if launcher == 'slurm':
-        os.environ.setdefault('RANK', os.environ['SLURM_PROCID'])            # only the first process speaks
-    return int(os.environ[variable]) if variable else 1
 
 
 def _backend() -> str:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from mmengine.config import Config, ConfigDict
 
+from . import effective_batch
 from .errors import ConfigError
+from .launch import LAUNCHERS, world_size
 from .paths import shipped
 from .tasks import Task
 
@@ -73,16 +75,15 @@ def build(task: Task, ckpt: Checkpoint, data, options: Options) -> Config:
     cfg.model.backbone = _backbone(cfg.model.backbone, ckpt)
     _fit(cfg, _values(ckpt.spec, data, options))
     cfg.randomness = dict(seed=options.seed)
-    launchers = {'none': 'none', 'torchrun': 'pytorch', 'slurm': 'slurm'}
-    if options.launcher not in launchers:
-        raise ConfigError(f'--launcher {options.launcher}: choose one of {", ".join(launchers)}')
-    cfg.launcher = launchers[options.launcher]
+    devices = world_size(options.launcher)
+    cfg.launcher = LAUNCHERS[options.launcher]
     _precision(cfg, options.amp)
     axes = {axis: values for axis, values in options.grid.items() if axis in grid_axes(cfg)}
     if axes:
         from .engine.frozen import set_grid
         cfg = set_grid(cfg, **axes)
     cfg.merge_from_dict(dict(options.cfg_options))
+    effective_batch.keep(cfg, devices, published=_read(path))
     return cfg
 
 

@@ -3,11 +3,11 @@
 # mmdetection 2.11 (Swin-Transformer-Object-Detection) and descend from iBOT's, with another head and schedule.
 # Precision: published under apex O1 (fp16 where it is safe). `--amp fp16` is that, on CUDA; without it fp32.
 # Batch norms are synchronised over GPUs; a run of one process has nothing to synchronise, and mmengine's Runner then
-# turns SyncBN into BN by itself. On fewer GPUs keep the batch of 32 with train_dataloader.batch_size.
+# turns SyncBN into BN by itself. Fewer GPUs keep the batch of 32 by accumulation, which batch norms do not see.
 _base_ = './coco.py'
 
 benchmark = dict(
-    published_amp='fp16', global_batch=32,                 # 16 GPUs x 2
+    published_amp='fp16', global_batch=32, devices=16,     # x 2 images
     schedule=['train_cfg.max_epochs', 'train_cfg.val_interval', 'param_scheduler.milestones.0',
               'param_scheduler.milestones.1', 'param_scheduler.warmup_iters'],
     # The pixels' mean and std are ImageNet's for every backbone.

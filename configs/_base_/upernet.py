@@ -3,11 +3,11 @@
 # configs/cae/upernet/*.py, which run mmsegmentation 0.11 under mmcv 1.3; BEiT's code is its ancestor.
 # Precision: published under apex O1 (fp16 where it is safe). `--amp fp16` is that, on CUDA; without it fp32.
 # Batch norms are synchronised over GPUs; a run of one process has nothing to synchronise, and mmengine's Runner then
-# turns SyncBN into BN by itself. On fewer GPUs keep the batch of 16 with train_dataloader.batch_size.
+# turns SyncBN into BN by itself. Fewer GPUs keep the batch of 16 by accumulation, which batch norms do not see.
 _base_ = './ade20k.py'
 
 benchmark = dict(
-    published_amp='fp16', global_batch=16,                 # 8 GPUs x 2
+    published_amp='fp16', global_batch=16, devices=8,      # x 2 images
     # The pixels' mean and std are ImageNet's for every backbone, also for BEiT, which was pretrained with 0.5.
     fit={'model.neck.embed_dims': 'embed_dims',
          'model.decode_head.in_channels': 'embed_dims', 'model.decode_head.channels': 'embed_dims',

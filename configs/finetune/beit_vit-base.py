@@ -3,7 +3,7 @@
 # Published under deepspeed's fp16. Checkpoints fine-tuned on ImageNet-22k have another recipe (lr 2e-5, 30 epochs).
 _base_ = '../_base_/finetune.py'
 
-benchmark = dict(global_batch=1024)                        # 128 x 8
+benchmark = dict(global_batch=1024, devices=8)             # x 128 images
 model = dict(backbone=dict(rel_pos_bias='block'))          # the shared table is copied to every block, then each learns
 # mean and std are 0.5: --imagenet_default_mean_and_std is not given
 train_dataloader = dict(dataset=dict(transform=dict(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))))

@@ -5,7 +5,7 @@
 # ImageNet's mean and std.
 _base_ = '../_base_/finetune.py'
 
-benchmark = dict(global_batch=4096)                        # 128 x 32
+benchmark = dict(global_batch=4096, devices=32)            # x 128 images
 model = dict(
     fc_norm_init='encoder',                                # the loader renames norm.* to fc_norm.*
     backbone=dict(

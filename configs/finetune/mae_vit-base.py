@@ -2,7 +2,7 @@
 # Source: main_finetune.py and FINETUNE.md of facebookresearch/mae.
 _base_ = '../_base_/finetune.py'
 
-benchmark = dict(global_batch=1024)                        # 32 x 32
+benchmark = dict(global_batch=1024, devices=32)            # x 32 images
 model = dict(backbone=dict(train_pos_embed=True))          # timm's ViT trains the table that the checkpoint gives
 train_dataloader = dict(batch_size=32)
 val_dataloader = dict(batch_size=48)

@@ -6,7 +6,7 @@
 _base_ = '../_base_/ade20k.py'
 
 benchmark = dict(
-    global_batch=16,                                       # 8 GPUs x 2, fp32
+    global_batch=16, devices=8,                            # x 2 images, fp32
     # a frozen backbone sees pixels as in its pretraining
     fit={'model.data_preprocessor.mean': 'mean255', 'model.data_preprocessor.std': 'std255',
          'model.neck.embed_dims': 'embed_dims', 'model.decode_head.in_channels': 'embed_dims',

@@ -9,7 +9,7 @@ _base_ = '../_base_/coco.py'
 
 side = 1024
 benchmark = dict(
-    published_amp='fp16', global_batch=64,
+    published_amp='fp16', global_batch=64, devices=64,
     schedule=['train_cfg.max_iters', 'train_cfg.val_interval', 'default_hooks.checkpoint.interval',
               'param_scheduler.milestones.0', 'param_scheduler.milestones.1', 'param_scheduler.warmup_iters'],
     fit={'model.neck.embed_dims': 'embed_dims'})

@@ -43,7 +43,7 @@ def scores(runner):
             if name.startswith('val/') and 'time' not in name}
 
 
-SHORT = {'train_cfg.max_iters': 2, 'train_cfg.val_interval': 2, 'param_scheduler.warmup_iters': 1,
+SHORT = {'benchmark.global_batch': 2, 'train_cfg.max_iters': 2, 'train_cfg.val_interval': 2, 'param_scheduler.warmup_iters': 1,
          'default_hooks.checkpoint.interval': 2}
 
 
@@ -89,8 +89,8 @@ def test_detection_trains_on_one_process_and_mmdet_s_own_tools_load_it(scenes, t
     fewer = {'model.train_cfg.rpn_proposal.max_per_img': 64, 'model.train_cfg.rcnn.sampler.num': 16,
              'model.test_cfg.rpn.max_per_img': 16, 'model.test_cfg.rcnn.max_per_img': 5}
     cfg = small('mask_rcnn', scenes, monkeypatch, **small_sides, **fewer, **{
-        'train_cfg.max_epochs': 1, 'train_cfg.val_interval': 1, 'param_scheduler.warmup_iters': 1,
-        'param_scheduler.milestones': [1, 1], 'model.test_cfg.rcnn.score_thr': 0.0,
+        'benchmark.global_batch': 2, 'train_cfg.max_epochs': 1, 'train_cfg.val_interval': 1,
+        'param_scheduler.warmup_iters': 1, 'param_scheduler.milestones': [1, 1], 'model.test_cfg.rcnn.score_thr': 0.0,
         'val_dataloader.dataset.pipeline.1.scale': (160, 96), 'test_dataloader.dataset.pipeline.1.scale': (160, 96)})
     runner = run(cfg, tmp_path)
     assert runner.iter == 1 and all(math.isfinite(value) for value in scores(runner).values())

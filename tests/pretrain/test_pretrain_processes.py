@@ -6,7 +6,7 @@ import stat
 import pytest
 import torch
 
-from cae_bench import pretrain_recipe
+from cae_bench import launch, pretrain_recipe
 from cae_bench.engine import cpu_processes
 from cae_bench.engine.pretrain_log import PretrainLog, _duration
 from cae_bench.engine.pretrain_loop import step_seed
@@ -47,9 +47,9 @@ def test_one_process_and_gpus_are_left_to_mmengine(monkeypatch):
 def test_a_launcher_without_its_variables_is_explained(monkeypatch):
     monkeypatch.delenv('WORLD_SIZE', raising=False)
     with pytest.raises(ConfigError, match='WORLD_SIZE is not set; start through torchrun'):
-        pretrain_recipe._world_size('torchrun')
+        launch.world_size('torchrun')
     with pytest.raises(ConfigError, match='--launcher mpi: choose one of none, torchrun, slurm'):
-        pretrain_recipe._world_size('mpi')
+        launch.world_size('mpi')
 
 
 def test_a_batch_that_processes_cannot_share_is_refused():
