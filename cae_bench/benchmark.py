@@ -3,8 +3,10 @@
 A run plans every task (whatever is wrong with the input is found here, before anything is computed), leaves out what
 already has a record, works group by group, and writes each record the moment its task is finished.
 """
+import contextlib
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -113,24 +115,34 @@ def _execute(jobs: list[Job], ckpt, model: str, results: Path, options) -> Outco
             pending.append(job)
     for group in groups(pending):
         title = ' + '.join(str(job.task) for job in group)
-        try:
-            for record, per_image in _run_group(group, title, ckpt, model, results, options):
-                outcome.records.append(record)
-                if is_main_process():
-                    path = write_record(results, record, per_image)
-                    say(f'{record.task}: {_headline(record)}, {record.wall_time_s / 60:.1f} min, record {path}')
-        except Exception as error:                       # one task's failure must not cost the others
-            if _interrupted(error):
-                raise KeyboardInterrupt from error
-            if os.environ.get('CAE_BENCH_DEBUG'):
-                raise
-            outcome.failures[title] = str(error)
-            say(f'{title}: failed, {_one_line(error)}')
+        with _failures(outcome, title):
+            record_of = _run_group(group, title, ckpt, model, results, options)
+            for job in group:                            # a protocol that diverged must not cost those beside it
+                with _failures(outcome, str(job.task)):
+                    record, per_image = record_of(job)
+                    if is_main_process():
+                        path = write_record(results, record, per_image)
+                        say(f'{record.task}: {_headline(record)}, {record.wall_time_s / 60:.1f} min, record {path}')
+                    outcome.records.append(record)
     return outcome
 
 
-def _run_group(group: list[Job], title: str, ckpt, model: str, results: Path, options) -> list[tuple]:
-    """Trains and validates one group; returns (Record, per-image columns) for each of its tasks."""
+@contextlib.contextmanager
+def _failures(outcome: Outcome, title: str):
+    """Names an error in the outcome and goes on: one task's failure must not cost the others."""
+    try:
+        yield
+    except Exception as error:
+        if _interrupted(error):
+            raise KeyboardInterrupt from error
+        if os.environ.get('CAE_BENCH_DEBUG'):
+            raise
+        outcome.failures[title] = str(error)
+        say(f'{title}: failed, {_one_line(error)}')
+
+
+def _run_group(group: list[Job], title: str, ckpt, model: str, results: Path, options) -> Callable[[Job], tuple]:
+    """Trains and validates one group; returns what makes (Record, per-image columns) of each of its tasks."""
     from .engine import cpu_processes
     from .engine.runner import QuietRunner
     from .ledger import make_record
@@ -153,7 +165,7 @@ def _run_group(group: list[Job], title: str, ckpt, model: str, results: Path, op
         runner = QuietRunner.from_cfg(cfg)
         runner.train()
         seconds = time.monotonic() - clock
-        return [make_record(job, runner, ckpt, model, options, started, seconds) for job in group]
+    return lambda job: make_record(job, runner, ckpt, model, options, started, seconds)
 
 
 def _one_config(group: list[Job], options):

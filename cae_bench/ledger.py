@@ -72,4 +72,9 @@ class _Findings:
     def extra(self) -> dict:
         """Scores of every validation, per-class scores, and whatever else a metric tells of itself."""
         told = {name: self.about(name) for name in ('per_class', 'details')}
-        return {'history': self.history} | {name: value for name, value in told.items() if value}
+        return {'history': self._own_history()} | {name: value for name, value in told.items() if value}
+
+    def _own_history(self) -> list[dict]:
+        """Less what others of a shared pass scored: theirs need not even be numbers."""
+        own = [{k: v for k, v in scores.items() if k.startswith(f'{self.protocol}/')} for scores in self.history]
+        return own if any(own) else self.history
