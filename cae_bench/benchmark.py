@@ -61,24 +61,32 @@ def run(checkpoint: str, tasks: list[str] | None = None, suite: str | None = Non
     options = Options(**options)
     checkpoints.guard_mmengine()
     ckpt = checkpoints.load(checkpoint, num_heads=num_heads, arch=arch)
-    jobs = plan(wanted, ckpt, data or {}, options)
+    jobs = plan(wanted, ckpt, data or {}, options, may_lack_data=dry_run)
     if dry_run:
-        _announce(jobs, ckpt, options)
+        from .dry_run import announce
+        announce([(group, _one_config(group, options)) for group in groups(jobs)], ckpt, options)
         return Outcome()
     check_writable(results)
     return _execute(jobs, ckpt, name or ckpt.name, Path(results), options)
 
 
-def plan(wanted: list[Task], ckpt, data: dict[str, str], options) -> list[Job]:
-    """Resolves every task; raises for the first that cannot run as asked."""
+def plan(wanted: list[Task], ckpt, data: dict[str, str], options, may_lack_data: bool = False) -> list[Job]:
+    """Resolves every task; raises for the first that cannot run as asked.
+
+    may_lack_data: official data sets without a folder are taken as released; such jobs cannot run.
+    """
     from . import effective_batch, recipes
+    from .datasets.announced import announced
     from .datasets.describe import describe
+    from .datasets.official import OFFICIAL
     from .results import fingerprint
     jobs, described = [], {}
     for task in wanted:
         layout = recipes.header(recipes.find(task.protocol, ckpt.spec, options.recipe)).layout
         if (task.dataset, layout) not in described:
-            described[task.dataset, layout] = describe(task.dataset, _folder(task, data), layout)
+            known = may_lack_data and task.dataset in OFFICIAL and task.dataset not in data
+            described[task.dataset, layout] = (announced(task.dataset, layout) if known else
+                                               describe(task.dataset, _folder(task, data), layout))
         info = described[task.dataset, layout]
         cfg = recipes.build(task, ckpt, info, options)
         effective_batch.check_enough(cfg, min(info.num_train, options.limit or info.num_train))
@@ -192,20 +200,6 @@ def _choose_device(device: str | None) -> None:
             raise ConfigError('--device cuda: no CUDA device is visible here. See cae-bench doctor, or use --device cpu.')
     elif device is not None:
         raise ConfigError(f'--device {device}: choose cpu or cuda')
-
-
-def _announce(jobs: list[Job], ckpt, options) -> None:
-    """What --dry-run says: every task, what shares a pass, and for frozen protocols all constants and the cost."""
-    from .engine.frozen_plan import plan as frozen_plan
-    say(f'{ckpt.name}: {ckpt.spec.family} {ckpt.spec.arch}, {ckpt.report.format}')
-    for group in groups(jobs):
-        for job in group:
-            say(f'{job.task}: {job.cfg.benchmark.config} version {job.cfg.benchmark.version}, '
-                f'{job.data.num_train} + {job.data.num_val} images, {len(job.data.classes)} classes, '
-                f'fingerprint {job.fingerprint[:8]}' + (', shares its pass over the data' if len(group) > 1 else ''))
-        cfg = _one_config(group, options)
-        for line in frozen_plan(cfg, group[0].data.num_train, group[0].data.num_val) if cfg.benchmark.frozen else ():
-            say(f'    {line}')
 
 
 def _interrupted(error: BaseException | None) -> bool:

@@ -93,10 +93,18 @@ def grid_axes(cfg: Config) -> set[str]:
     return {axis for probe in probes if 'optimizer' in probe for axis in probe.grid}
 
 
+# Settings of a recipe that TimmViT knows as well.
+TIMM_TAKES = {'out_indices', 'drop_path_rate', 'with_cp', 'frozen', 'img_size', 'final_norm'}
+
+
 def _backbone(own: dict, ckpt: Checkpoint) -> dict:
     """The recipe says how the backbone is used (taps, drop path, frozen), the checkpoint what it is."""
     kept = {k: v for k, v in own.items() if k not in ('type', 'arch', 'spec', 'checkpoint')}
     if ckpt.timm_name:
+        beyond = sorted(set(kept) - TIMM_TAKES)
+        if beyond:
+            raise ConfigError(f'{ckpt.source}: this recipe sets {", ".join(beyond)}, which models that only timm can '
+                              'build do not have. Use --recipe mini')
         return dict(type='cae_bench.TimmViT', name=ckpt.timm_name, pretrained=ckpt.source.startswith('timm:'), **kept)
     weights = ckpt.source if ckpt.state_dict is not None else None
     return dict(type=own.get('type', 'cae_bench.ViT'), spec=ckpt.spec.to_dict(), checkpoint=weights, **kept)

@@ -56,8 +56,8 @@ class _OneUpdate:
         self.runner.call_hook('before_train_iter', batch_idx=idx, data_batch=None)
         outputs = [self.runner.model.train_step(batch, optim_wrapper=wrapper) for batch in batches]
         if len(outputs) != count:
-            raise ConfigError(f'the training data ended after {len(outputs)} of the {count} micro-batches of an update: '
-                              "training by iterations needs train_dataloader.sampler.type='InfiniteSampler'")
+            raise ConfigError(f'the training data ended after {len(outputs)} of the {count} micro-batches of an '
+                              "update: training by iterations needs train_dataloader.sampler.type='InfiniteSampler'")
         self.runner.call_hook('after_train_iter', batch_idx=idx, data_batch=None, outputs=mean(outputs))
         self._iter += 1
 
