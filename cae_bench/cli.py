@@ -56,13 +56,16 @@ def run(checkpoint: str = typer.Argument(..., help='A file, random:vit-tiny (any
         launcher: str = typer.Option('none', help='none, torchrun or slurm.'),
         grid: list[str] = typer.Option([], '--grid', metavar='K=A,B', help='A head for each value, e.g. lr=0.01,0.1; repeatable.'),
         share_views: bool = typer.Option(False, '--share-views', help='Heads of one pass read one crop; recorded.'),
+        skip_corrupt: bool = typer.Option(False, '--skip-corrupt', help='Leave out unreadable images; frozen protocols.'),
+        tensorboard: bool = typer.Option(False, '--tensorboard', help='Write TensorBoard event files too.'),
         watch: bool = typer.Option(False, '--watch', help='CHECKPOINT is a folder: evaluate each file as it appears.'),
         cfg_options: list[str] = typer.Option([], '--cfg-options', metavar='K=V', help='Override the recipe; repeatable.')):
     """Evaluate a checkpoint: one record for each task, one table row at the end."""
     from . import benchmark
     from .tasks import parse_data
     options = dict(recipe=recipe, seed=seed, device=device, amp=amp, limit=limit, launcher=launcher, resume=resume,
-                      overwrite=overwrite, grid=_grid(grid), share_views=share_views, cfg_options=_cfg_options(cfg_options))
+                      overwrite=overwrite, grid=_grid(grid), share_views=share_views, skip_corrupt=skip_corrupt,
+                      tensorboard=tensorboard, cfg_options=_cfg_options(cfg_options))
     options |= dict(tasks=tasks.split(',') if tasks else None, suite=suite, data=parse_data(data), results=results,
                     name=name, arch=arch, num_heads=num_heads, dry_run=dry_run)
     if watch:

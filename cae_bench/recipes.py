@@ -20,7 +20,7 @@ if TYPE_CHECKING:                            # importing checkpoints imports tor
 
 @dataclass(frozen=True)
 class Options:
-    """What a user may change about a run. All but `device`, `launcher` and `resume` can move a score."""
+    """What a user may change about a run. All but `device`, `launcher`, `resume` and `tensorboard` can move a score."""
     recipe: str = 'paper'
     seed: int = 0
     device: str | None = None
@@ -32,13 +32,15 @@ class Options:
     shorten: float = 1.0                     # scales the schedule: the demo shows every protocol in minutes
     grid: dict = field(default_factory=dict)         # {'lr': [0.1, 0.3]}: a head for every combination, frozen protocols only
     share_views: bool = False                # heads trained in one pass read one crop
+    skip_corrupt: bool = False               # leave out images that cannot be decoded; frozen protocols only
+    tensorboard: bool = False                # moves no score
     cfg_options: dict = field(default_factory=dict)
 
     def overrides(self) -> dict:
         """What differs from the recipe as shipped, for the record."""
         named = {'limit': self.limit, 'shorten': self.shorten if self.shorten != 1 else None,
                  'amp': self.amp if self.amp != 'fp32' else None, 'grid': self.grid or None,
-                 'share_views': self.share_views or None}
+                 'share_views': self.share_views or None, 'skip_corrupt': self.skip_corrupt or None}
         return {k: v for k, v in named.items() if v is not None} | dict(self.cfg_options)
 
 
@@ -82,6 +84,11 @@ def build(task: Task, ckpt: Checkpoint, data, options: Options) -> Config:
     if axes:
         from .engine.frozen import set_grid
         cfg = set_grid(cfg, **axes)
+    if options.skip_corrupt:
+        _skip_corrupt(cfg, task)
+    if options.tensorboard:
+        from .engine import tensorboard
+        tensorboard.add_to(cfg)
     cfg.merge_from_dict(dict(options.cfg_options))
     effective_batch.keep(cfg, devices, published=_read(path))
     return cfg
@@ -146,6 +153,14 @@ def _place(cfg: Config, path: str) -> tuple:
     for part in parents:
         place = place[part]
     return place, last
+
+
+def _skip_corrupt(cfg: Config, task: Task) -> None:
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        if 'skip_corrupt' not in loader.dataset:
+            raise ConfigError(f'--skip-corrupt: {task} needs every image; only protocols on frozen features can leave '
+                              f'some out. Repair the files that cae-bench data check {task.dataset}=DIR names.')
+        loader.dataset.skip_corrupt = True
 
 
 def _precision(cfg: Config, amp: str) -> None:

@@ -22,6 +22,7 @@ from ..errors import DataError
 from ..registry import DATASETS, FUNCTIONS, TRANSFORMS
 from .image_folder import ImageFolder, read_image, stratified
 
+HOPELESS = 8                                         # unreadable images in a row: the last batch may be that small
 Box = tuple[int, int, int, int]                      # left, top, width, height
 RESAMPLING = {'bicubic': Image.Resampling.BICUBIC, 'bilinear': Image.Resampling.BILINEAR}
 
@@ -37,8 +38,8 @@ class ImageViews(ImageFolder):
         once: names of views that only the first epoch needs, such as the evaluation view of a k-NN bank.
         held_out: this share of each class, always the same images, is marked as held out.
         only_held_out: keep nothing but these.
-        skip_corrupt: hand out dict(skipped=(index, path)) for an image that cannot be decoded instead of raising;
-            `collate_views` gathers these.
+        skip_corrupt: hand out dict(skipped=(index, 'split/class/file')) for an image that cannot be decoded instead of
+            raising; `collate_views` gathers these.
     """
 
     def __init__(self, data_root: str, split_dir: str = 'train', views: dict | None = None, once: tuple = (),
@@ -57,13 +58,17 @@ class ImageViews(ImageFolder):
         wanted = {name: view for name, view in self.views.items() if not (epoch and name in self.once)}
         try:
             image = read_image(self.paths[index]) if wanted else None     # cached features need no pixels
-        except DataError:
+        except DataError as error:
             if not self.skip_corrupt:
-                raise
-            return dict(skipped=(index, self.paths[index]))
+                raise DataError(f'{error} --skip-corrupt leaves such images out.') from error
+            return dict(skipped=(index, self.name_of(index)))
         views = {name: view(image, random.Random(f'{seed}/{epoch}/{index}/{name}')) for name, view in wanted.items()}
         return dict(views=views, label=self.labels[index], index=index, held_out=index in self.held_out,
                     image='/'.join(Path(self.paths[index]).parts[-2:]))
+
+    def name_of(self, index: int) -> str:
+        """'split/class/file': tells training from validation images."""
+        return '/'.join(Path(self.paths[index]).parts[-3:])
 
     def content_hash(self) -> str:
         """SHA-256 over class, name, size in bytes and label of every image, in order."""
@@ -90,13 +95,16 @@ def held_out_images(paths: list[str], labels: list[int], share: float) -> set[in
 
 @FUNCTIONS.register_module()
 def collate_views(items: list[dict]) -> dict:
-    """torch's default collation of what could be read; `skipped` lists (index, path) of what could not."""
+    """torch's default collation of what could be read; `skipped` lists (place in the batch, index, name) of the rest.
+
+    Where nothing could be read there is nothing but `skipped`; more than HOPELESS such images raise DataError.
+    """
     sound = [item for item in items if 'skipped' not in item]
-    skipped = [item['skipped'] for item in items if 'skipped' in item]
-    if not sound:
-        raise DataError(f'none of {len(skipped)} images in a row can be decoded, the first is {skipped[0][1]}: '
+    skipped = [(place, *item['skipped']) for place, item in enumerate(items) if 'skipped' in item]
+    if not sound and len(skipped) > HOPELESS:
+        raise DataError(f'none of {len(skipped)} images in a row can be decoded, the first is {skipped[0][2]}: '
                         'the data set is damaged beyond skipping.')
-    return dict(default_collate(sound), skipped=skipped)
+    return dict(default_collate(sound) if sound else {}, skipped=skipped)
 
 
 def to_tensor(image: Image.Image) -> Tensor:

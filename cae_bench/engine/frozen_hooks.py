@@ -7,7 +7,7 @@ from mmengine.hooks import Hook
 from ..logs import say
 from ..registry import HOOKS
 
-HISTORY = 'frozen_history'
+HISTORY, SKIPPED = 'frozen_history', 'frozen_skipped'        # as in cae_bench.evaluation.accuracy
 
 
 @HOOKS.register_module()
@@ -40,6 +40,10 @@ class HeadLines(Hook):
     def after_train(self, runner):
         if self.bar:
             self.bar.stop()
+        names = runner.message_hub.get_info(SKIPPED) or []
+        if names:
+            more = f' and {len(names) - 3} more' if len(names) > 3 else ''
+            say(f'{len(names)} image{"s" * (len(names) > 1)} left out, cannot be decoded: {", ".join(names[:3])}{more}')
 
     def _waiting(self, runner) -> str:
         loop = runner.train_loop

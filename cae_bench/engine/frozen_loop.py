@@ -1,15 +1,15 @@
 """The pass over the data that frozen protocols share: trains every head, fills every bank, survives interruptions."""
 import math
 import time
+from collections.abc import Iterable
 
 import numpy as np
 import torch
-from mmengine.dist import all_reduce, barrier, get_world_size, is_main_process
+from mmengine.dist import all_gather_object, all_reduce, barrier, get_world_size, is_main_process
 from mmengine.logging import MMLogger
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from ..errors import ConfigError
-from ..logs import say
 from ..registry import LOOPS
 
 SKIPPED = 'frozen_skipped'                # images left out because they cannot be decoded
@@ -61,8 +61,9 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
             self.model.open_banks(size, self.runner.work_dir, fresh=main and not resumed)
         if any(plan.get('cached') for plan in self.model.plans.values()):
             view = self.runner.cfg.train_dataloader.dataset.views[self.model.eval_view]
-            key = dict(view=dict(view), images=dataset.content_hash())
+            key = dict(view=dict(view), images=dataset.content_hash(), skip_corrupt=dataset.skip_corrupt)
             self.model.open_caches(size, key, resumed=resumed or not main)
+            self._note_skipped(dataset.name_of(i) for cache in self.model.caches.values() for i in cache.left_out())
         if main:
             barrier()
         if self._epoch == 0 and not self.model.stores_waiting():
@@ -121,7 +122,7 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
             asked = time.perf_counter()
             batch = next(iterator)
             self.waited += time.perf_counter() - asked
-            self._note_skipped(batch)
+            self._give_up(batch)
             self.run_iter(idx, batch)
         self.took = time.perf_counter() - started
         barrier()
@@ -141,17 +142,17 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         self.runner.call_hook('after_train_iter', batch_idx=idx, data_batch=data_batch, outputs=log)
         self._iter += 1
 
-    def _note_skipped(self, batch: dict) -> None:
-        """Images that could not be decoded: named in the record, and their rows in banks given up."""
-        if not batch.get('skipped'):
-            return
-        names = self.runner.message_hub.get_info(SKIPPED, [])
-        for index, image in batch.pop('skipped'):
+    def _give_up(self, batch: dict) -> None:
+        """Images that cannot be decoded: named in the record, and no bank waits for them."""
+        skipped = batch.pop('skipped', ())
+        for _, index, _ in skipped:
             self.model.give_up(index)
-            if image not in names:
-                names.append(image)
-                say(f'skipped, cannot be decoded: {image}')
-        self.runner.message_hub.update_info(SKIPPED, names)
+        if skipped:
+            self._note_skipped(image for _, _, image in skipped)
+
+    def _note_skipped(self, images: Iterable[str]) -> None:
+        known = self.runner.message_hub.get_info(SKIPPED, [])
+        self.runner.message_hub.update_info(SKIPPED, sorted({*known, *images}))
 
     def _remedy(self, error: Exception) -> Exception:
         """Out of memory: which batch to try. Any other error as it is."""
@@ -177,6 +178,8 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         if self.runner.val_loop is None or not self._epoch or not due or told >= self._epoch:
             return
         barrier()                                      # all rows are written
+        for names in all_gather_object(self.runner.message_hub.get_info(SKIPPED, [])):
+            self._note_skipped(names)                  # each process has met its own
         if self.model.banks:
             self.model.hand_over_banks()
         for name, probe in self.model.probes.items():
@@ -196,6 +199,8 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         right = {name: np.zeros(len(p.cells)) for name, p in self.model.siblings.items()}
         total = 0
         for batch in loader:
+            if 'label' not in batch:                   # none of these could be decoded
+                continue
             labels = batch['label'].to(self.model.mean.device)
             images = batch['views'][self.model.eval_view]
             for name, scores in self.model.scores(images, dict(self.model.siblings)).items():

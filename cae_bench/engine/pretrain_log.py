@@ -7,9 +7,9 @@ import torch
 from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
 
-from ..errors import ConfigError
 from ..logs import say
 from ..registry import HOOKS
+from .tensorboard import writer_class
 
 LOG = 'log.jsonl'
 
@@ -27,7 +27,7 @@ class PretrainLog(Hook):
 
     def __init__(self, title: str, interval: int = 20, seconds: float = 15.0, tensorboard: bool = False):
         self.title, self.interval, self.seconds = title, interval, seconds
-        self.writer_class = _writer_class() if tensorboard else None
+        self.writer_class = writer_class() if tensorboard else None
         self.sums, self.count, self.file = {}, 0, None
 
     def before_train_epoch(self, runner) -> None:
@@ -100,12 +100,3 @@ def _duration(seconds: float) -> str:
     if seconds < 5400:
         return f'{seconds / 60:.1f} min'
     return f'{seconds / 3600:.1f} h' if seconds < 172800 else f'{seconds / 86400:.1f} days'
-
-
-def _writer_class():
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise ConfigError(
-            '--tensorboard needs the package tensorboard: pip install tensorboard, or leave the option out') from None
-    return SummaryWriter

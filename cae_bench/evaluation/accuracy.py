@@ -9,6 +9,8 @@ from ..registry import METRICS
 
 HISTORY = 'frozen_history'       # on mmengine's message hub, and so in every checkpoint: curves survive an interruption
 
+SKIPPED = 'frozen_skipped'       # there too: images of both splits that cannot be decoded
+
 
 def wilson(correct: int, total: int, z: float = 1.959964) -> tuple[float, float]:
     """95 % interval of a proportion, in percent (Wilson 1927); sane at 0 and 100 %, where the normal one is not."""
@@ -46,6 +48,9 @@ class ProbeAccuracy(BaseMetric):
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         hub = MessageHub.get_current_instance()
         history = hub.get_info(HISTORY, {})
+        skipped = {r['skipped'] for r in results if 'skipped' in r}
+        hub.update_info(SKIPPED, sorted({*hub.get_info(SKIPPED, []), *skipped}))
+        results = [r for r in results if 'skipped' not in r]
         images, labels = [r['image'] for r in results], np.array([r['label'] for r in results])
         for name in results[0]['probes'] if results else ():
             predicted = np.stack([r['probes'][name][0] for r in results])
@@ -74,11 +79,12 @@ class ProbeAccuracy(BaseMetric):
             cell = int(np.argmax(alive(held_out['top1'], told['diverged'])))
             metrics[f'{name}/top1_held_out'] = told['epochs'][-1]['top1'][cell]
             held_out = dict(held_out, cell=told['cells'][cell], reported=told['epochs'][-1]['top1'][cell])
+        skipped = MessageHub.get_current_instance().get_info(SKIPPED, [])
         self.selection[name] = dict(
             by=selected_by(told), epoch=chosen['epoch'],
             chosen=told['cells'][chosen['cell']], last=dict(told['cells'][last['cell']], top1=last['top1']),
             held_out=held_out, curve=curve(told), shared=told['shared'],
-            skipped=MessageHub.get_current_instance().get_info('frozen_skipped', []))
+            skipped=dict(count=len(skipped), images=skipped))
         return metrics
 
 

@@ -51,6 +51,14 @@ class FeatureCache(FeatureBank):
         """Rows (B, D) of these images."""
         return torch.from_numpy(np.array(self.rows[index.cpu().numpy()])).to(device)
 
+    def holds(self, index: Tensor) -> Tensor:
+        """Whether there are features of these images; there are none of those that cannot be decoded."""
+        return torch.from_numpy(np.asarray(self.labels[index.cpu().numpy()]) != self.SKIPPED)
+
+    def left_out(self) -> list[int]:
+        """Images that could not be decoded when the cache was made."""
+        return np.flatnonzero(np.asarray(self.labels) == self.SKIPPED).tolist()
+
     def seal(self) -> None:
         """Declares the cache whole. Only now will another run trust it."""
         if not self.sealed and self.complete:

@@ -113,8 +113,10 @@ class FrozenProbes(BaseModel):
 
     def train_step(self, data: dict, optim_wrapper) -> dict:
         """One loader batch: features of each view once, then every probe's share of it. Returns losses for the log."""
-        labels = data['label'].to(self.mean.device)
         log = {}
+        if 'label' not in data:                       # no image of this batch could be decoded
+            return log
+        labels = data['label'].to(self.mean.device)
         for view, images in data['views'].items():
             readers = [name for name in self.trained if self.plans[name]['view'] == view and not self._cached(name)]
             stores = self.stores_waiting() if view == self.eval_view else []
@@ -127,8 +129,10 @@ class FrozenProbes(BaseModel):
             for name in readers:
                 log |= optim_wrapper.feed(name, features[self.probes[name].feature], labels, data['held_out'])
         for name in filter(self._cached, self.trained):
-            rows = self.caches[self.probes[name].feature].read(data['index'], self.mean.device)
-            log |= optim_wrapper.feed(name, rows, labels, data['held_out'])
+            cache = self.caches[self.probes[name].feature]
+            there = cache.holds(data['index'])
+            rows = cache.read(data['index'][there], self.mean.device)
+            log |= optim_wrapper.feed(name, rows, labels[there.to(labels.device)], data['held_out'][there])
         return log
 
     def _cached(self, name: str) -> bool:
@@ -145,7 +149,16 @@ class FrozenProbes(BaseModel):
 
     @torch.no_grad()
     def val_step(self, data: dict) -> list[dict]:
-        """One dict for each image: image, label, and by protocol the prediction and top-5 hit of every cell."""
+        """One dict for each image: image, label, and by protocol the prediction and top-5 hit of every cell.
+
+        dict(skipped=name) stands in the place of an image that cannot be decoded.
+        """
+        samples = self._judged(data) if 'label' in data else []
+        for place, _, image in data.get('skipped', ()):
+            samples.insert(place, dict(skipped=image))
+        return samples
+
+    def _judged(self, data: dict) -> list[dict]:
         ready = {name: p for name, p in self.probes.items() if not isinstance(p, LookUpProbe) or p.bank is not None}
         scored = self.scores(data['views'][self.eval_view], ready)
         labels = data['label']

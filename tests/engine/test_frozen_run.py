@@ -1,10 +1,16 @@
 """`cae-bench run` on frozen protocols: what ends up in records, and what is said where something goes wrong."""
+import sys
+from types import SimpleNamespace
+
 import pytest
 from frozen_runs import draw_images
 
 from cae_bench import run
+from cae_bench.errors import ConfigError
 
 TINY = 'random:vit-32x2x2'
+HERE = {f'{loader}.{key}': 0 for loader in ('train_dataloader', 'val_dataloader')         # workers take seconds to start
+        for key in ('num_workers', 'persistent_workers')}
 
 
 @pytest.fixture(scope='module')
@@ -14,9 +20,9 @@ def data(tmp_path_factory):
 
 @pytest.fixture
 def start(data, tmp_path):
-    def begin(*protocols, folder=data, **options):
+    def begin(*protocols, folder=data, cfg_options=None, **options):
         return run(TINY, [f'own/{p}' for p in protocols], data={'own': str(folder)}, results=tmp_path, recipe='mini',
-                   device='cpu', **options)
+                   device='cpu', cfg_options={**HERE, **(cfg_options or {})}, **options)
     return begin
 
 
@@ -26,3 +32,71 @@ def test_a_protocol_all_of_whose_heads_diverged_costs_the_others_of_its_pass_not
     assert set(outcome.failures) == {'own/linear', 'own/attentive'} and outcome.exit_code == 1
     assert 'top1 is nan: the training diverged' in outcome.failures['own/linear']
     assert [p.parent.name for p in (tmp_path / 'measured').rglob('*.json')] == ['knn']
+
+
+def damage(data, *names):
+    for name in names:
+        path = data / name
+        path.write_bytes(path.read_bytes()[:40])
+
+
+def test_an_image_that_cannot_be_decoded_is_named_with_the_option_that_leaves_it_out(start, tmp_path):
+    data = draw_images(tmp_path / 'images')
+    damage(data, 'val/class1/3.png')
+    outcome = start('knn', folder=data)
+    assert 'class1/3.png is no readable image' in outcome.failures['own/knn']
+    assert '--skip-corrupt leaves such images out' in outcome.failures['own/knn']
+
+
+def test_images_left_out_are_counted_in_the_record_and_said_once(start, tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr('cae_bench.engine.frozen_hooks.say', said.append)
+    data = draw_images(tmp_path / 'images', train=11, val=3)
+    names = ['train/class0/4.png', 'train/class2/7.png', 'val/class1/0.png']
+    damage(data, *names)
+    monkeypatch.setenv('CAE_BENCH_CACHE', str(tmp_path / 'cache'))
+    options = dict(folder=data, skip_corrupt=True, cfg_options={'val_dataloader.batch_size': 1})    # a batch of none
+    outcome = start('linear', 'linear_cached', 'knn', **options)
+    assert not outcome.failures
+    for record in outcome.records:
+        assert record.selection['skipped'] == dict(count=3, images=names)
+        assert record.overrides['skip_corrupt'] is True and record.config['val_dataloader']['dataset']['skip_corrupt']
+        from cae_bench.results import read_per_image
+        assert len(read_per_image(next((tmp_path / 'measured').rglob(f'{record.protocol}/*.json')))['image']) == 8
+    assert [line for line in said if 'left out' in line] == [
+        '3 images left out, cannot be decoded: train/class0/4.png, train/class2/7.png, val/class1/0.png']
+    again = start('linear_cached', overwrite=True, **options).records[0]        # from the cache: no pixel is read
+    first = next(r for r in outcome.records if r.protocol == 'linear_cached')
+    assert again.selection['skipped'] == first.selection['skipped'] and again.metrics == first.metrics
+
+
+def test_what_needs_every_image_refuses_to_leave_some_out(start):
+    with pytest.raises(ConfigError, match='--skip-corrupt: own/finetune needs every image; only protocols on frozen'):
+        start('finetune', skip_corrupt=True)
+
+
+def test_scalars_go_to_tensorboard_by_wish(start, tmp_path, monkeypatch):
+    written = []
+
+    class Writer:
+        def __init__(self, folder):
+            assert str(tmp_path / 'work_dirs') in str(folder)
+
+        def add_scalar(self, name, value, step):
+            written.append(name)
+
+        def __getattr__(self, name):
+            return lambda *args, **kwargs: None
+
+    monkeypatch.setitem(sys.modules, 'torch.utils.tensorboard', SimpleNamespace(SummaryWriter=Writer))
+    often = {'default_hooks.logger.interval': 1}
+    outcome = start('knn', 'linear', tensorboard=True, cfg_options=often)
+    assert {'loss', 'linear/loss', 'linear/top1', 'knn/top1'} <= set(written)
+    plain = start('knn', 'linear', cfg_options=often)
+    assert [r.fingerprint for r in plain.records] == [r.fingerprint for r in outcome.records]
+
+
+def test_tensorboard_is_asked_for_by_name_where_it_is_missing(start, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'torch.utils.tensorboard', None)
+    with pytest.raises(ConfigError, match='pip install tensorboard, or leave the option out'):
+        start('knn', tensorboard=True)
