@@ -131,6 +131,8 @@ def _execute(jobs: list[Job], ckpt, model: str, results: Path, options) -> Outco
                     if is_main_process():
                         path = write_record(results, record, per_image)
                         say(f'{record.task}: {_headline(record)}, {record.wall_time_s / 60:.1f} min, record {path}')
+                        if pictures := record.extra.get('pictures'):
+                            say(f'{record.task}: {len(pictures)} pictures in {(results / pictures[0]).parent}')
                     outcome.records.append(record)
     return outcome
 
@@ -173,7 +175,7 @@ def _run_group(group: list[Job], title: str, ckpt, model: str, results: Path, op
         runner = QuietRunner.from_cfg(cfg)
         runner.train()
         seconds = time.monotonic() - clock
-    return lambda job: make_record(job, runner, ckpt, model, options, started, seconds)
+    return lambda job: make_record(job, runner, ckpt, model, options, started, seconds, results)
 
 
 def _one_config(group: list[Job], options):

@@ -1,5 +1,6 @@
 """From a finished Runner to a Record: scores, confidence, selection, and where it all comes from."""
 import math
+import os
 from datetime import datetime
 from pathlib import Path
 
@@ -7,8 +8,9 @@ from . import provenance
 from .results import Dataset, Metric, Model, Record
 
 
-def make_record(job, runner, ckpt, model: str, options, started: datetime, seconds: float) -> tuple:
-    """(Record, per-image columns or None) of one task of a finished run."""
+def make_record(job, runner, ckpt, model: str, options, started: datetime, seconds: float,
+                results: Path) -> tuple:
+    """(Record, per-image columns or None) of one task of a finished run; paths in it start at the results folder."""
     said = _Findings(runner, job.task.protocol)
     header, config = job.cfg.benchmark, job.cfg.to_dict()
     metrics = {}
@@ -32,7 +34,7 @@ def make_record(job, runner, ckpt, model: str, options, started: datetime, secon
         metrics=metrics, selection=said.about('selection'), seed=options.seed, wall_time_s=round(seconds, 2),
         peak_memory_mb=round(provenance.peak_memory_mb(), 1), hardware=provenance.hardware(),
         packages=provenance.packages(), git=provenance.git_state(), command=provenance.command(),
-        started=started.isoformat(timespec='seconds'), extra=said.extra())
+        started=started.isoformat(timespec='seconds'), extra=said.extra(results))
     return record, said.about('per_image')
 
 
@@ -45,6 +47,7 @@ class _Findings:
         if not self.history:                             # resumed after its last iteration: only the scores are missing
             self.history.append(runner.val_loop.run())
         self.metrics = runner.val_evaluator.metrics
+        self.pictures = [path for hook in runner.hooks for path in getattr(hook, 'pictures', ())]
 
     def knows(self, name: str) -> bool:
         return self._full(name) in self.history[-1]
@@ -69,9 +72,10 @@ class _Findings:
                 return value
         return None
 
-    def extra(self) -> dict:
-        """Scores of every validation, per-class scores, and whatever else a metric tells of itself."""
+    def extra(self, results: Path) -> dict:
+        """Scores of every validation, per-class scores, pictures, and whatever else a metric tells of itself."""
         told = {name: self.about(name) for name in ('per_class', 'details')}
+        told['pictures'] = [os.path.relpath(path, results) for path in self.pictures]
         return {'history': self._own_history()} | {name: value for name, value in told.items() if value}
 
     def _own_history(self) -> list[dict]:
