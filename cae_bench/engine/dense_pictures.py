@@ -99,7 +99,8 @@ class DetectionPictures(_Pictures):
         top = float(found.scores.max()) if len(found.scores) else None
         return detection(photo, (height, width), truth, predicted, classes,
                          f'{Path(sample.img_path).name}; predictions of score {self.threshold:g} or more, at most '
-                         f'{self.most}', 'nothing found' if top is None else f'best score {top:.2f}')
+                         f'{self.most}', 'nothing found' if top is None else
+                         f'none of score {self.threshold:g}, best {top:.2f}')
 
 
 def segmentation(photo: Image.Image, truth: np.ndarray, found: np.ndarray, classes: list[str], caption: str,

@@ -57,6 +57,8 @@ def test_segmentation_and_detection_run_one_after_the_other_in_one_process(scene
         assert cfg.train_cfg.max_iters <= 5
         runner = run(cfg, tmp_path / str(number))
         metric = runner.val_loop.evaluator.metrics[0]
+        pictures = next(hook.pictures for hook in runner.hooks if hasattr(hook, 'pictures'))
+        assert [path.split('/')[-1][0] for path in pictures] == list('123456')
         last = {name.removeprefix('val/'): values.current() for name, values in runner.message_hub.log_scalars.items()
                 if name.startswith('val/')}
         assert len(metric.per_image['image']) == 6 and metric.per_image['image'][0] == '00001.jpg'
