@@ -80,10 +80,9 @@ def build(task: Task, ckpt: Checkpoint, data, options: Options) -> Config:
     devices = world_size(options.launcher)
     cfg.launcher = LAUNCHERS[options.launcher]
     _precision(cfg, options.amp)
-    axes = {axis: values for axis, values in options.grid.items() if axis in grid_axes(cfg)}
-    if axes:
+    if cfg.benchmark.frozen:
         from .engine.frozen import set_grid
-        cfg = set_grid(cfg, **axes)
+        cfg = set_grid(cfg, **{axis: values for axis, values in options.grid.items() if axis in grid_axes(cfg)})
     if options.skip_corrupt:
         _skip_corrupt(cfg, task)
     if options.tensorboard:

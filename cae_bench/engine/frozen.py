@@ -1,6 +1,5 @@
 """Frozen protocols asked for together on one data set become one config, and so one pass over the data."""
 import copy
-import math
 
 from mmengine.config import Config
 
@@ -46,8 +45,8 @@ def share_views(config: Config) -> Config:
 def set_grid(config: Config, **axes) -> Config:
     """Gives every trained probe these axes of its grid (`lr=[...]`), whichever of them it has.
 
-    Where a grid has several cells, a fixed tenth of train is held out for a second set of the same heads, so that the
-    choice on held-out images stands beside the published one on validation images.
+    Where a grid, given here or the recipe's own, has several cells, a fixed tenth of train is held out for a second set
+    of the same heads, so that the choice on held-out images stands beside the published one on validation images.
     """
     changed = copy.deepcopy(config)
     trained = {name: plan for name, plan in changed.model.probes.items() if 'optimizer' in plan}
@@ -57,9 +56,8 @@ def set_grid(config: Config, **axes) -> Config:
             raise ConfigError(f'--grid {axis}=...: no probe here has this axis; known: {", ".join(known) or "none"}.')
     for plan in trained.values():
         plan.grid.update({k: list(v) for k, v in axes.items() if k in plan.grid})
-        plan.hold_out = _cells(plan.grid) > 1
-    if any(plan.hold_out for plan in trained.values()):
-        changed.train_dataloader.dataset.held_out = HELD_OUT
+        if _is_choice(plan.grid):
+            plan.hold_out, changed.train_dataloader.dataset.held_out = True, HELD_OUT
     return changed
 
 
@@ -102,8 +100,8 @@ def _differences(ours: Config, theirs: Config) -> list[tuple]:
             if mine.get(key) != other.get(key)]
 
 
-def _cells(grid: dict) -> int:
-    return math.prod(len(v) if isinstance(v, (list, tuple)) else 1 for v in grid.values())
+def _is_choice(grid: dict) -> bool:
+    return any(v == 'all' or isinstance(v, (list, tuple)) and len(v) > 1 for v in grid.values())
 
 
 def _trained(config: Config) -> bool:

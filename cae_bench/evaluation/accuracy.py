@@ -74,11 +74,14 @@ class ProbeAccuracy(BaseMetric):
         self.ci95[f'{name}/top1'] = wilson(int(correct.sum()), len(labels))
         if told['select'] != 'first':
             metrics[f'{name}/top1_last'] = last['top1']
+            self.ci95[f'{name}/top1_last'] = wilson(int((last['prediction'] == labels).sum()), len(labels))
         held_out = told.get('held_out')
         if held_out:
             cell = int(np.argmax(alive(held_out['top1'], told['diverged'])))
-            metrics[f'{name}/top1_held_out'] = told['epochs'][-1]['top1'][cell]
-            held_out = dict(held_out, cell=told['cells'][cell], reported=told['epochs'][-1]['top1'][cell])
+            reported = told['epochs'][-1]['top1'][cell]
+            metrics[f'{name}/top1_held_out'] = reported
+            self.ci95[f'{name}/top1_held_out'] = wilson(round(reported * len(labels) / 100), len(labels))
+            held_out = dict(held_out, cell=told['cells'][cell], reported=reported)
         skipped = MessageHub.get_current_instance().get_info(SKIPPED, [])
         self.selection[name] = dict(
             by=selected_by(told), epoch=chosen['epoch'],

@@ -43,7 +43,7 @@ def footnotes(used: list[tuple[Column, int, Published]], published: list[Row], m
         lines.append('± is half the 95 % confidence interval of one run over the validation images.')
     if any(cell.n > 1 for row in (*published, *measured) for cell in row.cells.values()):
         lines.append('± with (n) is the standard deviation over n seeds.')
-    return (*lines, *_selection(measured, records))
+    return (*lines, *_selection(measured, records), *_otherwise(measured, titles))
 
 
 def _protocols(used: list[tuple[Column, int, Published]]) -> Iterable[str]:
@@ -57,6 +57,17 @@ def _protocols(used: list[tuple[Column, int, Published]]) -> Iterable[str]:
     for place, told in texts.items():
         cited = (f"[{','.join(map(str, sorted(sources)))}] {text}" for text, sources in told.items())
         yield f"{place}: {' | '.join(cited)}"
+
+
+def _otherwise(measured: list[Row], titles: dict[Column, str]) -> Iterable[str]:
+    """A line for each column whose runs were scored by other selections as well."""
+    words = {'held-out': 'by held-out training images', 'last epoch': 'in the last epoch'}
+    for column, title in titles.items():
+        told = [(row.model, row.cells[column]) for row in measured if column in row.cells]
+        parts = [f'{model} {", ".join(f"{value:.1f} {words[how]}" for how, value in cell.otherwise)}'
+                 for model, cell in told if cell.otherwise]
+        if parts:
+            yield f"{title}, selected otherwise: {'; '.join(parts)}."
 
 
 def _selection(measured: list[Row], records: list[Record]) -> Iterable[str]:

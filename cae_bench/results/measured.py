@@ -1,5 +1,6 @@
 """Rows of measured records: seeds of one fingerprint become one cell, anything else never does."""
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from statistics import mean, stdev
 from string import ascii_lowercase
@@ -8,6 +9,7 @@ from .columns import Column, column_of
 from .record import Record
 from .rows import Cell, Row
 
+OTHERWISE = {'held_out': 'held-out', 'last': 'last epoch'}       # suffix of a metric -> `by` of a selection
 
 def measured_rows(records: list[Record], columns: list[Column], tags: dict) -> tuple[list[Row], dict[str, str]]:
     """Rows by model name, and footnote letter -> setting; the letter is '' when every cell has the same setting."""
@@ -57,7 +59,17 @@ def _cell(column: Column, records: list[Record]) -> Cell:
     alone = len(values) == 1
     return Cell(value=mean(values), unit=metrics[0].unit, n=len(values), std=None if alone else stdev(values),
                 ci95=metrics[0].ci95 if alone else None, setting=setting(records[0]),
-                evidence=tuple(str(record.path) for record in records if record.path))
+                evidence=tuple(str(record.path) for record in records if record.path),
+                otherwise=tuple(_otherwise(column, records)))
+
+
+def _otherwise(column: Column, records: list[Record]) -> Iterator[tuple[str, float]]:
+    """What the same runs score when heads and epochs are selected another way than the cell's."""
+    done = {record.selection['by'] if record.selection else 'fixed' for record in records}
+    for suffix, how in OTHERWISE.items():
+        name = f'{column.metric}_{suffix}'
+        if not done & {how, 'fixed'} and all(name in record.metrics for record in records):
+            yield how, mean(record.metrics[name].value for record in records)
 
 
 def _letter(rows: list[Row]) -> tuple[list[Row], dict[str, str]]:

@@ -17,6 +17,7 @@ class Cell:
     mark: str = ''                                  # the footnote letter of that setting
     evidence: tuple[str, ...] = ()                  # ids of published numbers, paths of records
     others: tuple[tuple[float, int], ...] = ()      # (value, citation) published for the same cell elsewhere
+    otherwise: tuple[tuple[str, float], ...] = ()   # (how selected, value) of the same runs, selected another way
 
     @property
     def spread(self) -> float | None:

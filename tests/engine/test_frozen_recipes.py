@@ -90,7 +90,8 @@ def test_a_grid_spans_the_cells_and_asks_for_a_held_out_choice():
     cfg = set_grid(join([paper('linear'), paper('attentive')]), lr=[0.1, 1.])
     assert cfg.model.probes.linear.grid.lr == [0.1, 1.] and cfg.model.probes.linear.hold_out
     assert cfg.train_dataloader.dataset.held_out == 0.1
-    assert not set_grid(paper('linear'), lr=[3.]).model.probes.linear.hold_out
+    assert 'hold_out' not in set_grid(paper('linear'), lr=[3.]).model.probes.linear
+    assert set_grid(paper('linear_multilayer')).model.probes.linear_multilayer.hold_out, 'the recipe chooses a layer'
     with pytest.raises(ConfigError, match='--grid momentum=.*known: lr, weight_decay'):
         set_grid(paper('linear'), momentum=[0.9])
 

@@ -100,3 +100,17 @@ def test_tensorboard_is_asked_for_by_name_where_it_is_missing(start, monkeypatch
     monkeypatch.setitem(sys.modules, 'torch.utils.tensorboard', None)
     with pytest.raises(ConfigError, match='pip install tensorboard, or leave the option out'):
         start('knn', tensorboard=True)
+
+
+def test_a_record_holds_the_published_the_held_out_and_the_last_epochs_score(start):
+    best = {'model.probes.linear.select': 'best', 'train_cfg.val_interval': 1}
+    linear = start('linear', grid=dict(lr=[0.01, 6.]), cfg_options=best).records[0]
+    layers = start('linear_multilayer').records[0]
+    for record in linear, layers:
+        assert set(record.metrics) == {'top1', 'top5', 'top1_last', 'top1_held_out'}
+        assert all(metric.ci95 for name, metric in record.metrics.items() if name != 'top5')
+        held_out = record.selection['held_out']
+        assert held_out['reported'] == record.metrics['top1_held_out'].value and held_out['images'] == 6
+        assert record.metrics['top1_last'].value == record.selection['last']['top1']
+    assert (linear.selection['by'], layers.selection['by']) == ('paper', 'last epoch')
+    assert [cell['layer'] for cell in layers.selection['curve']] == [1, 2], "the recipe's own choice, without --grid"

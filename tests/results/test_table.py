@@ -287,3 +287,16 @@ def test_a_series_of_seeds_alone_becomes_mean_and_deviation():
     (row,), _, _ = published_rows(seeds, [column], len(seeds))
     cell = row.cells[column]                                    # the source itself says 83.57 and 0.08
     assert (round(cell.value, 2), round(cell.std, 1), cell.n) == (83.57, 0.1, 4)
+
+
+def test_scores_selected_otherwise_stand_below_the_table(make, fill):
+    def scored(top1, last, held_out, by='paper', **fields):
+        metrics = {'top1': Metric(value=top1), 'top1_last': Metric(value=last), 'top1_held_out': Metric(value=held_out)}
+        return make(metrics=metrics, selection={'by': by, 'chosen': {'lr': 0.1}}, **fields)
+    table = build_table(fill(scored(70., 69., 68.), scored(72., 71., 66., seed=1), scored(50., 50., 40., 'last epoch',
+                                                                                          model='mae')))
+    assert list(table.heads) == ['linear top-1']
+    assert table.footnotes[-1] == ('linear top-1, selected otherwise: cae 67.0 by held-out training images, 70.0 in the '
+                                   'last epoch; mae 40.0 by held-out training images.')
+    assert json.loads(render(table, 'json'))['rows'][0]['cells']['linear top-1']['otherwise'] == [
+        ['held-out', 67.], ['last epoch', 70.]]
