@@ -16,7 +16,7 @@ benchmark = dict(
 
 norm_cfg = dict(type='SyncBN', requires_grad=True)
 model = dict(
-    type='mmseg.EncoderDecoder',
+    type='cae_bench.Segmentor',
     data_preprocessor={{_base_.data_preprocessor}},
     backbone=dict(
         type='cae_bench.ViT', arch='base', img_size=512, out_indices=(3, 5, 7, 11), drop_path_rate=0.1,

@@ -13,7 +13,7 @@ benchmark = dict(
          'model.decode_head.channels': 'embed_dims', 'model.decode_head.num_classes': 'num_classes'})
 
 model = dict(
-    type='mmseg.EncoderDecoder',
+    type='cae_bench.Segmentor',
     data_preprocessor={{_base_.data_preprocessor}},
     backbone=dict(type='cae_bench.ViT', arch='base', frozen=True, out_indices=-1),
     neck=dict(type='cae_bench.TokenNorm', embed_dims=768, norm_cfg=dict(type='SyncBN', requires_grad=True)),

@@ -42,7 +42,7 @@ benchmark = dict(
 classifier_init = dict(type='Normal', std=0.1, override=dict(name='conv_seg'))
 norm_cfg = dict(type='BN', requires_grad=True)      # one process: there is nothing to synchronise
 model = dict(
-    type='mmseg.EncoderDecoder',
+    type='cae_bench.Segmentor',
     data_preprocessor=dict(
         type='mmseg.SegDataPreProcessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True, pad_val=0, seg_pad_val=255, size=crop_size, test_cfg=dict(size_divisor=32)),
