@@ -155,6 +155,7 @@ def _run_group(group: list[Job], title: str, ckpt, model: str, results: Path, op
     """Trains and validates one group; returns what makes (Record, per-image columns) of each of its tasks."""
     from .engine import cpu_processes
     from .engine.runner import QuietRunner
+    from .eval_only import evaluate
     from .ledger import make_record
     from .results import fingerprint, safe_name
     started, clock = datetime.now(timezone.utc), time.monotonic()
@@ -163,7 +164,8 @@ def _run_group(group: list[Job], title: str, ckpt, model: str, results: Path, op
     cfg.work_dir = str(results / 'work_dirs' / safe_name(model) / group[0].task.dataset /
                        f'{folder}-{mark[:8]}-seed{options.seed}')
     cfg.experiment_name = f'{model}-{group[0].task.dataset}-{folder}'
-    cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='cae_bench.Progress', task=title)]
+    cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='cae_bench.KeepSpec'),
+                        dict(type='cae_bench.Progress', task=title)]
     for key, value in cpu_processes.join(options.launcher).items():
         if key not in cfg:
             cfg[key] = value
@@ -173,7 +175,10 @@ def _run_group(group: list[Job], title: str, ckpt, model: str, results: Path, op
         say(f'{title}: {cfg.benchmark.batch}')
     with prints_go_to(Path(cfg.work_dir, 'printed.log')):
         runner = QuietRunner.from_cfg(cfg)
-        runner.train()
+        if options.eval_only:
+            ckpt = evaluate(runner, ckpt)
+        else:
+            runner.train()
         seconds = time.monotonic() - clock
     return lambda job: make_record(job, runner, ckpt, model, options, started, seconds, results)
 

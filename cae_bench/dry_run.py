@@ -14,6 +14,7 @@ def announce(passes: list[tuple[list, object]], ckpt, options) -> None:
             say(_title(job) + (', shares its pass over the data' if len(jobs) > 1 else ''))
         counts = [min(n, options.limit or n) for n in (jobs[0].data.num_train, jobs[0].data.num_val)]
         plan = frozen_plan.plan if cfg.benchmark.frozen else training_plan.plan
+        plan = training_plan.evaluation if options.eval_only else plan
         for line in plan(cfg, *counts, world_size=devices):
             say(f'    {line}')
 

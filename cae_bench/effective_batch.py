@@ -43,7 +43,7 @@ def keep(cfg: Config, devices: int, published: Config) -> None:
 def check_enough(cfg: Config, num_train: int) -> None:
     """Raises DataError where a pass over the data has not a single update in it."""
     batch = cfg.benchmark.get('global_batch')
-    if batch and cfg.train_dataloader.get('drop_last') and num_train < batch:
+    if batch and cfg.get('train_dataloader', {}).get('drop_last') and num_train < batch:
         raise DataError(f'{num_train} training images are fewer than the published batch of {batch}: give more, use '
                         f'--recipe mini, or name another batch with --cfg-options benchmark.global_batch=N')
 

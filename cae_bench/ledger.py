@@ -74,7 +74,7 @@ class _Findings:
 
     def extra(self, results: Path) -> dict:
         """Scores of every validation, per-class scores, pictures, and whatever else a metric tells of itself."""
-        told = {name: self.about(name) for name in ('per_class', 'details')}
+        told = {name: known(self.about(name)) for name in ('per_class', 'details')}
         told['pictures'] = [os.path.relpath(path, results) for path in self.pictures]
         return {'history': self._own_history()} | {name: value for name, value in told.items() if value}
 
@@ -82,3 +82,10 @@ class _Findings:
         """Less what others of a shared pass scored: theirs need not even be numbers."""
         own = [{k: v for k, v in scores.items() if k.startswith(f'{self.protocol}/')} for scores in self.history]
         return own if any(own) else self.history
+
+
+def known(value):
+    """None for a score that is no number, as of a class that no image shows; dictionaries part by part."""
+    if isinstance(value, dict):
+        return {name: known(part) for name, part in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -34,13 +34,15 @@ class Options:
     share_views: bool = False                # heads trained in one pass read one crop
     skip_corrupt: bool = False               # leave out images that cannot be decoded; frozen protocols only
     tensorboard: bool = False                # moves no score
+    eval_only: bool = False                  # the file's own neck and heads are scored, nothing is trained
     cfg_options: dict = field(default_factory=dict)
 
     def overrides(self) -> dict:
         """What differs from the recipe as shipped, for the record."""
         named = {'limit': self.limit, 'shorten': self.shorten if self.shorten != 1 else None,
                  'amp': self.amp if self.amp != 'fp32' else None, 'grid': self.grid or None,
-                 'share_views': self.share_views or None, 'skip_corrupt': self.skip_corrupt or None}
+                 'share_views': self.share_views or None, 'skip_corrupt': self.skip_corrupt or None,
+                 'eval_only': self.eval_only or None}
         return {k: v for k, v in named.items() if v is not None} | dict(self.cfg_options)
 
 
@@ -74,12 +76,12 @@ def build(task: Task, ckpt: Checkpoint, data, options: Options) -> Config:
     cfg = Config(_read(path).to_dict(), filename=str(path))
     cfg.benchmark.config = f'{task.protocol}/{path.name}'
     _shorten(cfg, options.shorten)
-    cfg.model.backbone = _backbone(cfg.model.backbone, ckpt)
+    cfg.model.backbone = _backbone(cfg.model.backbone, ckpt, options)
     _fit(cfg, _values(ckpt.spec, data, options))
     cfg.randomness = dict(seed=options.seed)
     devices = world_size(options.launcher)
     cfg.launcher = LAUNCHERS[options.launcher]
-    _precision(cfg, options.amp)
+    _precision(cfg, options)
     if cfg.benchmark.frozen:
         from .engine.frozen import set_grid
         cfg = set_grid(cfg, **{axis: values for axis, values in options.grid.items() if axis in grid_axes(cfg)})
@@ -89,6 +91,11 @@ def build(task: Task, ckpt: Checkpoint, data, options: Options) -> Config:
         from .engine import tensorboard
         tensorboard.add_to(cfg)
     cfg.merge_from_dict(dict(options.cfg_options))
+    if options.eval_only:
+        from .eval_only import check, strip_training
+        check(cfg, ckpt, data.classes)
+        strip_training(cfg)
+        return cfg
     effective_batch.keep(cfg, devices, published=_read(path))
     return cfg
 
@@ -103,9 +110,15 @@ def grid_axes(cfg: Config) -> set[str]:
 TIMM_TAKES = {'out_indices', 'drop_path_rate', 'with_cp', 'frozen', 'img_size', 'final_norm'}
 
 
-def _backbone(own: dict, ckpt: Checkpoint) -> dict:
+# Settings by which a recipe adds parameters to a backbone: a trained one has them already, or never had.
+ADDED = {'rel_pos_bias', 'layer_scale_init_value'}
+
+
+def _backbone(own: dict, ckpt: Checkpoint, options: Options) -> dict:
     """The recipe says how the backbone is used (taps, drop path, frozen), the checkpoint what it is."""
     kept = {k: v for k, v in own.items() if k not in ('type', 'arch', 'spec', 'checkpoint')}
+    if options.eval_only:
+        kept = {k: v for k, v in kept.items() if k not in ADDED}
     if ckpt.timm_name:
         beyond = sorted(set(kept) - TIMM_TAKES)
         if beyond:
@@ -162,9 +175,12 @@ def _skip_corrupt(cfg: Config, task: Task) -> None:
         loader.dataset.skip_corrupt = True
 
 
-def _precision(cfg: Config, amp: str) -> None:
+def _precision(cfg: Config, options: Options) -> None:
+    amp = options.amp
     if amp == 'fp32':
         return
+    if options.eval_only:
+        raise ConfigError(f'--eval-only scores in fp32, as every run does: leave --amp {amp} out')
     dtype = {'bf16': 'bfloat16', 'fp16': 'float16'}.get(amp)
     if dtype is None:
         raise ConfigError(f'--amp {amp}: choose fp32, bf16 or fp16')

@@ -3,8 +3,9 @@ from ..errors import CheckpointError
 from .checkpoint import Checkpoint, LoadReport
 from .loader import formats, load
 from .mmengine_guard import guard_mmengine
+from .networks import Network, from_released, read_network, to_released
 from .report import describe, format_report
 from .spec import ViTSpec
 
-__all__ = ['Checkpoint', 'CheckpointError', 'LoadReport', 'ViTSpec', 'describe', 'format_report', 'formats',
-           'guard_mmengine', 'load']
+__all__ = ['Checkpoint', 'CheckpointError', 'LoadReport', 'Network', 'ViTSpec', 'describe', 'format_report', 'formats',
+           'from_released', 'guard_mmengine', 'load', 'read_network', 'to_released']

@@ -60,9 +60,9 @@ def _with_pixels_of_args(ckpt: Checkpoint, content: Mapping) -> Checkpoint:
 
 
 def _own_spec(content) -> dict:
-    """What tensors cannot tell, from the entry `spec` that `cae-bench pretrain` writes beside them."""
+    """What tensors cannot tell, from the entry `spec` that our own training writes beside them."""
     spec = content.get('spec') if isinstance(content, Mapping) else None
-    names = ('num_heads', 'norm_eps', 'mean', 'std')
+    names = ('family', 'num_heads', 'norm_eps', 'mean', 'std')
     return {name: spec[name] for name in names if name in spec} if isinstance(spec, Mapping) else {}
 
 
@@ -70,7 +70,7 @@ def _with_own_spec(ckpt: Checkpoint, own: dict) -> Checkpoint:
     if not own:
         return ckpt
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in own.items() if k != 'num_heads'}
-    note = 'heads, norm epsilon, mean and std: told by the entry `spec` of the file'
+    note = 'family, heads, norm epsilon, mean and std: told by the entry `spec` of the file'
     return replace(ckpt, spec=replace(ckpt.spec, **values), report=replace(ckpt.report, notes=(*ckpt.report.notes, note)))
 
 

@@ -11,7 +11,8 @@ def matches(sd: StateDict) -> bool:
 
 
 def convert(sd: StateDict) -> Conversion:
-    drop = {f'{PREFIX}mask_token': 'mask token', f'{PREFIX}head.*': 'classifier head', **beside(sd, PREFIX)}
+    drop = {f'{PREFIX}mask_token': 'mask token', f'{PREFIX}blocks.*.attn.rel_pos_[hw]': 'relative positions of ViTDet',
+            f'{PREFIX}head.*': 'classifier head', **beside(sd, PREFIX)}
     inside = under(sd, PREFIX)
     # Only a network with its own task modules may go without the norm: it taps the blocks or normalises in its head.
     absent = NO_NORM if len(inside) < len(sd) else {}

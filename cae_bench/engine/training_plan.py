@@ -19,6 +19,12 @@ def plan(config: Config, num_train: int, num_val: int, world_size: int = 1) -> l
             *_costs(config, num_train, num_val, world_size)]
 
 
+def evaluation(config: Config, num_train: int, num_val: int, world_size: int = 1) -> list[str]:
+    """What --eval-only will do: the model and its test."""
+    return ['nothing is trained: neck and heads are those of the file', *_model(config), *_data(config),
+            f'{num_val:,} images are scored']
+
+
 def _training(config: Config, num_train: int) -> Iterator[str]:
     updates, images = length(config, num_train)
     train = config.train_cfg
@@ -67,12 +73,14 @@ def _parts(name: str, part) -> Iterator[tuple[str, object]]:
 
 def _data(config: Config) -> Iterator[str]:
     for split in ('train', 'val'):
+        if f'{split}_dataloader' not in config:
+            continue
         dataset = config[f'{split}_dataloader'].dataset
         steps = dataset.get('pipeline') or dataset.get('transform')
         for step in steps if isinstance(steps, (list, tuple)) else [steps]:
             if not plain(step).startswith(READING):
                 yield f'{split} images: {plain(step)}'
-    if 'filter_cfg' in config.train_dataloader.dataset:
+    if 'filter_cfg' in config.get('train_dataloader', {}).get('dataset', {}):
         yield f'images left out: {plain(config.train_dataloader.dataset.filter_cfg)}'
     yield f'test: {config.val_cfg.type.split(".")[-1]} by {plain(config.val_evaluator)}'
 

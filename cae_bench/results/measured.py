@@ -27,11 +27,13 @@ def measured_rows(records: list[Record], columns: list[Column], tags: dict) -> t
 def setting(record: Record) -> str | None:
     """How a run departs from its recipe, in words; None when it does not."""
     parts = dict(record.overrides)
+    trained = 'nothing trained, the file\'s own heads scored' if parts.pop('eval_only', False) else None
     if record.limit is not None:
         parts.setdefault('limit', record.limit)
     if record.precision != 'fp32':
         parts.setdefault('amp', record.precision)
-    return ', '.join(f'{key}={value}' for key, value in sorted(parts.items())) or None
+    told = [f'{key}={value}' for key, value in sorted(parts.items())]
+    return ', '.join([trained] * bool(trained) + told) or None
 
 
 def _rows_of(name: str, arch: str | None, records: list[Record], columns: list[Column], tags: dict) -> list[Row]:
