@@ -57,7 +57,7 @@ def run(checkpoint: str, tasks: list[str] | None = None, suite: str | None = Non
     wanted = parse_all(tasks or load_suite(suite or 'cae_paper').tasks)      # a typing error is told before torch is imported
     _choose_device(options.get('device'))
     from . import checkpoints
-    from .recipes import Options
+    from .recipes import Options, check_precision
     options = Options(**options)
     checkpoints.guard_mmengine()
     ckpt = checkpoints.load(checkpoint, num_heads=num_heads, arch=arch)
@@ -66,6 +66,8 @@ def run(checkpoint: str, tasks: list[str] | None = None, suite: str | None = Non
         from .dry_run import announce
         announce([(group, _one_config(group, options)) for group in groups(jobs)], ckpt, options)
         return Outcome()
+    for job in jobs:
+        check_precision(job.cfg, options.amp)
     check_writable(results)
     return _execute(jobs, ckpt, name or ckpt.name, Path(results), options)
 

@@ -187,7 +187,16 @@ def _precision(cfg: Config, options: Options) -> None:
     if cfg.benchmark.frozen:
         cfg.model.precision = dtype            # of the frozen forward; heads stay in float32
     else:
-        cfg.optim_wrapper = dict(cfg.optim_wrapper, type='AmpOptimWrapper', dtype=dtype)
+        wrapper = dict(fp16=dict(type='AmpOptimWrapper', dtype=dtype), bf16=dict(type='cae_bench.BFloat16OptimWrapper'))
+        cfg.optim_wrapper = dict(cfg.optim_wrapper, **wrapper[amp])
+
+
+def check_precision(cfg: Config, amp: str) -> None:
+    """Raises ConfigError where a recipe cannot be trained in this precision on the devices at hand."""
+    import torch
+    if amp == 'fp16' and not cfg.benchmark.frozen and not torch.cuda.is_available():
+        raise ConfigError(f'--amp fp16: {cfg.benchmark.config} trains in it on CUDA only, and no CUDA device is '
+                          'visible here. Leave --amp out, or use --amp bf16')
 
 
 # Says where things lie, how fast they are read and what is logged: never what the score will be.

@@ -40,7 +40,7 @@ def _training(config: Config, num_train: int) -> Iterator[str]:
     schedules = config.param_scheduler
     for schedule in schedules if isinstance(schedules, (list, tuple)) else [schedules]:
         yield f'schedule: {plain(schedule)}'
-    precision = wrapper.get('dtype', 'fp32') if wrapper.type == 'AmpOptimWrapper' else 'fp32'
+    precision = {'AmpOptimWrapper': 'fp16', 'cae_bench.BFloat16OptimWrapper': 'bf16'}.get(wrapper.type, 'fp32')
     published = config.benchmark.get('published_amp')
     yield f'precision: {precision}' + (f' (published: {published})' if published else '')
 

@@ -62,6 +62,19 @@ def test_segmentation_trains_on_one_process_and_mmseg_s_own_tools_load_it(scenes
     np.testing.assert_array_equal(inferred, mask[0].numpy())
 
 
+def test_bfloat16_and_recomputed_blocks_are_options_of_a_training(scenes, tmp_path, monkeypatch):
+    half = small('upernet', scenes, monkeypatch, **SHORT | {
+        'train_cfg.val_interval': 3, 'model.backbone.with_cp': True, 'model.data_preprocessor.size': (64, 64),
+        'train_dataloader.dataset.pipeline.3.crop_size': (64, 64),
+        'optim_wrapper.type': 'cae_bench.BFloat16OptimWrapper'})
+    seen = set()
+    from mmseg.models import FCNHead
+    monkeypatch.setattr(FCNHead, 'cls_seg', lambda self, x, plain=FCNHead.cls_seg: seen.add(x.dtype) or plain(self, x))
+    runner = run(half, tmp_path)
+    assert seen == {torch.bfloat16} and runner.model.backbone.with_cp
+    assert {p.dtype for p in runner.model.parameters()} == {torch.float32}
+
+
 def test_multi_scale_testing_runs_twelve_views_of_every_image(scenes, tmp_path, monkeypatch):
     pipeline = 'val_dataloader.dataset.pipeline.1.transforms.0'
     fewer = {f'{pipeline}.{i}.scale': side for i, side in enumerate((64, 64, 64, 80, 96, 112))}

@@ -51,7 +51,7 @@ def test_every_constant_of_a_recipe_is_told():
     text = '\n'.join(plan(config('vitdet_mask_rcnn', 'vit-large', amp='bf16'), 118_287, 5_000, world_size=8))
     for part in ('global_blocks=[5, 11, 17, 23]', 'window_size=14', 'drop_path_rate=0.4', 'decay_biases=True',
                  'milestones=[163889, 177546]', 'ratio_range=[0.1, 2]', 'norm_cfg=LN2d(eps=1e-06)', 'num_convs=2',
-                 'precision: bfloat16 (published: fp16)', 'layer_decay_rate=0.8', 'here: 1 x 1, 64 accumulated'):
+                 'precision: bf16 (published: fp16)', 'layer_decay_rate=0.8', 'here: 1 x 1, 64 accumulated'):
         assert part in text, part
 
 
