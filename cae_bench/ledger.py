@@ -46,6 +46,7 @@ class _Findings:
         self.history = next(hook.history for hook in runner.hooks if type(hook).__name__ == 'Progress')
         if not self.history:                             # resumed after its last iteration: only the scores are missing
             self.history.append(runner.val_loop.run())
+        self.shared = any('/' in name for name in self.history[-1])          # frozen: 'linear/top1', also if alone
         self.metrics = runner.val_evaluator.metrics
         self.pictures = [path for hook in runner.hooks for path in getattr(hook, 'pictures', ())]
 
@@ -68,7 +69,7 @@ class _Findings:
             value = getattr(metric, attribute, None)
             if value and self.protocol in value:
                 return value[self.protocol]
-            if value and not any(isinstance(part, dict) for part in value.values()):
+            if value and not self.shared:
                 return value
         return None
 

@@ -2,11 +2,11 @@
 from pathlib import Path
 
 import numpy as np
-from hotcoco import mask as rle
 from mmengine.dist import all_gather_object
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from PIL import Image, ImageOps
+from pycocotools import mask as rle
 
 from ..registry import HOOKS
 from . import _drawing as drawing
@@ -150,9 +150,9 @@ def _area(box: list[float]) -> float:
 
 def _decode(mask, height: int, width: int) -> np.ndarray:
     """(H, W) of an annotation's polygons or run lengths, as the file has them."""
-    whole = rle.merge(rle.fr_py_objects(mask, height, width)) if isinstance(mask, list) else mask
+    whole = rle.merge(rle.frPyObjects(mask, height, width)) if isinstance(mask, list) else mask
     if isinstance(whole['counts'], list):
-        whole = rle.fr_py_objects(whole, height, width)
+        whole = rle.frPyObjects(whole, height, width)
     return np.asarray(rle.decode(whole)).reshape(height, width)
 
 

@@ -1,17 +1,18 @@
-"""COCO AP of boxes and masks, by hotcoco: pycocotools' numbers, from the data set's own annotation file."""
+"""COCO AP of boxes and masks: pycocotools' numbers, by hotcoco, from the data set's own annotation file."""
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from hotcoco import COCO, COCOeval
-from hotcoco import mask as rle
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
 from ..errors import DataError
 from ..registry import METRICS
 from .bootstrap import draws, interval
+from .coco_backend import backend as named_backend
+from .coco_backend import load_detections, tide
 from .matches import Matches, average_precision, collect
 
 SIZES = ('', '_s', '_m', '_l')                 # all, small (< 32 x 32 pixels), medium, large (> 96 x 96)
@@ -23,7 +24,7 @@ class CocoAP(BaseMetric):
 
     A size without objects is left out. Images count that were evaluated; classes are found in the file by name.
 
-    After `evaluate()`: `per_class` ('bbox' -> class name -> AP), `ci95` (metric -> (low, high), images drawn with
+    After `evaluate()`: `per_class` ('bbox' -> class name -> AP), `details` ('errors' -> 'bbox' -> see `tide`), `ci95` (metric -> (low, high), images drawn with
     replacement), `per_image` (columns `image` and, for each kind, `<kind>_truth`: objects per class, and lists over the
     image's detections: `<kind>_score`, `<kind>_label`, `<kind>_hit`, `<kind>_ignored`. Bit t of the last two is for IoU
     threshold 0.5 + 0.05 t; AP can be computed again from them.
@@ -31,16 +32,19 @@ class CocoAP(BaseMetric):
     Args:
         ann_file: instances_*.json, relative to `data_root`.
         kinds: 'bbox', 'segm' or both.
+        backend: 'hotcoco' or 'pycocotools'; the scores are the same, the latter is slow and tells no `details`.
         resamples: draws for `ci95`; fewer are made where there are very many detections. 0 for none.
     """
 
     def __init__(self, ann_file: str, data_root: str = '', kinds: tuple[str, ...] = ('bbox', 'segm'),
-                 resamples: int = 1000, **kwargs):
+                 resamples: int = 1000, backend: str = 'hotcoco', **kwargs):
         super().__init__(**kwargs)
+        self.backend = named_backend(backend)
         self.ann_file = os.path.join(data_root or '', ann_file)
         self.kinds = tuple(kinds)
         self.resamples = resamples
         self.per_class: dict[str, dict[str, float]] = {}
+        self.details: dict[str, dict] = {}
         self.per_image: dict[str, list] = {}
         self.ci95: dict[str, tuple[float, float]] = {}
 
@@ -51,30 +55,37 @@ class CocoAP(BaseMetric):
             self.results.append(dict(
                 image=int(sample['img_id']), boxes=np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1),
                 scores=found['scores'].cpu().double().numpy(), labels=found['labels'].cpu().numpy(),
-                masks=_encode(found['masks']) if 'segm' in self.kinds else None))
+                masks=self._encode(found['masks']) if 'segm' in self.kinds else None))
+
+    def _encode(self, masks: torch.Tensor) -> list[dict]:
+        """(N, H, W) masks as run lengths."""
+        columns = np.asfortranarray(masks.permute(1, 2, 0).cpu().numpy().astype(np.uint8, copy=False))
+        return self.backend.mask.encode(columns) if len(masks) else []
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         truth = self._truth()
         images = sorted({result['image'] for result in results})
         categories = self._categories(truth)
-        names = {image['id']: image['file_name'] for image in truth.load_imgs(images)}
+        names = {image['id']: image['file_name'] for image in truth.loadImgs(images)}
         self.per_image = {'image': [names[image] for image in images]}
         metrics = {}
         for kind in self.kinds:
-            evaluator = COCOeval(truth, self._detections(truth, results, categories, kind), kind)
-            evaluator.params.img_ids, evaluator.params.cat_ids = images, categories
+            evaluator = self.backend.COCOeval(truth, self._detections(truth, results, categories, kind), kind)
+            evaluator.params.imgIds, evaluator.params.catIds = images, categories
             evaluator.evaluate()
             evaluator.accumulate()
             metrics |= self._summary(kind, evaluator.eval['precision'])
-            self._keep_details(kind, collect(evaluator, images, categories))
+            if errors := tide(evaluator):
+                self.details.setdefault('errors', {})[kind] = errors
+            self._keep_matches(kind, collect(evaluator, images, categories))
         return metrics
 
-    def _truth(self) -> COCO:
+    def _truth(self) -> Any:
         if not Path(self.ann_file).is_file():
             raise DataError(f'{self.ann_file}: no such annotation file; CocoAP needs the validation split\'s instances')
-        return COCO(self.ann_file)
+        return self.backend.COCO(self.ann_file)
 
-    def _categories(self, truth: COCO) -> list[int]:
+    def _categories(self, truth: Any) -> list[int]:
         """Category ids in the order of the model's labels."""
         ids = {entry['name']: number for number, entry in truth.cats.items()}
         absent = [name for name in self.dataset_meta['classes'] if name not in ids]
@@ -82,7 +93,7 @@ class CocoAP(BaseMetric):
             raise DataError(f'{self.ann_file}: no category named {", ".join(absent)}; it has {", ".join(ids)}')
         return [ids[name] for name in self.dataset_meta['classes']]
 
-    def _detections(self, truth: COCO, results: list[dict], categories: list[int], kind: str) -> COCO:
+    def _detections(self, truth: Any, results: list[dict], categories: list[int], kind: str) -> Any:
         found = []
         for result in results:
             shapes = result['masks'] if kind == 'segm' else result['boxes'].tolist()
@@ -90,7 +101,7 @@ class CocoAP(BaseMetric):
             for shape, score, label in zip(shapes, result['scores'].tolist(), result['labels'].tolist()):
                 entry = dict(image_id=result['image'], category_id=categories[label], score=score)
                 found.append(entry | {word: shape})
-        return truth.load_res(found)
+        return load_detections(truth, found)
 
     def _summary(self, kind: str, precision: np.ndarray) -> dict[str, float]:
         """`precision`: (IoU, recall, class, size, limit), -1 where there is nothing to find."""
@@ -105,7 +116,7 @@ class CocoAP(BaseMetric):
             raise DataError(f'{self.ann_file}: no object in the images evaluated, so there is no AP; check the file')
         return {name: value for name, value in values.items() if not np.isnan(value)}
 
-    def _keep_details(self, kind: str, matches: Matches) -> None:
+    def _keep_matches(self, kind: str, matches: Matches) -> None:
         bits = 1 << np.arange(matches.hit.shape[1])
         columns = dict(score=matches.score, label=matches.label, hit=matches.hit @ bits, ignored=matches.ignored @ bits)
         ends = np.searchsorted(matches.image, np.arange(1, len(matches.truth)))
@@ -125,8 +136,3 @@ class CocoAP(BaseMetric):
 def _mean(precision: np.ndarray) -> float:
     known = precision[precision > -1]
     return 100 * float(known.mean()) if known.size else float('nan')
-
-
-def _encode(masks: torch.Tensor) -> list[dict]:
-    """(N, H, W) masks as run lengths."""
-    return rle.encode(masks.permute(1, 2, 0).cpu().numpy().astype(np.uint8, copy=False)) if len(masks) else []

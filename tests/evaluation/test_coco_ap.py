@@ -10,7 +10,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from cae_bench.errors import DataError
+from cae_bench.errors import ConfigError, DataError
 from cae_bench.evaluation.coco import CocoAP
 
 NAMES = ('', '_50', '_75', '_s', '_m', '_l')
@@ -47,8 +47,8 @@ def predicted(image, detections):
         masks=torch.stack(masks) if masks else torch.zeros(0, 200, 240, dtype=torch.bool)))
 
 
-def evaluate(path, samples, classes=('cat', 'dog'), resamples=0):
-    metric = CocoAP(path.name, str(path.parent), resamples=resamples)
+def evaluate(path, samples, classes=('cat', 'dog'), resamples=0, **options):
+    metric = CocoAP(path.name, str(path.parent), resamples=resamples, **options)
     metric.dataset_meta = dict(classes=classes)
     metric.process({}, samples)
     return metric.evaluate(size=len(samples)), metric
@@ -185,3 +185,31 @@ def test_a_missing_file_and_a_file_without_objects_are_errors(tmp_path):
         evaluate(tmp_path / 'absent.json', [predicted(10, [])])
     with pytest.raises(DataError, match='no object in the images evaluated'):
         evaluate(annotation_file(tmp_path, [], 1), [predicted(10, [])])
+
+
+def test_pycocotools_can_do_it_too_with_the_same_scores_and_matches(tmp_path):
+    path, samples = random_case(tmp_path)
+    (ours, metric), (theirs, slow) = evaluate(path, samples), evaluate(path, samples, backend='pycocotools')
+    assert ours.keys() == theirs.keys() and metric.per_image == slow.per_image
+    assert all(ours[name] == pytest.approx(theirs[name], abs=1e-10, rel=1e-12) for name in ours)
+    assert metric.details and not slow.details
+    nothing = [predicted(sample['img_id'], []) for sample in samples]
+    assert evaluate(path, nothing, backend='pycocotools')[0]['bbox_mAP'] == 0
+
+
+def test_another_backend_and_one_that_is_not_installed_are_errors(monkeypatch):
+    with pytest.raises(ConfigError, match='val_evaluator.backend=cocoapi: choose hotcoco or pycocotools'):
+        CocoAP('x.json', backend='cocoapi')
+    monkeypatch.setitem(__import__('sys').modules, 'pycocotools.cocoeval', None)
+    with pytest.raises(ConfigError, match='pip install pycocotools, or --cfg-options val_evaluator.backend=hotcoco'):
+        CocoAP('x.json', backend='pycocotools')
+
+
+def test_errors_are_told_by_kind(tmp_path):
+    path = annotation_file(tmp_path, [(10, 3, 0, 0, 100, 100, 0), (10, 3, 120, 0, 80, 80, 0)], 1)
+    found = predicted(10, [(0, 0, 0, 100, 100, .9), (0, 0, 0, 100, 98, .8), (1, 120, 0, 80, 80, .7)])
+    errors = evaluate(path, [found])[1].details['errors']
+    for kind in ('bbox', 'segm'):
+        assert errors[kind]['count'] == dict(Cls=1, Loc=0, Both=0, Dupe=1, Bkg=0, Miss=0)
+        # recalls above 0.5 would be reached with precision 2/3: the duplicate comes first
+        assert errors[kind]['cost']['Cls'] == pytest.approx(100 * 50 * (2 / 3) / 101) and errors[kind]['cost']['Loc'] == 0
