@@ -12,6 +12,7 @@ from pathlib import Path
 from ..errors import DataError
 from . import files
 from .coco_file import read_coco
+from .coco_objects import useless
 from .layouts import Places, locate
 from .official import ADE20K_CLASSES
 
@@ -140,7 +141,7 @@ def _match(img: Path, images: Iterable[str], ann: Path, masks: Iterable[str]) ->
 
 
 def _coco(name: str, root: Path, places: Places) -> DataInfo:
-    listings, contents, categories, counts = {}, {}, [], []
+    listings, contents, categories, counts, faults = {}, {}, [], [], []
     for img, ann in ((places.train_img, places.train_ann), (places.val_img, places.val_ann)):
         content, raw = read_coco(root / ann)
         contents[ann] = raw
@@ -153,11 +154,14 @@ def _coco(name: str, root: Path, places: Places) -> DataInfo:
             raise DataError(f'{root / img}: {_some(absent, "image")} of {ann} missing: copy them there, or correct '
                             'file_name (relative to that folder).')
         listings[img] = {file: listing[file] for file in sorted(wanted)}
+        faults.append(useless(root / ann, content, trains=img == places.train_img))
         categories.append([(c['id'], c['name']) for c in content['categories']])
         counts.append(len(wanted))
     if categories[0] != categories[1]:
         raise DataError(f'{root}: {places.train_ann} and {places.val_ann} list different categories, or in another '
                         'order: give both the same list.')
+    if any(faults):
+        raise DataError(next(filter(None, faults)))
     extra = dict(train_img=places.train_img, val_img=places.val_img, train_ann=places.train_ann, val_ann=places.val_ann)
     classes = tuple(c for _, c in categories[0])
     return DataInfo(name, str(root), 'coco', classes, *counts, _hash(listings, contents), extra)

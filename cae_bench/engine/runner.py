@@ -4,6 +4,8 @@ import logging
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
+from ..errors import DataError
+
 
 class QuietRunner(Runner):
     """The full log (configuration, environment, every iteration) lies in `<work_dir>/<timestamp>/<timestamp>.log`."""
@@ -14,3 +16,16 @@ class QuietRunner(Runner):
             if not isinstance(handler, logging.FileHandler):
                 handler.setLevel(logging.ERROR)
         return logger
+
+    @staticmethod
+    def build_dataloader(dataloader: dict, *args, **kwargs):
+        """mmengine's; DataError where the recipe's filter leaves no image of a data set."""
+        try:
+            return Runner.build_dataloader(dataloader, *args, **kwargs)
+        except ValueError as error:
+            if 'need at least one array' not in str(error):              # what mmengine says of an empty list
+                raise
+            dataset = dataloader['dataset']
+            rule = ', '.join(f'{k}={v}' for k, v in (dataset.get('filter_cfg') or {}).items())
+            raise DataError(f'{dataset.get("ann_file") or dataset["data_root"]}: no image is left to train on. The '
+                            f'recipe leaves out images without objects or too small ({rule})') from None
