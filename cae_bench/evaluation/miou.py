@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
@@ -15,9 +16,20 @@ from .bootstrap import draws, interval
 def confusion(prediction: torch.Tensor, label: torch.Tensor, num_classes: int,
               ignore_index: int = 255) -> torch.Tensor:
     """(C, C) int64 pixel counts, row = label, column = prediction; pixels labelled `ignore_index` count nowhere."""
-    seen = label != ignore_index
-    pairs = label[seen].long() * num_classes + prediction[seen].long()
-    return torch.bincount(pairs, minlength=num_classes ** 2).reshape(num_classes, num_classes)
+    return _tally(prediction, label, num_classes, ignore_index)[:num_classes]
+
+
+def _tally(prediction: torch.Tensor, label: torch.Tensor, num_classes: int, ignore_index: int) -> torch.Tensor:
+    """`confusion` with a row for every label up to `ignore_index`, or the largest there is.
+
+    Counting the ignored pixels too, and dropping their row, takes a fraction of the time of picking out the others.
+    """
+    rows = max(num_classes, ignore_index + 1)
+    pairs = torch.add(prediction.long(), label, alpha=num_classes).flatten()
+    counts = torch.bincount(pairs, minlength=rows * num_classes)
+    counts = F.pad(counts, (0, -len(counts) % num_classes)).reshape(-1, num_classes)
+    counts[ignore_index] = 0
+    return counts
 
 
 def scores(intersection: np.ndarray, union: np.ndarray, label: np.ndarray) -> dict[str, np.ndarray]:
@@ -50,16 +62,18 @@ class MeanIoU(BaseMetric):
         for sample in data_samples:
             prediction = sample['pred_sem_seg']['data'].squeeze(0)
             label = sample['gt_sem_seg']['data'].squeeze(0).to(prediction.device)
-            self._check(label, num_classes, sample)
-            counts = confusion(prediction, label, num_classes, self.ignore_index)
+            counts = _tally(prediction, label, num_classes, self.ignore_index)
+            self._check(counts[num_classes:], sample)
+            counts = counts[:num_classes]
             hit, labelled, predicted = counts.diagonal(), counts.sum(1), counts.sum(0)
             columns = torch.stack([hit, labelled + predicted - hit, labelled]).cpu().numpy()
             self.results.append((sample.get('img_path', ''), columns))
 
-    def _check(self, label: torch.Tensor, num_classes: int, sample: dict) -> None:
-        wrong = (label >= num_classes) & (label != self.ignore_index)
-        if wrong.any():
-            raise DataError(f"{sample.get('seg_map_path', 'a mask')}: label {int(label[wrong][0])} is outside the "
+    def _check(self, beyond: torch.Tensor, sample: dict) -> None:
+        """beyond: the rows of labels that are no class."""
+        if beyond.any():
+            num_classes, first = beyond.shape[1], int(beyond.any(1).nonzero()[0])
+            raise DataError(f"{sample.get('seg_map_path', 'a mask')}: label {num_classes + first} is outside the "
                             f'{num_classes} classes; correct the mask, the class list or reduce_zero_label')
 
     def compute_metrics(self, results: list) -> dict[str, float]:

@@ -86,3 +86,12 @@ def test_ignored_pixels_and_other_dtypes_count_as_they_should():
 def test_a_label_outside_the_classes_is_named_with_its_file():
     with pytest.raises(DataError, match='annotations/val/a.png: label 7 is outside the 3 classes.*reduce_zero_label'):
         evaluate([sample([[0, 0]], [[0, 7]])])
+
+
+def test_a_label_beyond_the_ignored_one_is_named_too():
+    with pytest.raises(DataError, match='label 300 is outside the 3 classes'):
+        evaluate([sample([[0, 2]], [[0, 300]])])
+
+
+def test_a_class_can_be_the_one_ignored():
+    assert confusion(torch.tensor([[0, 1, 1]]), torch.tensor([[0, 0, 1]]), 2, ignore_index=0).tolist() == [[0, 0], [0, 1]]
