@@ -8,12 +8,13 @@ import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
+from ..average_precision import Matches, average_precision
 from ..errors import DataError
 from ..registry import METRICS
 from .bootstrap import draws, interval
 from .coco_backend import backend as named_backend
 from .coco_backend import load_detections, tide
-from .matches import Matches, average_precision, collect
+from .matches import collect
 
 SIZES = ('', '_s', '_m', '_l')                 # all, small (< 32 x 32 pixels), medium, large (> 96 x 96)
 
@@ -125,8 +126,8 @@ class CocoAP(BaseMetric):
             self.per_image[f'{kind}_{name}'] = [part.tolist() for part in np.split(column, ends)]
         if not self.resamples:
             return
-        # About 5e8 counts at most: 1,000 draws of a small validation set, 100 of COCO's 5,000 images.
-        fitting = int(5e8 / (1 + matches.hit.size))
+        # About 1.5e9 counts at most: 1,000 draws of a small validation set, 300 of COCO's 5,000 images.
+        fitting = int(1.5e9 / (1 + matches.hit.size))
         weights = draws(len(matches.truth), min(self.resamples, max(100, fitting)))
         drawn = np.concatenate([average_precision(matches, part) for part in np.array_split(weights, 20)])
         for name, values in (('mAP', drawn), ('mAP_50', drawn[..., :1]), ('mAP_75', drawn[..., 5:6])):

@@ -1,30 +1,11 @@
 """What each detection met, as flat arrays: enough to compute AP again for any draw of images."""
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-IOUS = np.linspace(.5, .95, 10)
-RECALLS = np.linspace(0, 1, 101)
+from ..average_precision import Matches
+
 IMAGES_AT_ONCE = 500          # the evaluator hands its matches out as one dict per image and class
-
-
-@dataclass(frozen=True)
-class Matches:
-    """D detections of all sizes, at most 100 per image and class, the best first within each.
-
-    Attributes:
-        image, label: (D,) positions in the lists of images and of classes.
-        score: (D,).
-        hit, ignored: (D, 10) per IoU threshold; ignored ones met a crowd region and count neither way.
-        truth: (images, classes) objects that count.
-    """
-    image: np.ndarray
-    label: np.ndarray
-    score: np.ndarray
-    hit: np.ndarray
-    ignored: np.ndarray
-    truth: np.ndarray
 
 
 def collect(evaluator: Any, images: list[int], categories: list[int]) -> Matches:
@@ -54,36 +35,3 @@ def collect(evaluator: Any, images: list[int], categories: list[int]) -> Matches
 def _matched(entry: dict) -> np.ndarray:
     """(IoU thresholds, D). hotcoco says it in so many words, also where an object's id is 0."""
     return np.array(entry['dtMatched'], bool) if 'dtMatched' in entry else np.array(entry['dtMatches']) > 0
-
-
-def average_precision(matches: Matches, weights: np.ndarray | None = None) -> np.ndarray:
-    """AP in percent, (draws, classes, 10 IoU thresholds); NaN for a class without objects.
-
-    The COCO definition: precision made monotone, read at 101 recalls. An image drawn n times counts n times.
-
-    Args:
-        weights: (draws, images), how often each image is drawn; by default each once.
-    """
-    weights = np.ones((1, len(matches.truth)), np.float32) if weights is None else weights
-    result = np.full((len(weights), matches.truth.shape[1], len(IOUS)), np.nan)
-    for label in range(matches.truth.shape[1]):
-        mine = np.flatnonzero(matches.label == label)
-        mine = mine[np.argsort(-matches.score[mine], kind='stable')]
-        drawn = weights[:, matches.image[mine]].astype(np.float64)
-        objects = weights.astype(np.float64) @ matches.truth[:, label]
-        for t in range(len(IOUS)):
-            true = (drawn * matches.hit[mine, t]).cumsum(1)
-            false = (drawn * ~(matches.hit | matches.ignored)[mine, t]).cumsum(1)
-            result[:, label, t] = 100 * _area(true, false, objects)
-    return result
-
-
-def _area(true: np.ndarray, false: np.ndarray, objects: np.ndarray) -> np.ndarray:
-    """Mean interpolated precision of (draws, D) running counts; `objects` (draws,)."""
-    with np.errstate(invalid='ignore', divide='ignore'):
-        recall = true / objects[:, None]
-        precision = true / (true + false + np.spacing(1))
-    precision = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    precision = np.pad(precision, ((0, 0), (0, 1)))                            # a recall never reached counts zero
-    means = np.array([p[np.searchsorted(r, RECALLS)].mean() for p, r in zip(precision, recall)])
-    return np.where(objects > 0, means, np.nan)

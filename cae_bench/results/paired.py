@@ -28,7 +28,8 @@ def differences(a: Record, b: Record) -> tuple[Difference, ...]:
     """One for each metric both records have, by the strongest test their files allow."""
     columns = _same_images(read_per_image(a), read_per_image(b))
     common = [name for name in a.metrics if name in b.metrics]
-    return tuple(_difference(name, a.metrics[name], b.metrics[name], columns) for name in common)
+    drawn = _drawn(columns) if columns else {}
+    return tuple(_difference(name, a.metrics[name], b.metrics[name], columns, drawn) for name in common)
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
@@ -39,8 +40,8 @@ def mcnemar(only_a: int, only_b: int) -> float:
     return min(1.0, 2 * sum(math.comb(n, k) for k in range(few + 1)) / 2 ** n)
 
 
-def bootstrap_miou(a: dict, b: dict, seed: int = 0) -> tuple[tuple[float, float], float]:
-    """(95 % interval, two-sided p) of mIoU(A) - mIoU(B) in percent, the same images drawn with replacement for both.
+def miou_gaps(a: dict, b: dict, seed: int = 0):
+    """mIoU(A) - mIoU(B) in percent for each draw of images with replacement, the same images for both.
 
     Args:
         a, b: columns `intersection` and `union`, for each image a list of pixel counts per class.
@@ -53,19 +54,33 @@ def bootstrap_miou(a: dict, b: dict, seed: int = 0) -> tuple[tuple[float, float]
         counts = [draws @ np.asarray(columns[name], dtype=np.float64) for name in ('intersection', 'union')]
         with np.errstate(invalid='ignore'):
             return 100 * np.nanmean(counts[0] / counts[1], axis=1)             # a class nobody drew is left out
-    gaps = drawn(a) - drawn(b)
-    low, high = np.nanpercentile(gaps, [2.5, 97.5])
+    return drawn(a) - drawn(b)
+
+
+def _drawn(columns: tuple[dict, dict]) -> dict:
+    """Metric -> differences over draws of images, for metrics that are no mean over images."""
+    if all({'intersection', 'union'} <= set(c) for c in columns):
+        return {'mIoU': miou_gaps(*columns)}
+    from .paired_ap import gaps
+    return gaps(*columns, RESAMPLES)
+
+
+def bootstrap(gaps) -> tuple[tuple[float, float], float]:
+    """(95 % interval, two-sided p) from the differences of all draws."""
+    import numpy as np
+    gaps = gaps[~np.isnan(gaps)]                     # draws in which no object is
+    low, high = np.percentile(gaps, [2.5, 97.5])
     tail = min((gaps <= 0).mean(), (gaps >= 0).mean())
-    return (float(low), float(high)), float(min(1.0, max(2 * tail, 1 / RESAMPLES)))
+    return (float(low), float(high)), float(min(1.0, max(2 * tail, 1 / len(gaps))))
 
 
-def _difference(name: str, a: Metric, b: Metric, columns: tuple[dict, dict] | None) -> Difference:
+def _difference(name: str, a: Metric, b: Metric, columns: tuple[dict, dict] | None, drawn: dict) -> Difference:
     told = dict(metric=name, unit=a.unit, a=a.value, b=b.value)
     if columns and name == 'top1' and all('correct' in c for c in columns):
         gaps = [int(x) - int(y) for x, y in zip(columns[0]['correct'], columns[1]['correct'])]
         return Difference(**told, **_from_correct(gaps))
-    if columns and name == 'mIoU' and all({'intersection', 'union'} <= set(c) for c in columns):
-        ci95, p = bootstrap_miou(*columns)
+    if name in drawn:
+        ci95, p = bootstrap(drawn[name])
         return Difference(**told, ci95=ci95, p=p, test=f"paired bootstrap over {len(columns[0]['image'])} images")
     if a.ci95 and b.ci95:
         error = math.hypot(a.ci95[1] - a.ci95[0], b.ci95[1] - b.ci95[0]) / 2 / 1.96

@@ -2,7 +2,8 @@ import pytest
 
 from cae_bench.errors import RecordError
 from cae_bench.results import compare, explain, write_record
-from cae_bench.results.paired import bootstrap_miou, mcnemar
+from cae_bench.results.paired import bootstrap, mcnemar, miou_gaps
+from cae_bench.results.paired_ap import gaps
 
 
 @pytest.fixture
@@ -56,9 +57,9 @@ def test_the_bootstrap_of_miou_is_paired(put):
     pixels = [[50 + i, 40] for i in range(20)]
     full = {'union': [[100, 100]] * 20}
     a, b = {**full, 'intersection': pixels}, {**full, 'intersection': [[x - 10, y] for x, y in pixels]}
-    (low, high), p = bootstrap_miou(a, b)
+    (low, high), p = bootstrap(miou_gaps(a, b))
     assert low == pytest.approx(5.0) and high == pytest.approx(5.0) and p < 0.01   # 10 % of one of two classes
-    (low, high), p = bootstrap_miou(a, a)
+    (low, high), p = bootstrap(miou_gaps(a, a))
     assert low == high == 0.0 and p == 1.0
 
 
@@ -68,6 +69,35 @@ def test_miou_of_two_records_is_compared_by_bootstrap(put):
     b = put(columns, task='scenes/upernet', model='b', value=50.0, sha256='b' * 64)
     difference, = only(compare(a, b)).differences
     assert difference.test == 'paired bootstrap over 3 images' and not difference.significant
+
+
+def detections(found, images=30):
+    """One object an image. `found`: of image i, bits of the IoU thresholds at which its only detection hits."""
+    return {'image': [f'{i}.jpg' for i in range(images)],
+            **{f'{kind}_{name}': values for kind in ('bbox', 'segm') for name, values in dict(
+                truth=[[1, 0]] * images, score=[[0.9]] * images, label=[[0]] * images,
+                hit=[[found(i)] for i in range(images)], ignored=[[0]] * images).items()}}
+
+
+def test_the_bootstrap_of_ap_is_paired():
+    all_of_it, half = detections(lambda i: 0b1111111111), detections(lambda i: 0b0000011111)
+    drawn = gaps(all_of_it, half, 50)
+    assert set(drawn) == {f'{kind}_mAP{part}' for kind in ('bbox', 'segm') for part in ('', '_50', '_75')}
+    assert drawn['bbox_mAP'] == pytest.approx([50] * 50) and drawn['segm_mAP_75'] == pytest.approx([100] * 50)
+    assert drawn['bbox_mAP_50'] == pytest.approx([0] * 50)      # images vary, the two models with them
+    mixed = gaps(all_of_it, detections(lambda i: 0b1111111111 if i % 2 else 0), 200)['bbox_mAP']
+    assert mixed.std() > 1 and mixed.min() > 0
+
+
+def test_ap_of_two_records_is_compared_by_paired_bootstrap_if_the_objects_are_the_same(put):
+    all_of_it, half = detections(lambda i: 0b1111111111), detections(lambda i: 0b0000011111)
+    a = put(all_of_it, task='scenes/mask_rcnn', model='a', value=100.0)
+    b = put(half, task='scenes/mask_rcnn', model='b', value=50.0, sha256='b' * 64)
+    difference, = only(compare(a, b)).differences
+    assert difference.test == 'paired bootstrap over 30 images' and difference.ci95 == pytest.approx((50, 50))
+    other = dict(half, bbox_truth=[[2, 0]] * 30)
+    c = put(other, task='scenes/mask_rcnn', model='c', value=50.0, sha256='c' * 64)
+    assert 'unknown' in only(compare(a, c)).differences[0].test
 
 
 @pytest.mark.parametrize('change, reason', [
