@@ -1,6 +1,6 @@
 # MAE in minutes on a CPU: three quarters hidden, decoder half as wide as the encoder.
 _base_ = './_base_/tiny.py'
-mask = dict(_delete_=True, type='cae_bench.RandomMask', num_masked=48)
+mask = dict(num_masked=48)
 model = dict(type='cae_bench.MAE',
              encoder={{_base_.encoder}},
              decoder_embed_dims=64,
