@@ -3,28 +3,14 @@
 # CAE tools/run_class_finetuning.py + scripts/cae_{base,large}_*.sh.
 # All three print the best epoch on the validation images; here the last epoch counts, nothing is selected on them.
 
+_base_ = './image_folder.py'
+
 imagenet = dict(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 benchmark = dict(
-    version=1, layout='image_folder', frozen=False, recipe='paper',
-    metrics=dict(top1=dict(unit='%', higher_is_better=True), top5=dict(unit='%', higher_is_better=True)),
+    recipe='paper',
     published_amp='fp16',                                  # torch autocast with a dynamic loss scale: --amp fp16
-    schedule=['train_cfg.max_epochs', 'param_scheduler.warmup_epochs'],
-    fit={
-        'model.num_classes': 'num_classes',
-        'train_dataloader.dataset.data_root': 'data_root',
-        'train_dataloader.dataset.split_dir': 'train_dir',
-        'train_dataloader.dataset.classes': 'classes',
-        'train_dataloader.dataset.limit': 'limit',
-        'train_dataloader.dataset.transform.mean': 'mean',
-        'train_dataloader.dataset.transform.std': 'std',
-        'val_dataloader.dataset.data_root': 'data_root',
-        'val_dataloader.dataset.split_dir': 'val_dir',
-        'val_dataloader.dataset.classes': 'classes',
-        'val_dataloader.dataset.limit': 'limit',
-        'val_dataloader.dataset.transform.1.mean': 'mean',
-        'val_dataloader.dataset.transform.1.std': 'std',
-    })
+    schedule=['train_cfg.max_epochs', 'param_scheduler.warmup_epochs'])
 
 model = dict(
     type='cae_bench.Classifier', num_classes=1000, pool='mean', fc_norm_init='fresh',
@@ -35,20 +21,14 @@ model = dict(
 
 train_dataloader = dict(
     batch_size=128, num_workers=10, persistent_workers=True, pin_memory=True, drop_last=True,
-    sampler=dict(type='DefaultSampler', shuffle=True), collate_fn=dict(type='default_collate'),
-    dataset=dict(
-        type='cae_bench.ImageFolder', data_root='data/imagenet', split_dir='train', classes=None, limit=None,
-        # CAE and BEiT force this policy whenever they fine-tune; with a policy timm ignores their color_jitter of 0.4
-        transform=dict(type='cae_bench.TimmTrain', size=224, auto_augment='rand-m9-mstd0.5-inc1', reprob=0.25,
-                       **imagenet)))
+    # CAE and BEiT force this policy whenever they fine-tune; with a policy timm ignores their color_jitter of 0.4
+    dataset=dict(transform=dict(
+        type='cae_bench.TimmTrain', size=224, auto_augment='rand-m9-mstd0.5-inc1', reprob=0.25,
+        **imagenet)))
 val_dataloader = dict(
     batch_size=192, num_workers=10, persistent_workers=False, pin_memory=True,
-    sampler=dict(type='DefaultSampler', shuffle=False), collate_fn=dict(type='default_collate'),
-    dataset=dict(
-        type='cae_bench.ImageFolder', data_root='data/imagenet', split_dir='val', classes=None, limit=None,
-        transform=[dict(type='cae_bench.CenterView', size=224, resize=256),
-                   dict(type='cae_bench.NormalizeImage', **imagenet)]))
-val_evaluator = dict(type='cae_bench.Accuracy')
+    dataset=dict(transform=[dict(type='cae_bench.CenterView', size=224, resize=256),
+                            dict(type='cae_bench.NormalizeImage', **imagenet)]))
 
 optim_wrapper = dict(
     type='OptimWrapper', constructor='cae_bench.LayerDecayOptimWrapperConstructor',
@@ -59,9 +39,7 @@ optim_wrapper = dict(
 param_scheduler = dict(
     type='cae_bench.WarmupCosineLR', warmup_epochs=5, min_lr=1e-6, by_epoch=True, convert_to_iter_based=True)
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=100, val_interval=1)
-val_cfg = dict(type='ValLoop')
 
-default_scope = 'mmengine'
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),

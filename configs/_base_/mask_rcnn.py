@@ -4,7 +4,7 @@
 # Precision: published under apex O1 (fp16 where it is safe). `--amp fp16` is that, on CUDA; without it fp32.
 # Batch norms are synchronised over GPUs; a run of one process has nothing to synchronise, and mmengine's Runner then
 # turns SyncBN into BN by itself. Fewer GPUs keep the batch of 32 by accumulation, which batch norms do not see.
-_base_ = './coco.py'
+_base_ = './rcnn.py'
 
 benchmark = dict(
     published_amp='fp16', global_batch=32, devices=16,     # x 2 images
@@ -14,10 +14,7 @@ benchmark = dict(
     fit={'model.neck.0.embed_dims': 'embed_dims', 'model.neck.1.in_channels': 'embed_dims'})
 
 norm_cfg = dict(type='SyncBN', requires_grad=True)
-strides = [4, 8, 16, 32]
 model = dict(
-    type='mmdet.MaskRCNN',
-    data_preprocessor={{_base_.data_preprocessor}},
     backbone=dict(
         type='cae_bench.ViT', arch='base', out_indices=(3, 5, 7, 11), drop_path_rate=0.2, final_norm=False,
         img_size=(672, 1092),                              # 42 x 68 patches
@@ -29,48 +26,11 @@ model = dict(
         dict(type='cae_bench.ViTPyramid', embed_dims=768, norm_cfg=norm_cfg),
         dict(type='mmdet.FPN', in_channels=[768] * 4, out_channels=256, num_outs=5),
     ],
-    rpn_head=dict(
-        type='mmdet.RPNHead', in_channels=256, feat_channels=256,
-        anchor_generator=dict(type='mmdet.AnchorGenerator', scales=[8], ratios=[0.5, 1.0, 2.0], strides=[*strides, 64]),
-        bbox_coder=dict(type='mmdet.DeltaXYWHBBoxCoder', target_means=[.0] * 4, target_stds=[1.0] * 4),
-        loss_cls=dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True, loss_weight=1.0),
-        loss_bbox=dict(type='mmdet.L1Loss', loss_weight=1.0)),
-    roi_head=dict(
-        type='mmdet.StandardRoIHead',
-        bbox_roi_extractor=dict(
-            type='mmdet.SingleRoIExtractor', roi_layer=dict(type='RoIAlign', output_size=7, sampling_ratio=0),
-            out_channels=256, featmap_strides=strides),
-        bbox_head=dict(                                    # 4conv1fc
-            type='mmdet.ConvFCBBoxHead', num_shared_convs=4, num_shared_fcs=1, in_channels=256, conv_out_channels=256,
-            fc_out_channels=1024, roi_feat_size=7, num_classes=80, norm_cfg=norm_cfg,
-            bbox_coder=dict(type='mmdet.DeltaXYWHBBoxCoder', target_means=[0.] * 4, target_stds=[.1, .1, .2, .2]),
-            reg_class_agnostic=False, reg_decoded_bbox=True,
-            loss_cls=dict(type='mmdet.CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
-            loss_bbox=dict(type='mmdet.GIoULoss', loss_weight=10.0)),
-        mask_roi_extractor=dict(
-            type='mmdet.SingleRoIExtractor', roi_layer=dict(type='RoIAlign', output_size=14, sampling_ratio=0),
-            out_channels=256, featmap_strides=strides),
-        mask_head=dict(
-            type='mmdet.FCNMaskHead', num_convs=4, in_channels=256, conv_out_channels=256, num_classes=80,
-            loss_mask=dict(type='mmdet.CrossEntropyLoss', use_mask=True, loss_weight=1.0))),
-    train_cfg=dict(
-        rpn=dict(
-            assigner=dict(type='mmdet.MaxIoUAssigner', pos_iou_thr=0.7, neg_iou_thr=0.3, min_pos_iou=0.3,
-                          match_low_quality=True, ignore_iof_thr=-1),
-            sampler=dict(type='mmdet.RandomSampler', num=256, pos_fraction=0.5, neg_pos_ub=-1,
-                         add_gt_as_proposals=False),
-            allowed_border=-1, pos_weight=-1, debug=False),
-        # mmdetection's own base keeps 1000
-        rpn_proposal=dict(nms_pre=2000, max_per_img=2000, nms=dict(type='nms', iou_threshold=0.7), min_bbox_size=0),
-        rcnn=dict(
-            assigner=dict(type='mmdet.MaxIoUAssigner', pos_iou_thr=0.5, neg_iou_thr=0.5, min_pos_iou=0.5,
-                          match_low_quality=True, ignore_iof_thr=-1),
-            sampler=dict(type='mmdet.RandomSampler', num=512, pos_fraction=0.25, neg_pos_ub=-1,
-                         add_gt_as_proposals=True),
-            mask_size=28, pos_weight=-1, debug=False)),
-    test_cfg=dict(
-        rpn=dict(nms_pre=1000, max_per_img=1000, nms=dict(type='nms', iou_threshold=0.7), min_bbox_size=0),
-        rcnn=dict(score_thr=0.05, nms=dict(type='nms', iou_threshold=0.5), max_per_img=100, mask_thr_binary=0.5)))
+    roi_head=dict(bbox_head=dict(
+        norm_cfg=norm_cfg, reg_decoded_bbox=True,
+        loss_bbox=dict(_delete_=True, type='mmdet.GIoULoss', loss_weight=10.0))),
+    # mmdetection's own base keeps 1000
+    train_cfg=dict(rpn_proposal=dict(max_per_img=2000)))
 
 # Half of the images are resized; of the other half a piece is, cut out of a smaller copy (from DETR, by way of Swin).
 resize = dict(type='RandomChoiceResize', resize_type='mmdet.Resize', keep_ratio=True,

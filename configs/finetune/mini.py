@@ -1,31 +1,16 @@
 # Fine-tuning in minutes, for any ViT and any image folder. NOT the paper's recipe: small images, few iterations,
 # no mixing, RandAugment or erasing, mild layer decay; scores compare with other rows of this recipe only.
 # A ViT-tiny on 2 CPU cores takes about 4 minutes, whatever the size of the data.
+_base_ = '../_base_/image_folder.py'
 
 max_iters = 1400          # of 24 images: small batches learn most from a given number of images
 size = 64                 # 4 x 4 tokens of a patch-16 ViT: 6 ms an image, forward and backward, on 2 cores
 imagenet = dict(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 benchmark = dict(
-    version=1, layout='image_folder', frozen=False, recipe='mini',
-    metrics=dict(top1=dict(unit='%', higher_is_better=True), top5=dict(unit='%', higher_is_better=True)),
+    recipe='mini',
     schedule=['train_cfg.max_iters', 'train_cfg.val_interval', 'default_hooks.checkpoint.interval',
-              'param_scheduler.warmup_iters'],
-    fit={
-        'model.num_classes': 'num_classes',
-        'train_dataloader.dataset.data_root': 'data_root',
-        'train_dataloader.dataset.split_dir': 'train_dir',
-        'train_dataloader.dataset.classes': 'classes',
-        'train_dataloader.dataset.limit': 'limit',
-        'train_dataloader.dataset.transform.mean': 'mean',
-        'train_dataloader.dataset.transform.std': 'std',
-        'val_dataloader.dataset.data_root': 'data_root',
-        'val_dataloader.dataset.split_dir': 'val_dir',
-        'val_dataloader.dataset.classes': 'classes',
-        'val_dataloader.dataset.limit': 'limit',
-        'val_dataloader.dataset.transform.1.mean': 'mean',
-        'val_dataloader.dataset.transform.1.std': 'std',
-    })
+              'param_scheduler.warmup_iters'])
 
 model = dict(
     type='cae_bench.Classifier', num_classes=10, pool='mean',
@@ -33,19 +18,12 @@ model = dict(
     backbone=dict(type='cae_bench.ViT', arch='tiny', img_size=size))
 
 train_dataloader = dict(
-    batch_size=24, num_workers=1, persistent_workers=True, drop_last=False,
-    sampler=dict(type='InfiniteSampler', shuffle=True), collate_fn=dict(type='default_collate'),
-    dataset=dict(
-        type='cae_bench.ImageFolder', data_root='', split_dir='train', classes=None, limit=None,
-        transform=dict(type='cae_bench.TimmTrain', size=size, scale=(0.7, 1.0), **imagenet)))
+    batch_size=24, num_workers=1, persistent_workers=True, sampler=dict(type='InfiniteSampler'),
+    dataset=dict(transform=dict(type='cae_bench.TimmTrain', size=size, scale=(0.7, 1.0), **imagenet)))
 val_dataloader = dict(
     batch_size=64, num_workers=1, persistent_workers=False,
-    sampler=dict(type='DefaultSampler', shuffle=False), collate_fn=dict(type='default_collate'),
-    dataset=dict(
-        type='cae_bench.ImageFolder', data_root='', split_dir='val', classes=None, limit=None,
-        transform=[dict(type='cae_bench.CenterView', size=size, resize=size),
-                   dict(type='cae_bench.NormalizeImage', **imagenet)]))
-val_evaluator = dict(type='cae_bench.Accuracy')
+    dataset=dict(transform=[dict(type='cae_bench.CenterView', size=size, resize=size),
+                            dict(type='cae_bench.NormalizeImage', **imagenet)]))
 
 optim_wrapper = dict(
     type='OptimWrapper', constructor='cae_bench.LayerDecayOptimWrapperConstructor',
@@ -54,9 +32,7 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=3.0))
 param_scheduler = dict(type='cae_bench.WarmupCosineLR', warmup_iters=max_iters // 10, by_epoch=False)
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters)
-val_cfg = dict(type='ValLoop')
 
-default_scope = 'mmengine'
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),

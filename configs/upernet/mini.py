@@ -1,42 +1,23 @@
 # UPerNet in minutes, for any ViT and any data in ADE layout. NOT the paper's recipe: small images, 48-channel heads,
 # a few hundred iterations, no layer decay; scores compare with other rows of this recipe only.
 
+_base_ = '../_base_/ade20k.py'
+
 max_iters = 420
 short_side = 192          # small pictures are enlarged, so that objects span several patches
 crop_size = (short_side, short_side)
 channels = 48             # of both heads; the paper's have 768 and 256
 
 benchmark = dict(
-    version=1, layout='ade', frozen=False, recipe='mini',
-    metrics=dict(mIoU=dict(unit='%', higher_is_better=True), mAcc=dict(unit='%', higher_is_better=True),
-                 aAcc=dict(unit='%', higher_is_better=True)),
+    recipe='mini',
     # lengths that shrink and grow together
     schedule=['train_cfg.max_iters', 'train_cfg.val_interval', 'default_hooks.checkpoint.interval',
               'param_scheduler.0.end', 'param_scheduler.1.begin', 'param_scheduler.1.end'],
-    fit={
-        'model.data_preprocessor.mean': 'mean255', 'model.data_preprocessor.std': 'std255',
-        'model.neck.embed_dims': 'embed_dims',
-        'model.decode_head.in_channels': 'embed_dims', 'model.decode_head.num_classes': 'num_classes',
-        'model.auxiliary_head.in_channels': 'embed_dims', 'model.auxiliary_head.num_classes': 'num_classes',
-        'train_dataloader.dataset.data_root': 'data_root',
-        'train_dataloader.dataset.metainfo.classes': 'classes',
-        'train_dataloader.dataset.reduce_zero_label': 'reduce_zero_label',
-        'train_dataloader.dataset.data_prefix.img_path': 'train_img',
-        'train_dataloader.dataset.data_prefix.seg_map_path': 'train_ann',
-        'train_dataloader.dataset.img_suffix': 'img_suffix',
-        'train_dataloader.dataset.seg_map_suffix': 'seg_map_suffix',
-        'train_dataloader.dataset.indices': 'limit',
-        'train_dataloader.dataset.pipeline.1.num_classes': 'num_classes',
-        'val_dataloader.dataset.data_root': 'data_root',
-        'val_dataloader.dataset.metainfo.classes': 'classes',
-        'val_dataloader.dataset.reduce_zero_label': 'reduce_zero_label',
-        'val_dataloader.dataset.data_prefix.img_path': 'val_img',
-        'val_dataloader.dataset.data_prefix.seg_map_path': 'val_ann',
-        'val_dataloader.dataset.img_suffix': 'img_suffix',
-        'val_dataloader.dataset.seg_map_suffix': 'seg_map_suffix',
-        'val_dataloader.dataset.indices': 'limit',
-        'val_dataloader.dataset.pipeline.2.num_classes': 'num_classes',
-    })
+    fit={'model.data_preprocessor.mean': 'mean255', 'model.data_preprocessor.std': 'std255',
+         'model.neck.embed_dims': 'embed_dims',
+         'model.decode_head.in_channels': 'embed_dims', 'model.decode_head.num_classes': 'num_classes',
+         'model.auxiliary_head.in_channels': 'embed_dims', 'model.auxiliary_head.num_classes': 'num_classes',
+         'val_dataloader.dataset.pipeline.2.num_classes': 'num_classes'})
 
 # mmseg starts classifiers at a deviation of 0.01, from where a few hundred updates hardly leave "all background".
 classifier_init = dict(type='Normal', std=0.1, override=dict(name='conv_seg'))
@@ -75,18 +56,16 @@ val_pipeline = [
     dict(type='cae_bench.CheckMask', load=dict(type='mmseg.LoadAnnotations'), num_classes=2),
     dict(type='mmseg.PackSegInputs'),
 ]
-dataset = dict(
-    type='mmseg.BaseSegDataset', data_root='', metainfo=dict(classes=('background', 'foreground')),
-    data_prefix=dict(img_path='images/train', seg_map_path='annotations/train'), img_suffix='.jpg',
-    seg_map_suffix='.png', reduce_zero_label=False, indices=None)
-train_dataloader = dict(
-    batch_size=8, num_workers=1, persistent_workers=True, drop_last=False,
-    sampler=dict(type='InfiniteSampler', shuffle=True), dataset=dict(**dataset, pipeline=train_pipeline))
-val_dataloader = dict(
-    batch_size=1, num_workers=1, persistent_workers=False,       # images of all sizes: one at a time
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(**dataset, pipeline=val_pipeline, test_mode=True))
-val_evaluator = dict(type='cae_bench.MeanIoU')
+# for mmseg's own tools, which look for these transforms by their bare names
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=(4 * short_side, short_side), keep_ratio=True),
+    dict(type='LoadAnnotations'),
+    dict(type='PackSegInputs'),
+]
+train_dataloader = dict(batch_size=8, num_workers=1, pin_memory=False, dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(num_workers=1, persistent_workers=False, pin_memory=False, dataset=dict(pipeline=val_pipeline))
+test_dataloader = dict(num_workers=1, persistent_workers=False, pin_memory=False, dataset=dict(pipeline=test_pipeline))
 
 optim_wrapper = dict(
     type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.05),
@@ -99,15 +78,6 @@ param_scheduler = [
     dict(type='CosineAnnealingLR', eta_min_ratio=1e-2, by_epoch=False, begin=warmup, end=max_iters),
 ]
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters)
-val_cfg = dict(type='ValLoop')
 
-default_scope = 'mmseg'
-default_hooks = dict(
-    timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
-    param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=max_iters),
-    sampler_seed=dict(type='DistSamplerSeedHook'),
-    pictures=dict(type='cae_bench.SegmentationPictures'))
-env_cfg = dict(cudnn_benchmark=False, mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0))
-log_processor = dict(by_epoch=False)
+default_hooks = dict(checkpoint=dict(interval=max_iters))
+env_cfg = dict(cudnn_benchmark=False)

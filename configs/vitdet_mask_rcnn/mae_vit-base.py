@@ -5,7 +5,7 @@
 # Source: detectron2 projects/ViTDet/configs/COCO/mask_rcnn_vitdet_b_100ep.py, configs/common/models/mask_rcnn_vitdet.py
 # and mask_rcnn_fpn.py, configs/common/optim.py, ViTDet (arXiv 2203.16527).
 # Precision: published in fp16 (torch autocast). `--amp fp16` is that, on CUDA; without it fp32.
-_base_ = '../_base_/coco.py'
+_base_ = '../_base_/rcnn.py'
 
 side = 1024
 benchmark = dict(
@@ -15,12 +15,8 @@ benchmark = dict(
     fit={'model.neck.embed_dims': 'embed_dims'})
 
 norm_cfg = dict(type='cae_bench.LN2d', eps=1e-6)
-strides = [4, 8, 16, 32]
 model = dict(
-    type='mmdet.MaskRCNN',
-    data_preprocessor=dict(
-        type='mmdet.DetDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True,
-        pad_mask=True, pad_size_divisor=side),             # every image fits: all are padded to 1024 x 1024
+    data_preprocessor=dict(pad_size_divisor=side),         # every image fits: all are padded to 1024 x 1024
     backbone=dict(
         type='cae_bench.WindowedViT', arch='base', drop_path_rate=0.1, final_norm=False, rel_pos_bias='none',
         window_size=14, global_blocks=(2, 5, 8, 11), table_size=side, out_indices=-1,
@@ -28,47 +24,9 @@ model = dict(
         train_pos_embed=True, runtime_pos_resize='size',
         with_cp=False),                                    # --cfg-options model.backbone.with_cp=True on small GPUs
     neck=dict(type='cae_bench.SimpleFeaturePyramid', embed_dims=768, out_channels=256),
-    rpn_head=dict(
-        type='mmdet.RPNHead', in_channels=256, feat_channels=256, num_convs=2,
-        anchor_generator=dict(type='mmdet.AnchorGenerator', scales=[8], ratios=[0.5, 1.0, 2.0], strides=[*strides, 64]),
-        bbox_coder=dict(type='mmdet.DeltaXYWHBBoxCoder', target_means=[.0] * 4, target_stds=[1.0] * 4),
-        loss_cls=dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True, loss_weight=1.0),
-        loss_bbox=dict(type='mmdet.L1Loss', loss_weight=1.0)),
-    roi_head=dict(
-        type='mmdet.StandardRoIHead',
-        bbox_roi_extractor=dict(
-            type='mmdet.SingleRoIExtractor', roi_layer=dict(type='RoIAlign', output_size=7, sampling_ratio=0),
-            out_channels=256, featmap_strides=strides),
-        bbox_head=dict(
-            type='mmdet.ConvFCBBoxHead', num_shared_convs=4, num_shared_fcs=1, in_channels=256, conv_out_channels=256,
-            fc_out_channels=1024, roi_feat_size=7, num_classes=80, norm_cfg=norm_cfg,
-            bbox_coder=dict(type='mmdet.DeltaXYWHBBoxCoder', target_means=[0.] * 4, target_stds=[.1, .1, .2, .2]),
-            reg_class_agnostic=False,
-            loss_cls=dict(type='mmdet.CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
-            loss_bbox=dict(type='mmdet.L1Loss', loss_weight=1.0)),
-        mask_roi_extractor=dict(
-            type='mmdet.SingleRoIExtractor', roi_layer=dict(type='RoIAlign', output_size=14, sampling_ratio=0),
-            out_channels=256, featmap_strides=strides),
-        mask_head=dict(
-            type='mmdet.FCNMaskHead', num_convs=4, in_channels=256, conv_out_channels=256, num_classes=80,
-            norm_cfg=norm_cfg, loss_mask=dict(type='mmdet.CrossEntropyLoss', use_mask=True, loss_weight=1.0))),
-    train_cfg=dict(
-        rpn=dict(
-            assigner=dict(type='mmdet.MaxIoUAssigner', pos_iou_thr=0.7, neg_iou_thr=0.3, min_pos_iou=0.3,
-                          match_low_quality=True, ignore_iof_thr=-1),
-            sampler=dict(type='mmdet.RandomSampler', num=256, pos_fraction=0.5, neg_pos_ub=-1,
-                         add_gt_as_proposals=False),
-            allowed_border=-1, pos_weight=-1, debug=False),
-        rpn_proposal=dict(nms_pre=2000, max_per_img=1000, nms=dict(type='nms', iou_threshold=0.7), min_bbox_size=0),
-        rcnn=dict(
-            assigner=dict(type='mmdet.MaxIoUAssigner', pos_iou_thr=0.5, neg_iou_thr=0.5, min_pos_iou=0.5,
-                          match_low_quality=False, ignore_iof_thr=-1),
-            sampler=dict(type='mmdet.RandomSampler', num=512, pos_fraction=0.25, neg_pos_ub=-1,
-                         add_gt_as_proposals=True),
-            mask_size=28, pos_weight=-1, debug=False)),
-    test_cfg=dict(
-        rpn=dict(nms_pre=1000, max_per_img=1000, nms=dict(type='nms', iou_threshold=0.7), min_bbox_size=0),
-        rcnn=dict(score_thr=0.05, nms=dict(type='nms', iou_threshold=0.5), max_per_img=100, mask_thr_binary=0.5)))
+    rpn_head=dict(num_convs=2),
+    roi_head=dict(bbox_head=dict(norm_cfg=norm_cfg), mask_head=dict(norm_cfg=norm_cfg)),
+    train_cfg=dict(rcnn=dict(assigner=dict(match_low_quality=False))))
 
 # Large-scale jitter: flip, any scale from 0.1 to 2, a piece of at most 1024 x 1024, boxes from the masks that are left.
 train_pipeline = [
