@@ -75,15 +75,15 @@ def head_memory(config: Config, spec: dict) -> float:
     """Bytes: weights, gradients, momentum of every head; one BatchNorm group of features; its logits and gradients."""
     d, classes = spec['embed_dims'], config.model.num_classes
     n = (_input_size(config) // spec['patch_size']) ** 2 + 1
-    total = 0
+    total, depth = 0, spec['num_layers']
     for probe in _trained(config).values():
-        cells = 1
+        cells = 2 if probe.get('hold_out') else 1
         for values in probe.grid.values():
-            cells *= len(values) if isinstance(values, (list, tuple)) else 1
-        cells *= 2 if probe.get('hold_out') else 1
+            cells *= depth if values == 'all' else len(values) if isinstance(values, (list, tuple)) else 1
         attentive = probe.feature == 'tokens'
-        weights = cells * (classes * d + (4 * d * d + 10 * d if attentive else 0))
-        group = probe.bn_group * (n * d if attentive else d)
+        wide = 2 if probe.feature in ('cls_mean', 'layers') else 1
+        weights = cells * (classes * wide * d + (4 * d * d + 10 * d if attentive else 0))
+        group = probe.bn_group * d * {'tokens': n, 'layers': 2 * depth}.get(probe.feature, wide)
         pooled = probe.bn_group * cells * spec['num_heads'] * (d + n) * 3 if attentive else 0
         total += 4 * (3 * weights + 3 * group + pooled + 3 * probe.bn_group * cells * classes)
     return total

@@ -6,7 +6,7 @@ import pytest
 from mmengine.config import Config
 
 from cae_bench.engine.frozen import join, passes, set_grid, share_views
-from cae_bench.engine.frozen_plan import count_forwards, forward_flops, plan
+from cae_bench.engine.frozen_plan import count_forwards, forward_flops, head_memory, plan
 from cae_bench.engine.frozen_trainer import HeadTrainer
 from cae_bench.errors import ConfigError
 from cae_bench.models.probes import LinearProbe
@@ -102,6 +102,12 @@ def test_the_plan_names_every_constant_the_accumulation_and_the_cost():
                  'min_lr=1e-06', 'trust_coefficient=0.001', 'nesterov=True', 'scale=[0.08, 1.0]', 'resize=256', 'about',
                  'GiB', 'feature banks'):
         assert part in text, part
+
+
+def test_the_memory_of_a_head_on_every_layer_counts_every_layer():
+    layers = set_grid(paper('linear_multilayer'))                    # 12 heads, and again 12 without held-out images
+    weights = 2 * 12 * 1000 * 2 * 768
+    assert 3 * 4 * weights < head_memory(layers, BASE) < 4 * 4 * weights
 
 
 def test_the_cost_of_a_forward_is_that_of_vit_base():
