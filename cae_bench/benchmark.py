@@ -92,9 +92,7 @@ def plan(wanted: list[Task], ckpt, data: dict[str, str], options, may_lack_data:
             parts['crop of'] = next((j.task.protocol for j in jobs if j.task.dataset == task.dataset
                                      and recipes.grid_axes(j.cfg)), task.protocol)
         jobs.append(Job(task, cfg, info, fingerprint(parts)))
-    known = {axis for job in jobs for axis in recipes.grid_axes(job.cfg)}
-    for axis in set(options.grid) - known:
-        raise ConfigError(f'--grid {axis}=...: no head of these tasks has it.{nearest(axis, known)}')
+    recipes.check_heads([job.cfg for job in jobs], options)
     return jobs
 
 

@@ -63,6 +63,7 @@ def run(checkpoint: str = typer.Argument(..., help='A file, random:vit-tiny (any
         cfg_options: list[str] = typer.Option([], '--cfg-options', metavar='K=V', help='Override the recipe; repeatable.')):
     """Evaluate a checkpoint: one record for each task, one table row at the end."""
     from . import benchmark
+    from .logs import speaks
     from .tasks import parse_data
     options = dict(recipe=recipe, seed=seed, device=device, amp=amp, limit=limit, launcher=launcher, resume=resume,
                    overwrite=overwrite, grid=_grid(grid), share_views=share_views, skip_corrupt=skip_corrupt,
@@ -74,7 +75,7 @@ def run(checkpoint: str = typer.Argument(..., help='A file, random:vit-tiny (any
         outcome = watch_folder(checkpoint, **options)
     else:
         outcome = benchmark.run(checkpoint, **options)
-    if outcome.records:
+    if outcome.records and speaks():
         _print_table(results, sorted({record.model.name for record in outcome.records}))
     raise typer.Exit(outcome.exit_code)
 

@@ -9,9 +9,14 @@ from pathlib import Path
 LOGGER = logging.getLogger('cae_bench')
 
 
+def speaks() -> bool:
+    """Of several processes the first one speaks."""
+    return os.environ.get('RANK', '0') == '0'
+
+
 def say(line: str) -> None:
     """One line, from the first process only."""
-    if os.environ.get('RANK', '0') == '0':
+    if speaks():
         LOGGER.info(line)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mmengine.config import Config, ConfigDict
 
 from . import effective_batch
-from .errors import ConfigError
+from .errors import ConfigError, nearest
 from .launch import LAUNCHERS, world_size
 from .paths import shipped
 from .tasks import Task
@@ -90,7 +90,7 @@ def build(task: Task, ckpt: Checkpoint, data, options: Options) -> Config:
     if options.tensorboard:
         from .engine import tensorboard
         tensorboard.add_to(cfg)
-    cfg.merge_from_dict(dict(options.cfg_options))
+    cfg.merge_from_dict({key: v for key, v in options.cfg_options.items() if _probe(key) in {None, *probes(cfg)}})
     if options.eval_only:
         from .eval_only import check, strip_training
         check(cfg, ckpt, data.classes)
@@ -102,8 +102,29 @@ def build(task: Task, ckpt: Checkpoint, data, options: Options) -> Config:
 
 def grid_axes(cfg: Config) -> set[str]:
     """Names that --grid may vary here: those of the trained probes of a frozen protocol."""
-    probes = cfg.model.get('probes', {}).values() if cfg.benchmark.frozen else ()
-    return {axis for probe in probes if 'optimizer' in probe for axis in probe.grid}
+    return {axis for probe in probes(cfg).values() if 'optimizer' in probe for axis in probe.grid}
+
+
+def probes(cfg: Config) -> dict:
+    """Those of a frozen protocol by name; none of any other."""
+    return cfg.model.get('probes', {}) if cfg.benchmark.frozen else {}
+
+
+def _probe(key: str) -> str | None:
+    """'model.probes.linear.batch_size' -> 'linear': what only some of the tasks asked for have."""
+    parts = key.split('.')
+    return parts[2] if parts[:2] == ['model', 'probes'] and len(parts) > 3 else None
+
+
+def check_heads(cfgs: list[Config], options: Options) -> None:
+    """Raises ConfigError for an axis of --grid or a probe of --cfg-options that no task has."""
+    axes = {axis for cfg in cfgs for axis in grid_axes(cfg)}
+    for axis in set(options.grid) - axes:
+        raise ConfigError(f'--grid {axis}=...: no head of these tasks has it.{nearest(axis, axes)}')
+    names = {name for cfg in cfgs for name in probes(cfg)}
+    for key in options.cfg_options:
+        if _probe(key) not in {None, *names}:
+            raise ConfigError(f'--cfg-options {key}: no task has this probe.{nearest(_probe(key), names)}')
 
 
 # Settings of a recipe that TimmViT knows as well.

@@ -102,7 +102,7 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
                           pass_with=sorted(set(self.model.probes) - {name}), precision=self.model.precision,
                           source=plan.get('source'), batch_size=plan.get('batch_size'), bn_group=plan.get('bn_group'))
             pages[name] = dict(cells=probe.cells, select=plan.get('select', 'first'), shared=shared, epochs=[], kept={},
-                               diverged=[False] * len(probe.cells))
+                               diverged=[False] * len(probe.cells), told=0)
         return pages
 
     def run_epoch(self) -> None:
@@ -168,12 +168,12 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
     def _untold(self) -> list[str]:
         """Probes that look things up and have not been scored yet."""
         pages = self.runner.message_hub.get_info(HISTORY)
-        return [name for name in self.model.looking_up if not pages[name]['epochs']]
+        return [name for name in self.model.looking_up if not pages[name]['told']]
 
     def _validate_if_due(self) -> None:
         """After every `val_interval` epochs, the last, and when banks are full; once for each epoch."""
         pages = self.runner.message_hub.get_info(HISTORY)
-        told = max((page.get('epoch', 0) for page in pages.values() if page['epochs']), default=0)
+        told = max(page['told'] for page in pages.values())
         due = self._epoch % self.val_interval == 0 or self._epoch == self._max_epochs or self._untold()
         if self.runner.val_loop is None or not self._epoch or not due or told >= self._epoch:
             return
@@ -187,7 +187,10 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         if self._epoch == self._max_epochs and self.model.siblings:
             self._score_held_out(pages)
         self.runner.message_hub.update_info(HISTORY, pages)
+        scored = [name for name, probe in self.model.probes.items() if self.model.can_score(probe)]
         self.runner.val_loop.run()
+        for name in scored:                            # by every process: only the first one has written scores
+            self.runner.message_hub.get_info(HISTORY)[name]['told'] = self._epoch
         barrier()                                      # all rows are read
         self.model.drop_banks()                        # told once: it will not change
 

@@ -159,13 +159,18 @@ class FrozenProbes(BaseModel):
         return samples
 
     def _judged(self, data: dict) -> list[dict]:
-        ready = {name: p for name, p in self.probes.items() if not isinstance(p, LookUpProbe) or p.bank is not None}
+        ready = {name: p for name, p in self.probes.items() if self.can_score(p)}
         scored = self.scores(data['views'][self.eval_view], ready)
         labels = data['label']
         ranked = {name: judge(s.cpu(), labels) for name, s in scored.items()}
         return [dict(image=image, label=int(label),
                      probes={name: (top[i], hit[i]) for name, (top, hit) in ranked.items()})
                 for i, (image, label) in enumerate(zip(data['image'], labels))]
+
+    @staticmethod
+    def can_score(probe) -> bool:
+        """A probe that looks things up scores once, while it has its bank."""
+        return not isinstance(probe, LookUpProbe) or probe.bank is not None
 
     def scores(self, images: Tensor, probes: dict[str, nn.Module]) -> dict[str, Tensor]:
         """(B, G, C) of each probe given."""

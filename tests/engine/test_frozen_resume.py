@@ -1,4 +1,5 @@
 """A pass killed in the middle of an epoch, and a pass spread over processes, end where an undisturbed one ends."""
+import json
 import os
 import signal
 import socket
@@ -37,6 +38,12 @@ def undisturbed(data, tmp_path_factory):
     return torch.load(folder / 'end.pth', weights_only=False)
 
 
+def free_port():
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        return str(free.getsockname()[1])
+
+
 def same(a, b, **tolerance):
     assert a['weights'].keys() == b['weights'].keys()
     for name, tensor in a['weights'].items():
@@ -61,9 +68,7 @@ def test_a_run_killed_in_the_middle_of_an_epoch_goes_on_to_the_same_weights(data
 
 
 def test_two_processes_reach_the_weights_of_one(data, undisturbed, tmp_path):
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = str(free.getsockname()[1])
+    port = free_port()
     both = [start('distributed', data, tmp_path, RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', MASTER_PORT=port,
                   MASTER_ADDR='127.0.0.1') for rank in range(2)]
     for process in both:
@@ -71,3 +76,24 @@ def test_two_processes_reach_the_weights_of_one(data, undisturbed, tmp_path):
     end = torch.load(tmp_path / 'end.pth', weights_only=False)
     same(end, undisturbed, rtol=1e-4, atol=1e-6)
     assert end['scores'] == pytest.approx(undisturbed['scores'])
+
+
+def test_torchrun_writes_each_record_once_with_the_score_of_one_process(data, tmp_path):
+    options = ['-m', 'cae_bench', 'run', 'random:vit-32x2x2', '--recipe', 'mini', '--device', 'cpu',
+               '--tasks', 'own/knn,own/linear', '--data', f'own={data}', '--cfg-options',
+               'model.probes.linear.bn_group=16', *[f'{x}_dataloader.{key}=0' for x in ('train', 'val')
+                                                    for key in ('num_workers', 'persistent_workers')]]
+    options = [part for o in options for part in (['--cfg-options', o] if '_dataloader' in o else [o])]
+    launched = ['-m', 'torch.distributed.run', '--nproc-per-node', '2', '--master-port', free_port()]
+    ends = {}
+    for how in ([], launched):
+        results = tmp_path / f'{len(how)}'
+        done = subprocess.run([sys.executable, *how, *options, '--results', str(results),
+                               '--launcher', 'torchrun' if how else 'none'], capture_output=True, text=True, timeout=200,
+                              env={**os.environ, 'OMP_NUM_THREADS': '1'})
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert done.stdout.count('Measured by cae-bench') == 1
+        records = [json.loads(p.read_text()) for p in sorted((results / 'measured').rglob('*.json'))]
+        ends[len(how)] = [(r['task'], r['fingerprint'], r['metrics'], r['selection']['curve']) for r in records]
+    one, two = ends.values()
+    assert one == two and [task for task, *_ in one] == ['own/knn', 'own/linear']

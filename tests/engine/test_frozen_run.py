@@ -114,3 +114,11 @@ def test_a_record_holds_the_published_the_held_out_and_the_last_epochs_score(sta
         assert record.metrics['top1_last'].value == record.selection['last']['top1']
     assert (linear.selection['by'], layers.selection['by']) == ('paper', 'last epoch')
     assert [cell['layer'] for cell in layers.selection['curve']] == [1, 2], "the recipe's own choice, without --grid"
+
+
+def test_a_setting_of_one_probe_stays_away_from_the_others(start):
+    steps = {'model.probes.linear.batch_size': 16, 'model.probes.linear.bn_group': 16}
+    linear, knn = start('linear', 'knn', cfg_options=steps).records
+    assert linear.config['model']['probes']['linear']['batch_size'] == 16 and 'linear' not in knn.config['model']['probes']
+    with pytest.raises(ConfigError, match='model.probes.linaer.batch_size: no task has this probe. Did you mean linear'):
+        start('linear', cfg_options={'model.probes.linaer.batch_size': 16})
