@@ -1,4 +1,7 @@
 """The published batch on fewer devices: micro-batches give the weights, schedules and lengths of whole batches."""
+import multiprocessing
+import os
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -8,6 +11,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from cae_bench import effective_batch, recipes
+from cae_bench.engine import cpu_processes
 from cae_bench.engine.schedules import poly_with_warmup
 from cae_bench.errors import ConfigError, DataError
 
@@ -99,7 +103,7 @@ def test_the_gradient_is_clipped_once_an_update_as_a_whole(tmp_path):
 
 
 @pytest.mark.parametrize('drop_last, updates', [(False, 8), (True, 6)])
-def test_an_update_that_the_data_cannot_fill_is_taken_or_dropped_as_a_whole_batch_would_be(drop_last, updates, tmp_path):
+def test_an_update_that_the_data_cannot_fill_is_taken_or_dropped_like_a_whole_batch(drop_last, updates, tmp_path):
     settings = dict(images=28, drop_last=drop_last)                       # 3 updates of 8 and one of 4, twice
     whole, rates, _ = trained(tmp_path / 'whole', 'EpochBasedTrainLoop', 8, **settings)
     parts, same_rates, runner = trained(tmp_path / 'parts', 'EpochBasedTrainLoop', 2, **settings)
@@ -117,6 +121,34 @@ def test_a_resumed_training_goes_on_with_the_images_it_had_not_seen(tmp_path):
     assert resumed.sizes == [2] * 12
     for a, b in zip(uninterrupted.parameters(), resumed.parameters()):
         assert torch.equal(a, b)
+
+
+def one_of_two(rank, folder, loop):
+    here = dict(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT='29741')
+    os.environ.update(here)
+    cfg = config(folder, loop, batch=2)
+    cfg.update(cpu_processes.join('torchrun'), launcher='pytorch')
+    effective_batch.keep(cfg, 2, cfg)
+    assert cfg.train_cfg.micro_batches == 2
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    torch.save(dict(runner.model.module.state_dict()), folder / f'{rank}.pth')
+
+
+@pytest.mark.parametrize('loop', UPDATES)
+def test_two_processes_that_accumulate_give_the_weights_of_one_that_does_not(loop, tmp_path):
+    whole, _, _ = trained(tmp_path / 'whole', loop, 8)
+    fork = multiprocessing.get_context('fork')
+    children = [fork.Process(target=one_of_two, args=(rank, tmp_path, loop)) for rank in range(2)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(120)
+    assert [child.exitcode for child in children] == [0, 0]
+    first, second = (torch.load(tmp_path / f'{rank}.pth', weights_only=True) for rank in range(2))
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(first[name], second[name])
+        torch.testing.assert_close(tensor, first[name], rtol=1e-4, atol=1e-6)
 
 
 def test_training_by_iterations_on_data_that_ends_is_refused(tmp_path):
