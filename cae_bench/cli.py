@@ -10,6 +10,7 @@ import typer
 
 from . import __version__
 from .errors import CaeBenchError, ConfigError, nearest
+from .logs import first_process
 
 app = typer.Typer(name='cae-bench', no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   rich_markup_mode=None, context_settings={'help_option_names': ['-h', '--help']},
@@ -172,9 +173,11 @@ def pretrain(config: str = typer.Argument(..., help='A name (see `cae-bench ls p
     """Pretrain an encoder from a folder of images, to a checkpoint that `run` takes."""
     from .pretraining import pretrain as train
     from .tasks import parse_data
-    typer.echo(train(config, data=parse_data(data), work_dir=work_dir, resume=resume, amp=amp, seed=seed, device=device,
-                     launcher=launcher, tokenizer=tokenizer, max_corrupt=max_corrupt, knn=knn, pictures=pictures,
-                     tensorboard=tensorboard, cfg_options=_cfg_options(cfg_options)))
+    path = train(config, data=parse_data(data), work_dir=work_dir, resume=resume, amp=amp, seed=seed, device=device,
+                 launcher=launcher, tokenizer=tokenizer, max_corrupt=max_corrupt, knn=knn, pictures=pictures,
+                 tensorboard=tensorboard, cfg_options=_cfg_options(cfg_options))
+    if first_process():
+        typer.echo(path)
 
 
 @app.command(epilog='Example: cae-bench demo')
