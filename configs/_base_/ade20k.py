@@ -68,7 +68,7 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=8000, max_keep_ckpts=1),
     sampler_seed=dict(type='DistSamplerSeedHook'),
-    pictures=dict(type='cae_bench.SegmentationPictures'))
+    pictures=dict(type='cae_bench.SegmentationPictures'), validation=dict(type='cae_bench.SameRandomNumbers'))
 visualizer = dict(type='mmseg.SegLocalVisualizer', name='visualizer', vis_backends=[dict(type='LocalVisBackend')])
 env_cfg = dict(cudnn_benchmark=True, mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0))
 log_processor = dict(by_epoch=False)

@@ -49,6 +49,7 @@ val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
 default_scope = 'mmdet'
-default_hooks = dict(pictures=dict(type='cae_bench.DetectionPictures'))
+default_hooks = dict(
+    pictures=dict(type='cae_bench.DetectionPictures'), validation=dict(type='cae_bench.SameRandomNumbers'))
 visualizer = dict(type='mmdet.DetLocalVisualizer', name='visualizer', vis_backends=[dict(type='LocalVisBackend')])
 env_cfg = dict(cudnn_benchmark=False, mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0))

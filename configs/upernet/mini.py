@@ -10,8 +10,8 @@ channels = 48             # of both heads; the paper's have 768 and 256
 
 benchmark = dict(
     recipe='mini',
-    # lengths that shrink and grow together
-    schedule=['train_cfg.max_iters', 'train_cfg.val_interval', 'default_hooks.checkpoint.interval',
+    # lengths that shrink and grow together; a shortened run is validated at its end only
+    schedule=['train_cfg.max_iters', 'default_hooks.checkpoint.interval',
               'param_scheduler.0.end', 'param_scheduler.1.begin', 'param_scheduler.1.end'],
     fit={'model.data_preprocessor.mean': 'mean255', 'model.data_preprocessor.std': 'std255',
          'model.neck.embed_dims': 'embed_dims',
@@ -77,7 +77,7 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=1e-2, by_epoch=False, begin=0, end=warmup),
     dict(type='CosineAnnealingLR', eta_min_ratio=1e-2, by_epoch=False, begin=warmup, end=max_iters),
 ]
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters // 3)
 
 default_hooks = dict(checkpoint=dict(interval=max_iters))
 env_cfg = dict(cudnn_benchmark=False)

@@ -37,8 +37,19 @@ def test_every_length_shrinks_together(protocol, scenes):
     for cfg in (whole, short):
         warmup, cosine = cfg.param_scheduler
         assert cosine.begin == warmup.end and 0 < warmup.end < cosine.end / 4
-        assert cosine.end == cfg.train_cfg.max_iters == cfg.train_cfg.val_interval == cfg.default_hooks.checkpoint.interval
-    assert short.train_cfg.max_iters == round(0.1 * whole.train_cfg.max_iters)
+        assert cosine.end == cfg.train_cfg.max_iters == cfg.default_hooks.checkpoint.interval
+    assert short.train_cfg.max_iters == round(0.1 * whole.train_cfg.max_iters) < short.train_cfg.val_interval
+    assert whole.train_cfg.val_interval * 3 == whole.train_cfg.max_iters                 # three points of a curve
+
+
+def test_validating_on_the_way_does_not_move_the_training(scenes, tmp_path):
+    ends = []
+    for interval in (1, 3):
+        cfg = fitted('mask_rcnn', scenes, cfg_options={
+            'train_cfg.max_iters': 3, 'train_cfg.val_interval': interval, 'train_dataloader.batch_size': 2,
+            'val_dataloader.dataset.indices': 2})
+        ends.append(run(cfg, tmp_path / str(interval)).model.state_dict())
+    assert all(value.equal(ends[1][name]) for name, value in ends[0].items())
 
 
 def test_the_data_s_classes_reach_every_head(scenes):
