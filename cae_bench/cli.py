@@ -10,7 +10,7 @@ import typer
 
 from . import __version__
 from .errors import CaeBenchError, ConfigError, nearest
-from .logs import first_process
+from .logs import speaks
 
 app = typer.Typer(name='cae-bench', no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   rich_markup_mode=None, context_settings={'help_option_names': ['-h', '--help']},
@@ -64,7 +64,6 @@ def run(checkpoint: str = typer.Argument(..., help='A file, random:vit-tiny (any
         cfg_options: list[str] = typer.Option([], '--cfg-options', metavar='K=V', help='Override the recipe; repeatable.')):
     """Evaluate a checkpoint: one record for each task, one table row at the end."""
     from . import benchmark
-    from .logs import speaks
     from .tasks import parse_data
     options = dict(recipe=recipe, seed=seed, device=device, amp=amp, limit=limit, launcher=launcher, resume=resume,
                    overwrite=overwrite, grid=_grid(grid), share_views=share_views, skip_corrupt=skip_corrupt,
@@ -176,7 +175,7 @@ def pretrain(config: str = typer.Argument(..., help='A name (see `cae-bench ls p
     path = train(config, data=parse_data(data), work_dir=work_dir, resume=resume, amp=amp, seed=seed, device=device,
                  launcher=launcher, tokenizer=tokenizer, max_corrupt=max_corrupt, knn=knn, pictures=pictures,
                  tensorboard=tensorboard, cfg_options=_cfg_options(cfg_options))
-    if first_process():
+    if speaks():
         typer.echo(path)
 
 
