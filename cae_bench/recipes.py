@@ -155,8 +155,14 @@ def _values(spec: ViTSpec, data, options: Options) -> dict:
                   mean=spec.mean, std=spec.std,
                   mean255=[255 * m for m in spec.mean], std255=[255 * s for s in spec.std],
                   data_root=data.root, classes=data.classes, num_classes=len(data.classes),
+                  strides=_strides(spec.patch_size, 4), anchor_strides=_strides(spec.patch_size, 5),
                   seed=options.seed, limit=options.limit)
     return values | data.extra
+
+
+def _strides(patch_size: int, levels: int) -> list[float]:
+    """Of a pyramid over the patches, finest first: a quarter of a patch, then doubling."""
+    return [stride // 4 if stride % 4 == 0 else stride / 4 for stride in (patch_size * 2 ** n for n in range(levels))]
 
 
 def _fit(cfg: Config, values: dict) -> None:

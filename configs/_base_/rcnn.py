@@ -3,7 +3,12 @@
 # Source: mmdetection's mask-rcnn_r50_fpn.py with the box head of ViTDet and CAE; detectron2 has the same values.
 _base_ = './coco.py'
 
-strides = [4, 8, 16, 32]
+benchmark = dict(fit={
+    'model.rpn_head.anchor_generator.strides': 'anchor_strides',
+    'model.roi_head.bbox_roi_extractor.featmap_strides': 'strides',
+    'model.roi_head.mask_roi_extractor.featmap_strides': 'strides'})
+
+strides = [4, 8, 16, 32]      # of patches of 16 pixels
 model = dict(
     type='mmdet.MaskRCNN',
     data_preprocessor={{_base_.data_preprocessor}},

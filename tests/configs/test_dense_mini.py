@@ -52,6 +52,28 @@ def test_validating_on_the_way_does_not_move_the_training(scenes, tmp_path):
     assert all(value.equal(ends[1][name]) for name, value in ends[0].items())
 
 
+@pytest.mark.parametrize('patch', [8, 14, 16])
+def test_anchors_cover_the_image_whatever_the_patch(patch, scenes):
+    """Strides of anchors and RoIs are those of the maps: the last anchor centre lies within a stride of the border."""
+    import torch
+    from mmdet.registry import MODELS
+    from mmdet.utils import register_all_modules
+    register_all_modules()
+    checkpoint = checkpoints.load(f'random:vit-48x4x3-p{patch}')
+    cfg = recipes.build(Task('scenes', 'mask_rcnn'), checkpoint, describe('scenes', scenes, 'coco'),
+                        recipes.Options(recipe='mini'))
+    model, side = MODELS.build(cfg.model).eval(), 7 * 64
+    with torch.no_grad():
+        maps = model.extract_feat(torch.zeros(1, 3, side, side))
+    generator = model.rpn_head.prior_generator
+    for level, anchors in zip(maps, generator.grid_priors([m.shape[-2:] for m in maps], device='cpu')):
+        stride = side / level.shape[-1]
+        last = (anchors[-1, :2] + anchors[-1, 2:]) / 2
+        assert torch.allclose(last, torch.tensor(side - stride), atol=1e-3)
+    for extractor in (model.roi_head.bbox_roi_extractor, model.roi_head.mask_roi_extractor):
+        assert [side / m.shape[-1] for m in maps[:4]] == extractor.featmap_strides
+
+
 def test_the_data_s_classes_reach_every_head(scenes):
     cfg = fitted('upernet', scenes)
     assert cfg.model.decode_head.num_classes == cfg.model.auxiliary_head.num_classes == 7
