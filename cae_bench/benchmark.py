@@ -149,6 +149,7 @@ def _failures(outcome: Outcome, title: str):
 def _run_group(group: list[Job], title: str, ckpt, model: str, results: Path, options) -> Callable[[Job], tuple]:
     """Trains and validates one group; returns what makes (Record, per-image columns) of each of its tasks."""
     from .engine import cpu_processes
+    from .effective_batch import told_if_too_large
     from .engine.runner import QuietRunner
     from .eval_only import evaluate
     from .ledger import make_record
@@ -173,7 +174,8 @@ def _run_group(group: list[Job], title: str, ckpt, model: str, results: Path, op
         if options.eval_only:
             ckpt = evaluate(runner, ckpt)
         else:
-            runner.train()
+            with told_if_too_large(cfg):
+                runner.train()
         seconds = time.monotonic() - clock
     return lambda job: make_record(job, runner, ckpt, model, options, started, seconds, results)
 

@@ -1,9 +1,10 @@
 """The published batch on the devices at hand: how many micro-batches an update takes, and what does not see them all.
 
-A recipe says `benchmark.global_batch` and `benchmark.devices`; `train_dataloader.batch_size` is what a device holds at a
-time. Fewer devices, or a smaller batch on each, make more micro-batches, and leave the protocol as it is.
+A recipe says `benchmark.global_batch` and `benchmark.devices`; `train_dataloader.batch_size` is what a device holds at
+a time. Fewer devices, or a smaller batch on each, make more micro-batches, and leave the protocol as it is.
 """
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from mmengine.config import Config
 
@@ -46,6 +47,25 @@ def check_enough(cfg: Config, num_train: int) -> None:
     if batch and cfg.get('train_dataloader', {}).get('drop_last') and num_train < batch:
         raise DataError(f'{num_train} training images are fewer than the published batch of {batch}: give more, use '
                         f'--recipe mini, or name another batch with --cfg-options benchmark.global_batch=N')
+
+
+@contextmanager
+def told_if_too_large(cfg: Config) -> Iterator[None]:
+    """Turns a training's lack of memory into a ConfigError that says which settings need less."""
+    from .engine.frozen_loop import OUT_OF_MEMORY
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not any(sign in str(error).lower() for sign in OUT_OF_MEMORY):
+            raise
+        size = cfg.train_dataloader.batch_size
+        smaller = next((n for n in range(size // 2, 0, -1) if size % n == 0), None)
+        kept = 'the batch is kept' if cfg.benchmark.get('global_batch') else 'another recipe'
+        ways = [f'train_dataloader.batch_size={smaller} ({kept})'] * bool(smaller)
+        if not cfg.model.backbone.get('with_cp'):
+            ways.append('model.backbone.with_cp=true (recomputes; scores stay the same)')
+        tried = f'Try --cfg-options {" or ".join(ways)}' if ways else 'It needs a device with more memory'
+        raise ConfigError(f'out of memory with {size} images at a time. {tried}.') from error
 
 
 def _told(cfg: Config, devices: int, here: int, published: Config) -> Iterator[str]:

@@ -103,8 +103,8 @@ def _costs(config: Config, num_train: int, num_val: int, world_size: int) -> Ite
         else ' (heads not counted)'
     yield (f'backbone {flops / 1e9:,.0f} GFLOP a forward of {size[0]}x{size[1]}{counted}; training takes {passes} '
            f'times a forward{", blocks being recomputed" if recomputed else ""}; validation {scored:,} images')
-    yield (f'{total / 1e15:,.0f} PFLOP; at {FORWARD_SHARE:.0%} of this device\'s {rate / 1e9:,.0f} GFLOP/s (fp32) '
-           f'on {world_size}: about {hours:,.0f} h')
+    yield (f'{_work(total)}; at {FORWARD_SHARE:.0%} of this device\'s {rate / 1e9:,.0f} GFLOP/s (fp32) '
+           f'on {world_size}: about {_time(hours)}')
     count = parameters(backbone)
     weights = count * (4 if backbone.get('frozen') else 16) / GIB
     batch = config.train_dataloader.batch_size
@@ -134,6 +134,14 @@ def input_size(config: Config) -> tuple[int, int]:
     size = processor.get('size') or config.model.backbone.get('table_size') or config.model.backbone.get('img_size')
     size = size or config.model.backbone.spec['img_size']
     return (size, size) if isinstance(size, int) else tuple(size)
+
+
+def _work(flops: float) -> str:
+    return f'{flops / 1e15:,.0f} PFLOP' if flops > 1e16 else f'{flops / 1e12:,.0f} TFLOP'
+
+
+def _time(hours: float) -> str:
+    return f'{hours:,.0f} h' if hours > 2 else f'{60 * hours:,.0f} min'
 
 
 @cache

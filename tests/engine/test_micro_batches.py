@@ -203,3 +203,16 @@ def test_accumulation_by_hand_and_too_few_images_are_refused():
     cfg = kept('finetune/mae_vit-base.py', 1)
     with pytest.raises(DataError, match='40 training images are fewer than the published batch of 1024'):
         effective_batch.check_enough(cfg, 40)
+
+
+@pytest.mark.parametrize('changes, says', [
+    ({}, r'with 2 images at a time. Try --cfg-options train_dataloader.batch_size=1 \(the batch is kept\) or '
+         r'model.backbone.with_cp=true'),
+    ({'train_dataloader.batch_size': 1}, 'Try --cfg-options model.backbone.with_cp=true'),
+    ({'train_dataloader.batch_size': 1, 'model.backbone.with_cp': True}, 'needs a device with more memory')])
+def test_a_lack_of_memory_names_what_needs_less(changes, says):
+    cfg = kept('upernet/cae_vit-base.py', 1, **changes)
+    with pytest.raises(ConfigError, match=says), effective_batch.told_if_too_large(cfg):
+        raise RuntimeError('CUDA out of memory. Tried to allocate 2 GiB')
+    with pytest.raises(RuntimeError, match='another'), effective_batch.told_if_too_large(cfg):
+        raise RuntimeError('another error')
