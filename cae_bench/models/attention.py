@@ -23,4 +23,7 @@ def _written_out(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor
     logits = torch.baddbmm(q.new_zeros(1, 1, 1), q, k.transpose(1, 2), beta=0, alpha=shape[3] ** -0.5)
     if bias is not None:
         logits = (logits.unflatten(0, shape[:2]) + bias).flatten(0, 1)
-    return torch.bmm(logits.softmax(-1).to(v.dtype), v).view(shape)
+    # Autocast's softmax is in float32; where nothing is differentiated, the half-precision one rounds to the same.
+    with torch.autocast('cpu', enabled=torch.is_grad_enabled() and torch.is_autocast_enabled('cpu')):
+        weights = logits.softmax(-1)
+    return torch.bmm(weights.to(v.dtype), v).view(shape)

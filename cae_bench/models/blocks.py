@@ -63,12 +63,15 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         """x: (B, L, D); bias: (1, heads, L, L), added to the logits after scaling."""
         batch, length, dims = x.shape
-        qkv = F.linear(x, self.qkv.weight, self._qkv_bias()).view(batch, length, 3, self.num_heads, -1)
+        qkv = self.project(x).view(batch, length, 3, self.num_heads, -1)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
         x = attend(q, k, v, bias)
         return self.proj(x.transpose(1, 2).reshape(batch, length, dims))
 
-    def _qkv_bias(self) -> Tensor | None:
+    def project(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.qkv.weight, self.qkv_bias())
+
+    def qkv_bias(self) -> Tensor | None:
         if self.q_bias is None:
             return self.qkv.bias
         return torch.cat([self.q_bias, torch.zeros_like(self.v_bias, requires_grad=False), self.v_bias])
@@ -83,7 +86,10 @@ class Mlp(nn.Module):
         self.fc2 = nn.Linear(hidden, embed_dims)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x)))
+        return self.fc2(self.hidden(x))
+
+    def hidden(self, x: Tensor) -> Tensor:
+        return F.gelu(self.fc1(x))
 
 
 class Block(nn.Module):

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError, DataError
 from ..registry import MODEL_WRAPPERS, MODELS
+from . import frozen_speed
 from .feature_bank import FeatureBank
 from .feature_cache import FeatureCache, default_folder, weights_hash
 from .probes import LookUpProbe, TrainedProbe, expand_grid
@@ -63,6 +64,7 @@ class FrozenProbes(BaseModel):
         self.banks: dict[str, FeatureBank] = {}
         self.caches: dict[str, FeatureCache] = {}
         self.cache_dir = cache_dir
+        self.prepared = False                         # for half precision; done at the first forward, weights are there
 
     def _build(self, name: str, plan: dict) -> nn.Module:
         spec, feature = self.backbone.spec, plan['feature']
@@ -98,6 +100,9 @@ class FrozenProbes(BaseModel):
         """uint8 (B, 3, H, W) -> each wanted feature, from one forward, in float32."""
         images = (images.to(self.mean.device, non_blocking=True).float() - self.mean) / self.std
         dtype = PRECISIONS[self.precision]
+        if dtype and not self.prepared:
+            frozen_speed.prepare(self.backbone, dtype)
+            self.prepared = True
         half = torch.autocast(images.device.type, dtype=dtype) if dtype else contextlib.nullcontext()
         with half:
             depth = range(self.backbone.spec.num_layers)

@@ -93,7 +93,7 @@ class WindowAttention(Attention):
 
     def _attend(self, x: Tensor, grid: positions.Grid) -> Tensor:
         batch, length, dims = x.shape
-        qkv = F.linear(x, self.qkv.weight, self._qkv_bias()).view(batch, length, 3, self.num_heads, -1)
+        qkv = self.project(x).view(batch, length, 3, self.num_heads, -1)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)                                       # (B, heads, L, d)
         rows, cols = axis_table(self.rel_pos_h, grid[0]), axis_table(self.rel_pos_w, grid[1])
         by_axis = q.unflatten(2, grid)

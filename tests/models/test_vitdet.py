@@ -23,7 +23,7 @@ def randomised(module):
 def by_the_book(attn, x, grid):
     """One head and one query at a time: scaled q . k, plus the unscaled q with a row and a column table."""
     length, dims = x.shape
-    q, k, v = (F.linear(x, attn.qkv.weight, attn._qkv_bias())).view(length, 3, attn.num_heads, -1).unbind(1)
+    q, k, v = (F.linear(x, attn.qkv.weight, attn.qkv_bias())).view(length, 3, attn.num_heads, -1).unbind(1)
     out = torch.zeros(length, attn.num_heads, dims // attn.num_heads)
     for head in range(attn.num_heads):
         for i in range(length):
