@@ -78,12 +78,13 @@ def plan(wanted: list[Task], ckpt, data: dict[str, str], options, may_lack_data:
     may_lack_data: official data sets without a folder are taken as released; such jobs cannot run.
     """
     from . import effective_batch, recipes
+    from .datasets.asked_for import data_of
     from .results import fingerprint
     jobs, described = [], {}
     for task in wanted:
         layout = recipes.header(recipes.find(task.protocol, ckpt.spec, options.recipe)).layout
         if (task.dataset, layout) not in described:
-            described[task.dataset, layout] = _describe(task, layout, data, may_lack_data)
+            described[task.dataset, layout] = data_of(task, layout, data, may_lack_data)
         info = described[task.dataset, layout]
         cfg = recipes.build(task, ckpt, info, options)
         effective_batch.check_enough(cfg, min(info.num_train, options.limit or info.num_train))
@@ -185,27 +186,6 @@ def _one_config(group: list[Job], options):
     from .engine.frozen import join, share_views
     cfg = join([job.cfg for job in group]) if len(group) > 1 else group[0].cfg
     return share_views(cfg) if options.share_views and cfg.benchmark.frozen else cfg
-
-
-def _describe(task: Task, layout: str, data: dict[str, str], may_lack: bool):
-    """DataInfo of a task's data; says what looks wrong with it and yet may be meant."""
-    from .datasets.announced import announced
-    from .datasets.describe import describe
-    from .datasets.first_look import look_at_masks
-    from .datasets.official import OFFICIAL
-    if may_lack and task.dataset in OFFICIAL and task.dataset not in data:
-        return announced(task.dataset, layout)
-    info = describe(task.dataset, _folder(task, data), layout)
-    for line in look_at_masks(info) if layout == 'ade' else ():
-        say(line)
-    return info
-
-
-def _folder(task: Task, data: dict[str, str]) -> str:
-    if task.dataset not in data:
-        raise ConfigError(f'{task}: no folder for data set {task.dataset!r}. Add --data {task.dataset}=DIR.'
-                          + (nearest(task.dataset, data) if data else ''))
-    return data[task.dataset]
 
 
 def _choose_device(device: str | None) -> None:
