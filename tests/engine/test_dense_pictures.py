@@ -113,3 +113,9 @@ def test_an_error_while_drawing_is_logged_and_costs_nothing_else(tmp_path):
     runner.val_dataloader.dataset = None
     hook.before_val_epoch(runner)
     hook.after_val_epoch(runner)
+
+
+def test_no_pictures_if_none_are_wanted(tmp_path):
+    runner, hook = ade_runner(tmp_path), SegmentationPictures(number=0)
+    validate(hook, runner, 1)
+    assert hook.pictures == [] and not (tmp_path / 'work').exists()
