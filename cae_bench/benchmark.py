@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
-from .errors import CaeBenchError, ConfigError, nearest
+from .errors import CaeBenchError, ConfigError
 from .logs import prints_go_to, say
 from .tasks import Task, parse_all
 
