@@ -1,8 +1,8 @@
 """Segmentation and detection: evaluation beside mmseg and pycocotools, training beside mmseg's BEiT and MAE backbones.
 
-    python benchmarks/speed/dense.py                                  # all; writes dense-<device>.{json,md} beside this file
-    python benchmarks/speed/dense.py --only coco,miou,memory          # kept beside what the file has of the other parts
-    python benchmarks/speed/dense.py --only upernet --arch tiny --size 128x128 --rounds 1 --no-write          # does it run?
+    python benchmarks/speed/dense.py                              # all; writes dense-<device>.{json,md} beside this file
+    python benchmarks/speed/dense.py --only coco,miou,memory      # kept beside what the file has of the other parts
+    python benchmarks/speed/dense.py --only upernet --arch tiny --size 128x128 --rounds 1 --no-write   # does it run?
 
 Contestants take turns, round by round, and medians are compared: on a machine with other work the ratios hold where the
 absolute numbers do not. Peak memory is that of a process of its own, weights, gradients and optimizer included.
@@ -105,7 +105,8 @@ def measure_training(task: str, options) -> dict:
 def coco_lines(found: dict) -> list[str]:
     lines = [f'COCO AP, {found["images"]:,} images, {found["objects"]:,} objects, {found["detections"]:,} detections; '
              'statistics equal to 1e-12; evaluate, accumulate and summarize, reading the files apart:', '',
-             '| | hotcoco, s | pycocotools, s | ratio | reading: hotcoco, s | pycocotools, s |', '|---|---|---|---|---|---|']
+             '| | hotcoco, s | pycocotools, s | ratio | reading: hotcoco, s | pycocotools, s |',
+             '|---|---|---|---|---|---|']
     for kind in ('bbox', 'segm'):
         s = found[kind]['seconds']
         lines.append(f'| {kind} | {s["evaluate hotcoco"]:.3f} | {s["evaluate pycocotools"]:.2f} | '
@@ -159,8 +160,8 @@ def _costs(found: dict) -> list[str]:
 
 def markdown(found: dict) -> str:
     blocks = [['# Segmentation and detection on ' + found['machine'], '',
-               f'torch {found["torch"]}, ViT-{found["arch"]}. Made by `python benchmarks/speed/dense.py`; contestants took '
-               'turns in one run, ratios are what to read.']]
+               f'torch {found["torch"]}, ViT-{found["arch"]}. Made by `python benchmarks/speed/dense.py`; contestants '
+               'took turns in one run, ratios are what to read.']]
     writers = dict(coco=coco_lines, miou=miou_lines, memory=memory_lines)
     for part in PARTS:
         if part in found:
@@ -196,8 +197,9 @@ def main() -> None:
     name = torch.cuda.get_device_name() if options.device == 'cuda' else f'{cpu_name()}, {options.threads} threads'
     found = json.loads(path.read_text()) if path.is_file() and not options.no_write else {}
     found |= dict(machine=name, torch=torch.__version__, arch=options.arch)
+    few = max(1, options.images // 20)
     measures = dict(coco=lambda: dense_eval.measure_coco(options.images, options.rounds),
-                    miou=lambda: dense_eval.measure_miou(max(1, options.images // 20), options.rounds, device, take_turns),
+                    miou=lambda: dense_eval.measure_miou(few, options.rounds, device, take_turns),
                     memory=lambda: measure_memory(options))
     for part in parts:
         found[part] = measures.get(part, lambda: measure_training(part, options))()

@@ -30,8 +30,8 @@ def build(task: str, name: str, arch: str, size: tuple[int, int], device: torch.
     heads = MODELS.build(dict(type='cae_bench.ViT', arch=arch)).num_heads
     norm = dict(type='BN')
     if which == 'here':
-        model.backbone = dict(type='cae_bench.ViT', arch=arch, rel_pos_bias='block' if bias else 'none', with_cp=recomputed,
-                              layer_scale_init_value=0.1, final_norm=False, train_pos_embed=False, **common)
+        model.backbone = dict(type='cae_bench.ViT', arch=arch, rel_pos_bias='block' if bias else 'none',
+                              with_cp=recomputed, layer_scale_init_value=0.1, final_norm=False, train_pos_embed=False, **common)
         pyramid = dict(type='cae_bench.ViTPyramid', embed_dims=dims, norm_cfg=norm)
     else:
         model.backbone = dict(type=f'mmseg.{which}', embed_dims=dims, num_layers=layers, num_heads=heads,

@@ -1,4 +1,4 @@
-"""Pictures of dense predictions: three panels under their titles, a legend of colours below. Labels find a free place."""
+"""Pictures of dense predictions: three panels under their titles, a legend of colours below."""
 import colorsys
 from collections.abc import Sequence
 
@@ -64,7 +64,8 @@ def outline(image: Image.Image, boxes: Sequence[Box], tints: Sequence[Colour], t
         draw.rectangle(box, outline=tint, width=2)
     for box, tint, text in zip(boxes, tints, texts):
         others = [other for other in boxes if other is not box]
-        place = _free_place(draw, box, text, image.size, taken + others) or _free_place(draw, box, text, image.size, taken)
+        place = (_free_place(draw, box, text, image.size, taken + others)
+                 or _free_place(draw, box, text, image.size, taken))
         if place:
             taken.append(place)
             draw.rectangle(place, fill=tint)

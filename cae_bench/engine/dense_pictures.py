@@ -129,7 +129,7 @@ def detection(photo: Image.Image, shape: tuple[int, int], truth: list[dict], fou
 
 
 def _objects(photo: Image.Image, shape: tuple[int, int], objects: list[dict], classes: list[str]) -> Image.Image:
-    """Large objects first, so that small ones stay on top; labels in the order given: the best find their place first."""
+    """Large objects first, so that small ones stay on top; the best detections find a place for their text first."""
     panel = photo.copy()
     for one in sorted(objects, key=lambda one: -_area(one['box'])):
         if one['mask'] is not None:

@@ -25,7 +25,7 @@ class CocoAP(BaseMetric):
 
     A size without objects is left out. Images count that were evaluated; classes are found in the file by name.
 
-    After `evaluate()`: `per_class` ('bbox' -> class name -> AP), `details` ('errors' -> 'bbox' -> see `tide`), `ci95` (metric -> (low, high), images drawn with
+    After `evaluate()`: `per_class` ('bbox' -> class name -> AP), `details` ('errors' -> 'bbox', see `tide`), `ci95` (metric -> (low, high), images drawn with
     replacement), `per_image` (columns `image` and, for each kind, `<kind>_truth`: objects per class, and lists over the
     image's detections: `<kind>_score`, `<kind>_label`, `<kind>_hit`, `<kind>_ignored`. Bit t of the last two is for IoU
     threshold 0.5 + 0.05 t; AP can be computed again from them.

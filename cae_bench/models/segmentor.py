@@ -1,7 +1,7 @@
 """mmseg's EncoderDecoder, testing in bounded memory: logits of all classes are never held at an image's full size.
 
-The logits of a network's input are enlarged to the image, 150 classes of 4,000 x 3,000 pixels being 7.2 GB, only to take
-the largest at each pixel. Here a few classes at a time are enlarged and compared with the largest so far: 0.8 GB
+The logits of a network's input are enlarged to the image, 150 classes of 4,000 x 3,000 pixels being 7.2 GB, only to
+take the largest at each pixel. Here a few classes at a time are enlarged and compared with the largest so far: 0.8 GB
 for that image. Each class is enlarged as before, so the classes chosen are the same to the last bit.
 """
 from collections.abc import Iterator
@@ -52,7 +52,7 @@ def largest(logits: Tensor, size: tuple[int, int], align_corners: bool = False, 
 
 
 def _step(classes: int, fitting: int) -> int:
-    """Classes at a time. Never three: PyTorch enlarges what looks like an image by another kernel, rounding otherwise."""
+    """Classes at a time. Never three: PyTorch enlarges what looks like an image by a kernel that rounds otherwise."""
     step = max(1, min(classes, fitting))
     while step < classes and 3 in (step, classes % step):
         step -= 1

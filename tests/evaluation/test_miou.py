@@ -94,4 +94,5 @@ def test_a_label_beyond_the_ignored_one_is_named_too():
 
 
 def test_a_class_can_be_the_one_ignored():
-    assert confusion(torch.tensor([[0, 1, 1]]), torch.tensor([[0, 0, 1]]), 2, ignore_index=0).tolist() == [[0, 0], [0, 1]]
+    counts = confusion(torch.tensor([[0, 1, 1]]), torch.tensor([[0, 0, 1]]), 2, ignore_index=0)
+    assert counts.tolist() == [[0, 0], [0, 1]]

@@ -1,4 +1,4 @@
-"""What the speed measurement of dense tasks sets against each other does the same work, and its report can be written."""
+"""What the speed measurement of dense tasks sets against each other does the same work; its report can be written."""
 import sys
 from pathlib import Path
 
@@ -37,7 +37,8 @@ def test_counts_agree_with_mmseg_s_and_classes_with_those_chosen_at_once(dense):
 @pytest.mark.parametrize('ours, stock', [('here, relative bias', 'mmseg BEiT'), ('here', 'mmseg MAE')])
 def test_backbones_set_against_each_other_compute_the_same(dense, ours, stock):
     """Blocks are the same when their weights are: stock weights under our names give the stock's taps."""
-    networks = [dense.dense_train.build('upernet', name, 'tiny', (64, 64), torch.device('cpu')) for name in (ours, stock)]
+    device = torch.device('cpu')
+    networks = [dense.dense_train.build('upernet', name, 'tiny', (64, 64), device) for name in (ours, stock)]
     for network in networks:
         network.eval()
     here, there = (network.backbone for network in networks)

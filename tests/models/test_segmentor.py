@@ -93,5 +93,6 @@ def test_windows_are_mmseg_s():
     from cae_bench.models.segmentor import _windows
     for length, crop, stride in ((512, 512, 341), (683, 512, 341), (2048, 512, 341), (300, 512, 341), (853, 512, 341)):
         windows = list(_windows(length, crop, stride))
-        starts = [min(i * stride, max(length - crop, 0)) for i in range(max(length - crop + stride - 1, 0) // stride + 1)]
+        number = max(length - crop + stride - 1, 0) // stride + 1
+        starts = [min(i * stride, max(length - crop, 0)) for i in range(number)]
         assert [w.start for w in windows] == starts and windows[-1].stop == length
