@@ -1,30 +1,32 @@
 """Frozen features: the forward beside a plain eager ViT and the device's own rate; a grid of heads beside single runs.
 
-    python benchmarks/speed/frozen.py [--device cpu] [--forward base] [--grid small] [--rounds 3] [--compile]
+    python benchmarks/speed/frozen.py [--device cpu] [--forward base] [--grid small] [--rounds 3] [--no-compile]
+    python benchmarks/speed/frozen.py --smoke        # seconds, to see that it runs; writes nothing
 
 Writes frozen-<device>.json and .md beside this file. Contestants take turns, round by round, and medians are compared:
 on a machine with other work the ratios hold where the absolute numbers do not.
 """
 import argparse
+import copy
 import json
 import platform
 import statistics
-import tempfile
 import time
 from pathlib import Path
 
+import frozen_data as data
+import frozen_memory as memory
 import numpy as np
 import torch
 import torch.nn.functional as F
 from mmengine.config import Config
-from PIL import Image
 
 import cae_bench.registry  # noqa: F401
 from cae_bench.checkpoints.spec import ARCHS, ViTSpec
-from cae_bench.datasets.views import ImageViews
 from cae_bench.engine.frozen_plan import GIB, forward_flops, head_memory, matmul_rate
 from cae_bench.engine.frozen_trainer import ProbeOptimizers
 from cae_bench.models.frozen import FrozenProbes
+from cae_bench.models.frozen_speed import prepare
 from cae_bench.models.probes_knn import nearest
 from cae_bench.registry import MODELS
 
@@ -78,35 +80,47 @@ def eager_forward(vit, x):
     return vit.norm(tokens)
 
 
-def measure_forward(arch: str, batch: int, rounds: int, device: torch.device, compiled: bool) -> list[dict]:
-    vit = MODELS.build(dict(type='cae_bench.ViT', spec=spec(arch), frozen=True)).to(device)
-    vit.init_weights()
+def measure_forward(arch: str, batch: int, rounds: int, device: torch.device, compiled: bool) -> dict:
+    """Rows of the table, and why torch.compile is not among them where it is not."""
+    plain = MODELS.build(dict(type='cae_bench.ViT', spec=spec(arch), frozen=True)).to(device)
+    plain.init_weights()
+    half = copy.deepcopy(plain)
+    prepare(half, torch.bfloat16)            # as the engine does it
     x = torch.randn(batch, 3, 224, 224, device=device)
 
     def under(dtype, forward):
         @torch.no_grad()
         def work():
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == 'bf16'):
-                forward(x)
+                return forward(x)
         return work
 
-    ours = {'fused attention': vit.forward_features}
-    if compiled:
-        ours['fused attention, torch.compile'] = torch.compile(vit.forward_features)
-    contestants = {(name, dtype): under(dtype, forward) for dtype in ('fp32', 'bf16')
-                   for name, forward in {**ours, 'plain eager': lambda t: eager_forward(vit, t)}.items()}
+    contestants = {(OURS, 'fp32'): under('fp32', plain.forward_features),
+                   (OURS, 'bf16'): under('bf16', half.forward_features)}
+    contestants |= {(PLAIN, dtype): under(dtype, lambda t: eager_forward(plain, t)) for dtype in KINDS}
+    missing = None
+    for dtype in KINDS if compiled else ():
+        work = under(dtype, torch.compile(plain.forward_features))
+        try:
+            work()
+        except Exception as error:           # no C++ compiler, no Triton: torch says so in many ways
+            missing = f'torch.compile is left out: {" ".join(str(error).split())[:160]}'
+            break
+        contestants['torch.compile', dtype] = work
     flops = forward_flops(spec(arch), 224) * batch
     before = {dtype: matmul_rate(device, dtype=kind, seconds=1.) for dtype, kind in KINDS.items()}
     seconds = take_turns(contestants, rounds, device)
     after = {dtype: matmul_rate(device, dtype=kind, seconds=1.) for dtype, kind in KINDS.items()}
-    with torch.no_grad():
-        worst = (vit.forward_features(x) - eager_forward(vit, x)).abs().max().item()
+    exact = under('fp32', lambda t: eager_forward(plain, t))()
+    error = {key: (work() - exact).abs().max().item() for key, work in contestants.items()}
     rate = {dtype: (before[dtype] + after[dtype]) / 2 for dtype in KINDS}
-    return [dict(what=name, precision=dtype, images_per_s=batch / s, of_matmul_rate=flops / s / rate[dtype],
-                 over_plain_eager=seconds['plain eager', dtype] / s, max_difference=worst)
+    rows = [dict(what=name, precision=dtype, images_per_s=batch / s, of_matmul_rate=flops / s / rate[dtype],
+                 over_plain_eager=seconds[PLAIN, dtype] / s, max_difference=error[name, dtype])
             for (name, dtype), s in seconds.items()]
+    return dict(rows=rows, missing=missing, matmul_gflops={k: v / 1e9 for k, v in rate.items()})
 
 
+OURS, PLAIN = 'the engine', 'plain eager'
 KINDS = {'fp32': torch.float32, 'bf16': torch.bfloat16}
 
 # ---- many heads ----------------------------------------------------------------------------------------------------
@@ -124,10 +138,10 @@ def engine(arch: str, device: torch.device, linear: int = 0, attentive: int = 0)
     for trainer in heads.all():
         trainer.begin(GROUP * 1000, 90)
         trainer.start_epoch(0)
-    data = dict(views=dict(crop=torch.randint(0, 256, (GROUP, 3, 224, 224), dtype=torch.uint8)),
+    batch = dict(views=dict(crop=torch.randint(0, 256, (GROUP, 3, 224, 224), dtype=torch.uint8)),
                 label=torch.randint(0, CLASSES, (GROUP,)), held_out=torch.zeros(GROUP, dtype=torch.bool),
                 index=torch.arange(GROUP))
-    return lambda: model.train_step(data, heads)
+    return lambda: model.train_step(batch, heads)
 
 
 def plain_loop(arch: str, device: torch.device):
@@ -164,8 +178,8 @@ def measure_grid(arch: str, rounds: int, device: torch.device) -> dict:
 # ---- memory and data -----------------------------------------------------------------------------------------------
 
 
-def heads_of_imagenet() -> float:
-    """Bytes of 64 linear and 8 attentive heads of a ViT-L on ImageNet, with gradients, momentum, one buffered group."""
+def computed_heads() -> float:
+    """Bytes of 64 linear and 8 attentive heads of a ViT-L on ImageNet, by the estimate that --dry-run gives."""
     configs = HERE.parents[1] / 'configs'
     joined = Config.fromfile(configs / 'linear/vit-large.py')
     joined.model.probes.linear.grid.lr = [1.] * 64
@@ -175,9 +189,10 @@ def heads_of_imagenet() -> float:
     return head_memory(joined, spec('large'))
 
 
-def search_memory(rows: int = 1_281_167, dims: int = 1024, block: int = 65536, queries: int = 128) -> float:
-    """Bytes while a k-NN bank of ImageNet is searched: the bank, a block of it normalised, similarities and top-k."""
-    return 4 * (rows * dims + 2 * block * dims + 2 * queries * block)
+def measure_memory(device: torch.device, rows: int, **sizes: int) -> dict:
+    search = memory.in_own_process('search', device, rows=rows, dims=sizes.get('dims', memory.DIMS))
+    return dict(heads=memory.in_own_process('heads', device, **sizes), heads_computed=computed_heads(), search=search,
+                search_rows=rows, search_of_imagenet=memory.whole_bank(search, rows) if device.type == 'cpu' else search)
 
 
 def measure_search(device: torch.device, rows: int = 131072, dims: int = 1024) -> float:
@@ -192,22 +207,6 @@ def measure_search(device: torch.device, rows: int = 131072, dims: int = 1024) -
     return 128 * rows / take_turns({'search': search}, 2, device)['search']
 
 
-def measure_loader(images: int = 48) -> float:
-    """Images a second of one worker: decode a 500 x 375 JPEG once, crop twice."""
-    with tempfile.TemporaryDirectory() as root:
-        rng = np.random.default_rng(0)
-        for name in ('a', 'b'):
-            Path(root, 'train', name).mkdir(parents=True)
-            for i in range(images // 2):
-                coarse = Image.fromarray(rng.integers(0, 256, (25, 33, 3), dtype=np.uint8))
-                smooth = coarse.resize((500, 375), Image.Resampling.BICUBIC)
-                smooth.save(Path(root, 'train', name, f'{i}.jpg'), quality=90)
-        data = ImageViews(root, views=dict(clamped=dict(type='cae_bench.ClampedCropView', size=224),
-                                           crop=dict(type='cae_bench.RandomCropView', size=224)))
-        seconds = take_turns({'read': lambda: [data[0, 0, i] for i in range(images)]}, 3, torch.device('cpu'))['read']
-    return images / seconds
-
-
 # ---- report --------------------------------------------------------------------------------------------------------
 
 
@@ -218,18 +217,27 @@ def table(found: dict) -> str:
              f'Forward, ViT-{found["forward_arch"]}/16, 224 px, batch {found["batch"]}:', '',
              '| what | precision | images/s | over plain eager | of the matmul rate |', '|---|---|---|---|---|']
     row = '| {what} | {precision} | {images_per_s:.1f} | {over_plain_eager:.2f}x | {of_matmul_rate:.0%} |'
-    lines += [row.format(**measured) for measured in found['forward']]
-    grid = found['grid']
+    forward, grid, held = found['forward'], found['grid'], found['memory']
+    lines += [row.format(**measured) for measured in forward['rows']]
+    lines += ['', 'The device multiplies matrices at ' + ', '.join(
+        f'{rate:,.0f} GFLOP/s in {dtype}' for dtype, rate in forward['matmul_gflops'].items()) + '.']
+    lines += [forward['missing']] if forward['missing'] else []
     lines += ['', f'Heads on a ViT-{found["grid_arch"]}/16, 1,000 classes, steps of {GROUP} images:', '',
               '| what | value |', '|---|---|',
               *[f'| {name}, seconds a step | {s:.3f} |' for name, s in grid['seconds_a_step'].items()],
               '| 16 runs of one head over one pass with 16 (8 linear, 8 attentive) | '
               f'{grid["sixteen_runs_over_one_pass"]:.1f}x |',
               f'| one head in the engine over a plain loop | {grid["engine_over_plain_loop"]:.2f}x |',
-              f'| 64 linear + 8 attentive heads of ViT-L on ImageNet, computed | {found["heads_gib"]:.1f} GiB |',
-              f'| k-NN search of 1.28 M x 1,024, computed | {found["search_gib"]:.1f} GiB |',
+              '| 64 linear + 8 attentive heads of ViT-L on ImageNet, micro-batches of 128: peak, allocated | '
+              f'{held["heads"] / GIB:.1f} GiB |',
+              f'| the same by the estimate of --dry-run | {held["heads_computed"] / GIB:.1f} GiB |',
+              f'| k-NN search of {held["search_rows"]:,} x 1,024: peak, mapped rows included | '
+              f'{held["search"] / GIB:.1f} GiB |',
+              f'| k-NN search of 1.28 M x 1,024: the same and the other rows | {held["search_of_imagenet"] / GIB:.1f} GiB |',
               f'| k-NN comparisons a second | {found["comparisons_per_s"] / 1e6:.0f} M |',
-              f'| one loader worker, decode once and crop twice | {found["loader_images_per_s"]:.0f} images/s |']
+              f'| one loader worker, decode once and crop twice | {found["loader_images_per_s"]:.0f} images/s |',
+              f'| share of a linear pass (ViT-{found["grid_arch"]}/16, one worker) spent waiting for data | '
+              f'{found["waiting"]:.0%} |']
     return '\n'.join(lines) + '\n'
 
 
@@ -240,19 +248,25 @@ def main() -> None:
     parser.add_argument('--grid', default='small', choices=ARCHS)
     parser.add_argument('--batch', type=int, default=8)
     parser.add_argument('--rounds', type=int, default=3)
-    parser.add_argument('--compile', action='store_true')
+    parser.add_argument('--no-compile', action='store_true')
+    parser.add_argument('--smoke', action='store_true', help='tiny sizes, nothing written')
     args = parser.parse_args()
+    if args.smoke:
+        args.forward = args.grid = 'tiny'
+        args.batch, args.rounds, args.no_compile = 1, 1, True       # compiling takes a minute
     device = torch.device(args.device)
     name = torch.cuda.get_device_name() if device.type == 'cuda' else f'{cpu_name()}, {torch.get_num_threads()} threads'
+    small = dict(rows=4096, dims=64, linear=2, attentive=1, classes=10) if args.smoke else dict(rows=131072)
     found = dict(machine=name, torch=torch.__version__, date=time.strftime('%Y-%m-%d'), forward_arch=args.forward,
                  grid_arch=args.grid, batch=args.batch, rounds=args.rounds,
-                 forward=measure_forward(args.forward, args.batch, args.rounds, device, args.compile),
-                 grid=measure_grid(args.grid, args.rounds, device), heads_gib=heads_of_imagenet() / GIB,
-                 search_gib=search_memory() / GIB, comparisons_per_s=measure_search(device),
-                 loader_images_per_s=measure_loader())
-    (HERE / f'frozen-{device.type}.json').write_text(json.dumps(found, indent=1) + '\n')
-    (HERE / f'frozen-{device.type}.md').write_text(table(found))
+                 forward=measure_forward(args.forward, args.batch, args.rounds, device, not args.no_compile),
+                 grid=measure_grid(args.grid, args.rounds, device), memory=measure_memory(device, **small),
+                 comparisons_per_s=measure_search(device, small['rows']), loader_images_per_s=data.reading(),
+                 waiting=data.waiting(args.grid, args.device, images=32 if args.smoke else 256))
     print(table(found))
+    if not args.smoke:
+        (HERE / f'frozen-{device.type}.json').write_text(json.dumps(found, indent=1) + '\n')
+        (HERE / f'frozen-{device.type}.md').write_text(table(found))
 
 
 def cpu_name() -> str:

@@ -6,8 +6,9 @@ from .record import Record
 
 PROTOCOLS = {'knn': 'k-NN', 'linear': 'linear', 'attentive': 'attentive', 'finetune': 'fine-tune', 'upernet': 'UPerNet',
              'mask_rcnn': 'Mask R-CNN', 'vitdet_mask_rcnn': 'ViTDet'}
-METRICS = {'top1': 'top-1', 'top5': 'top-5', 'bbox_mAP': 'box AP', 'segm_mAP': 'mask AP', 'bbox_mAP_50': 'box AP50',
-           'segm_mAP_50': 'mask AP50'}
+METRICS = {'top1': 'top-1', 'top5': 'top-5', 'top1_last': 'top-1 in the last epoch',
+           'top1_held_out': 'top-1 by held-out training images', 'bbox_mAP': 'box AP', 'segm_mAP': 'mask AP',
+           'bbox_mAP_50': 'box AP50', 'segm_mAP_50': 'mask AP50'}
 # What a table shows of a protocol when no suite says it; any other protocol shows the first metric of its record.
 HEADLINE = {'upernet': ['mIoU'], 'mask_rcnn': ['bbox_mAP', 'segm_mAP'], 'vitdet_mask_rcnn': ['bbox_mAP', 'segm_mAP']}
 # A folder under an official name with another number of validation images is not that data set.
