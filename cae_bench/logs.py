@@ -20,9 +20,16 @@ def say(line: str) -> None:
         LOGGER.info(line)
 
 
+class _Stderr(logging.Handler):
+    """Writes to what sys.stderr is at that moment: a progress bar puts something in its place to stay below the lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr, flush=True)
+
+
 def speak_on_terminal() -> None:
     """For the command line: lines with the time on stderr; warnings of other packages stay out of the way."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Stderr()
     handler.setFormatter(logging.Formatter('%(asctime)s  %(message)s', '%H:%M:%S'))
     LOGGER.addHandler(handler)
     LOGGER.setLevel(logging.INFO)

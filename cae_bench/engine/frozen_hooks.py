@@ -37,9 +37,12 @@ class HeadLines(Hook):
         if said:
             say(f'epoch {epoch}/{runner.max_epochs}: {", ".join(said)}, {self._waiting(runner)}')
 
-    def after_train(self, runner):
+    def after_pass(self, runner):
+        """The loop's own last call, also after an error: a bar left open would keep the terminal's cursor."""
         if self.bar:
             self.bar.stop()
+
+    def after_train(self, runner):
         names = runner.message_hub.get_info(SKIPPED) or []
         if names:
             more = f' and {len(names) - 3} more' if len(names) > 3 else ''

@@ -28,10 +28,13 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
     def run(self) -> torch.nn.Module:
         self._prepare()
         self.runner.call_hook('before_train')
-        self._validate_if_due()                        # resumed between an epoch's end and its validation
-        while self._epoch < self._max_epochs and not self.stop_training:
-            self.run_epoch()
-            self._validate_if_due()
+        try:
+            self._validate_if_due()                    # resumed between an epoch's end and its validation
+            while self._epoch < self._max_epochs and not self.stop_training:
+                self.run_epoch()
+                self._validate_if_due()
+        finally:
+            self.runner.call_hook('after_pass')
         self.runner.call_hook('after_train')
         return self.runner.model
 

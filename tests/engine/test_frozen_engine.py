@@ -237,3 +237,32 @@ def test_each_validation_says_the_best_head_and_the_start_says_how_the_batch_is_
     assert 'attentive: published 3 x 8; here 1 process x 8, 3 groups a step, 2 steps an epoch, 2 heads' in said
     last = said[-1]
     assert last.startswith('epoch 2/2: attentive ') and '(lr 0.05), 1 diverged' in last and 'waiting for data' in last
+
+
+def test_a_terminal_gets_a_bar_with_the_time_left_and_a_file_none(data, tmp_path, monkeypatch):
+    from io import StringIO
+
+    class Terminal(StringIO):
+        def isatty(self):
+            return True
+
+    for stream, drawn in ((Terminal(), True), (StringIO(), False)):
+        with monkeypatch.context() as patched:
+            patched.setattr('sys.stderr', stream)
+            patched.setenv('TERM', 'xterm')
+            run(config('linear', data, tmp_path, epochs=2, **SMALL))
+        shown = stream.getvalue()
+        assert ('frozen pass' in shown and '100 %' in shown and '0:00:00' in shown) == drawn, shown[-500:]
+
+
+def test_a_pass_that_fails_gives_the_terminal_back(data, tmp_path, monkeypatch):
+    from io import StringIO
+    terminal = StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr('cae_bench.models.frozen.FrozenProbes.features', lambda *a: 1 / 0)
+    monkeypatch.setattr('sys.stderr', terminal)
+    monkeypatch.setenv('TERM', 'xterm')
+    with pytest.raises(ZeroDivisionError):
+        run(config('linear', data, tmp_path, **SMALL))
+    hide, show = '\x1b[?25l', '\x1b[?25h'
+    assert terminal.getvalue().count(hide) == terminal.getvalue().count(show) == 1
