@@ -1,4 +1,4 @@
-# make demo: set up and see every protocol run.   make test: set up and run the suite.   Both reuse what is there.
+# make demo: set up, pretrain, see every protocol run.   make test: set up and run the suite.   Both reuse what is there.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
