@@ -181,7 +181,7 @@ def pretrain(config: str = typer.Argument(..., help='A name (see `cae-bench ls p
 
 @app.command(epilog='Example: cae-bench demo')
 def demo(folder: Path = typer.Option(Path('demo'), '--dir', metavar='DIR', help='Where scenes and records go.')):
-    """Pretrain a tiny CAE on drawn scenes and score it beside random weights, on a CPU, in minutes; schedules are cut short."""
+    """Pretrain a tiny CAE on drawn scenes and score it beside random weights: minutes on a CPU, schedules cut short."""
     from .demo import run_demo
     outcome = run_demo(folder)
     _print_table(str(folder))
