@@ -9,11 +9,12 @@ SHORT = 512           # keys up to which the matrix of weights is small enough t
 def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
     """softmax(q k' / sqrt(d) + bias) v; q (B, heads, L, d), k and v (B, heads, S, d), bias broadcast to the logits.
 
-    torch's fused kernel, except for short sequences in bfloat16 on a CPU: there its backward pass takes four to seven
-    times as long as two batched matrix products (99 and 197 tokens, AVX-512 with bfloat16; torch 2.12).
+    torch's fused kernel, except where gradients are wanted of short sequences in bfloat16 on a CPU: there its backward
+    pass takes four to seven times as long as two batched matrix products (99 and 197 tokens, AVX-512 with bfloat16;
+    torch 2.12).
     """
     bias = None if bias is None else bias.to(q.dtype)          # under autocast q is half, a table is not
-    if q.device.type == 'cpu' and q.dtype == torch.bfloat16 and k.shape[2] <= SHORT:
+    if q.device.type == 'cpu' and q.dtype == torch.bfloat16 and k.shape[2] <= SHORT and torch.is_grad_enabled():
         return _written_out(q, k, v, bias)
     return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
 
@@ -23,7 +24,4 @@ def _written_out(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor
     logits = torch.baddbmm(q.new_zeros(1, 1, 1), q, k.transpose(1, 2), beta=0, alpha=shape[3] ** -0.5)
     if bias is not None:
         logits = (logits.unflatten(0, shape[:2]) + bias).flatten(0, 1)
-    # Autocast's softmax is in float32; where nothing is differentiated, the half-precision one rounds to the same.
-    with torch.autocast('cpu', enabled=torch.is_grad_enabled() and torch.is_autocast_enabled('cpu')):
-        weights = logits.softmax(-1)
-    return torch.bmm(weights.to(v.dtype), v).view(shape)
+    return torch.bmm(logits.softmax(-1).to(v.dtype), v).view(shape)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import Attention, Mlp
+from .blocks import Attention, Mlp, PatchEmbed
 
 ROWS = 4096                       # tokens of a call, about: for oneDNN's choice of layout
 
@@ -39,6 +39,19 @@ class HalfLinear:
         return F.gelu(x) if self.gelu else x
 
 
+class HalfPatches:
+    """Patches (B, N, D) of an image by a linear layer: a convolution whose stride is its kernel, without its detour."""
+
+    def __init__(self, proj: nn.Conv2d, dtype: torch.dtype):
+        self.size, self.linear = proj.kernel_size[0], HalfLinear(proj.weight.flatten(1), proj.bias, dtype)
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        p, dtype = self.size, self.linear.dtype
+        rows, cols = x.shape[2] // p, x.shape[3] // p
+        x = x[:, :, :rows * p, :cols * p].to(dtype).unflatten(3, (cols, p)).unflatten(2, (rows, p))
+        return self.linear(x.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)), (rows, cols)
+
+
 @functools.cache
 def _has_packed(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether this torch has oneDNN's packed linear layer, which torch.compile uses as well, and this CPU the type."""
@@ -48,7 +61,7 @@ def _has_packed(device: torch.device, dtype: torch.dtype) -> bool:
 
 @torch.no_grad()
 def prepare(backbone: nn.Module, dtype: torch.dtype) -> None:
-    """Gives every linear layer of a frozen backbone, whose weights are loaded, its half-precision form."""
+    """Gives every layer of a frozen backbone, whose weights are loaded, its half-precision form."""
     fused = set()
     for module in backbone.modules():
         if isinstance(module, Attention):
@@ -57,6 +70,8 @@ def prepare(backbone: nn.Module, dtype: torch.dtype) -> None:
         elif isinstance(module, Mlp):
             module.hidden = HalfLinear(module.fc1.weight, module.fc1.bias, dtype, gelu=True)
             fused.add(module.fc1)
+        elif isinstance(module, PatchEmbed):
+            module.forward = HalfPatches(module.proj, dtype)
     for module in backbone.modules():
         if isinstance(module, nn.Linear) and module not in fused:
             module.forward = HalfLinear(module.weight, module.bias, dtype)

@@ -3,9 +3,10 @@ import pytest
 import torch
 
 from cae_bench.checkpoints.spec import ViTSpec
+from cae_bench.models.blocks import PatchEmbed
 from cae_bench.models.feature_cache import weights_hash
 from cae_bench.models.frozen import FrozenProbes
-from cae_bench.models.frozen_speed import HalfLinear
+from cae_bench.models.frozen_speed import HalfLinear, HalfPatches
 
 KNN = dict(type='cae_bench.KNNProbe', feature='cls', grid=dict(k=[1], temperature=[0.07]))
 
@@ -44,6 +45,15 @@ def test_parameters_and_their_hash_stay_as_they_are():
     half.features(IMAGES, {'cls'})
     assert half.state_dict().keys() == plain.state_dict().keys()
     assert weights_hash(half.backbone) == weights_hash(plain.backbone)
+
+
+def test_patches_by_a_linear_layer_are_those_of_the_convolution():
+    plain = PatchEmbed(3, 24, 8)
+    x = torch.randn(2, 3, 20, 35)                                  # rows and columns that fill no patch are dropped
+    with torch.no_grad():
+        (ours, grid), (exact, same) = HalfPatches(plain.proj, torch.bfloat16)(x), plain(x)
+    assert grid == same == (2, 4)
+    torch.testing.assert_close(ours.float(), exact, rtol=2e-2, atol=2e-2)
 
 
 @pytest.mark.parametrize('packed', [True, False])
