@@ -58,7 +58,7 @@ def run(checkpoint: str = typer.Argument(..., help='A file, random:vit-tiny (any
         launcher: str = typer.Option('none', help='none, torchrun or slurm.'),
         grid: list[str] = typer.Option([], '--grid', metavar='K=A,B', help='A head for each value, e.g. lr=0.01,0.1; repeatable.'),
         share_views: bool = typer.Option(False, '--share-views', help='Heads of one pass read one crop; recorded.'),
-        skip_corrupt: bool = typer.Option(False, '--skip-corrupt', help='Leave out unreadable images; frozen protocols.'),
+        skip_corrupt: bool = typer.Option(False, '--skip-corrupt', help='Leave out unreadable images (frozen only).'),
         tensorboard: bool = typer.Option(False, '--tensorboard', help='Write TensorBoard event files too.'),
         watch: bool = typer.Option(False, '--watch', help='CHECKPOINT is a folder: evaluate each file as it appears.'),
         cfg_options: list[str] = typer.Option([], '--cfg-options', metavar='K=V', help='Override the recipe; repeatable.')):

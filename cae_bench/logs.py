@@ -21,7 +21,7 @@ def say(line: str) -> None:
 
 
 class _Stderr(logging.Handler):
-    """Writes to what sys.stderr is at that moment: a progress bar puts something in its place to stay below the lines."""
+    """Writes to what sys.stderr is at that moment: a progress bar takes its place to stay below the lines."""
 
     def emit(self, record: logging.LogRecord) -> None:
         print(self.format(record), file=sys.stderr, flush=True)

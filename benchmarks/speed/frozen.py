@@ -191,8 +191,9 @@ def computed_heads() -> float:
 
 def measure_memory(device: torch.device, rows: int, **sizes: int) -> dict:
     search = memory.in_own_process('search', device, rows=rows, dims=sizes.get('dims', memory.DIMS))
+    whole = memory.whole_bank(search, rows) if device.type == 'cpu' else search
     return dict(heads=memory.in_own_process('heads', device, **sizes), heads_computed=computed_heads(), search=search,
-                search_rows=rows, search_of_imagenet=memory.whole_bank(search, rows) if device.type == 'cpu' else search)
+                search_rows=rows, search_of_imagenet=whole)
 
 
 def measure_search(device: torch.device, rows: int = 131072, dims: int = 1024) -> float:
@@ -233,7 +234,8 @@ def table(found: dict) -> str:
               f'| the same by the estimate of --dry-run | {held["heads_computed"] / GIB:.1f} GiB |',
               f'| k-NN search of {held["search_rows"]:,} x 1,024: peak, mapped rows included | '
               f'{held["search"] / GIB:.1f} GiB |',
-              f'| k-NN search of 1.28 M x 1,024: the same and the other rows | {held["search_of_imagenet"] / GIB:.1f} GiB |',
+              '| k-NN search of 1.28 M x 1,024: the same and the other rows | '
+              f'{held["search_of_imagenet"] / GIB:.1f} GiB |',
               f'| k-NN comparisons a second | {found["comparisons_per_s"] / 1e6:.0f} M |',
               f'| one loader worker, decode once and crop twice | {found["loader_images_per_s"]:.0f} images/s |',
               f'| share of a linear pass (ViT-{found["grid_arch"]}/16, one worker) spent waiting for data | '

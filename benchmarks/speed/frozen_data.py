@@ -21,7 +21,8 @@ def photographs(root: str, train: int, val: int = 4) -> None:
             Path(root, split, name).mkdir(parents=True)
             for i in range(count // 2):
                 coarse = Image.fromarray(rng.integers(0, 256, (25, 33, 3), dtype=np.uint8))
-                coarse.resize((500, 375), Image.Resampling.BICUBIC).save(Path(root, split, name, f'{i}.jpg'), quality=90)
+                smooth = coarse.resize((500, 375), Image.Resampling.BICUBIC)
+                smooth.save(Path(root, split, name, f'{i}.jpg'), quality=90)
 
 
 def reading(images: int = 48, rounds: int = 3) -> float:
@@ -45,7 +46,8 @@ def waiting(arch: str, device: str, images: int, workers: int = 1) -> float:
         photographs(root, images)
         options = recipes.Options(device=device, cfg_options={
             'model.probes.linear.batch_size': 32, 'model.probes.linear.bn_group': 32, 'train_cfg.max_epochs': 2,
-            'train_cfg.val_interval': 2, 'model.probes.linear.schedule.warmup_epochs': 0, 'default_hooks.checkpoint': None,
+            'train_cfg.val_interval': 2, 'model.probes.linear.schedule.warmup_epochs': 0,
+            'default_hooks.checkpoint': None,
             'train_dataloader.batch_size': 16, 'train_dataloader.num_workers': workers,
             'val_dataloader.num_workers': 0, 'val_dataloader.persistent_workers': False})
         cfg = recipes.build(Task('photographs', 'linear'), checkpoints.load(f'random:vit-{arch}'),

@@ -25,7 +25,7 @@ ROWS, BLOCK = 1_281_167, 65536
 
 
 def heads(device: torch.device, linear: int, attentive: int, dims: int = DIMS, classes: int = CLASSES) -> None:
-    """Two steps of every head in micro-batches of 128, with the papers' BatchNorm groups: momentum and gradients too."""
+    """Two steps of every head in micro-batches of 128, with the papers' BatchNorm groups, momentum and gradients."""
     probes = {'linear': LinearProbe(dims, classes, [dict(lr=0.1)] * linear),
               'attentive': AttentiveProbe(dims, classes, [dict(lr=0.1)] * attentive, HEADS)}
     plans = {'linear': (512, dict(type='cae_bench.LARS')),

@@ -5,7 +5,7 @@ size, resize = 224, 256
 
 benchmark = dict(
     layout='image_folder', frozen=True,
-    # top1 is that of the head and epoch the protocol selects; the others, where there was a choice, tell what it is worth
+    # top1 is that of the head and epoch the protocol selects; the others tell what the choice is worth
     metrics={name: dict(unit='%', higher_is_better=True) for name in ('top1', 'top5', 'top1_last', 'top1_held_out')},
     schedule=['train_cfg.max_epochs', 'train_cfg.val_interval'],
     fit={

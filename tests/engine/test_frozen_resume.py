@@ -89,7 +89,7 @@ def test_torchrun_writes_each_record_once_with_the_score_of_one_process(data, tm
     for how in ([], launched):
         results = tmp_path / f'{len(how)}'
         done = subprocess.run([sys.executable, *how, *options, '--results', str(results),
-                               '--launcher', 'torchrun' if how else 'none'], capture_output=True, text=True, timeout=200,
+                               '--launcher', 'torchrun' if how else 'none'], capture_output=True, text=True, timeout=99,
                               env={**os.environ, 'OMP_NUM_THREADS': '1'})
         assert done.returncode == 0, done.stderr[-3000:]
         assert done.stdout.count('Measured by cae-bench') == 1

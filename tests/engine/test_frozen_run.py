@@ -9,7 +9,7 @@ from cae_bench import run
 from cae_bench.errors import ConfigError
 
 TINY = 'random:vit-32x2x2'
-HERE = {f'{loader}.{key}': 0 for loader in ('train_dataloader', 'val_dataloader')         # workers take seconds to start
+HERE = {f'{loader}.{key}': 0 for loader in ('train_dataloader', 'val_dataloader')      # workers take seconds to start
         for key in ('num_workers', 'persistent_workers')}
 
 
@@ -119,6 +119,7 @@ def test_a_record_holds_the_published_the_held_out_and_the_last_epochs_score(sta
 def test_a_setting_of_one_probe_stays_away_from_the_others(start):
     steps = {'model.probes.linear.batch_size': 16, 'model.probes.linear.bn_group': 16}
     linear, knn = start('linear', 'knn', cfg_options=steps).records
-    assert linear.config['model']['probes']['linear']['batch_size'] == 16 and 'linear' not in knn.config['model']['probes']
-    with pytest.raises(ConfigError, match='model.probes.linaer.batch_size: no task has this probe. Did you mean linear'):
+    heads = linear.config['model']['probes'], knn.config['model']['probes']
+    assert heads[0]['linear']['batch_size'] == 16 and 'linear' not in heads[1]
+    with pytest.raises(ConfigError, match='linaer.batch_size: no task has this probe. Did you mean linear'):
         start('linear', cfg_options={'model.probes.linaer.batch_size': 16})
