@@ -178,6 +178,8 @@ def _fit(cfg: Config, values: dict) -> None:
 
 def _shorten(cfg: Config, factor: float) -> None:
     """Scales every length named in the header's `schedule` together."""
+    if factor <= 0:
+        raise ConfigError(f'--shorten {factor:g}: give a factor above 0, e.g. 0.1 for a tenth of the schedule')
     if factor == 1:
         return
     for path in cfg.benchmark.get('schedule', ()):

@@ -57,6 +57,7 @@ def test_a_missing_checkpoint_and_a_missing_folder_are_named(tmp_path):
 
 def test_an_unknown_option_value_lists_the_choices():
     assert 'paper' in refused('run', 'random:vit-tiny', '--tasks', 'a/knn', '--data', 'a=.', '--recipe', 'tiny')
+    assert '--shorten 0' in refused('run', 'random:vit-tiny', '--tasks', 'in1k/knn', '--dry-run', '--shorten', '0')
     assert 'cpu or cuda' in refused('run', 'random:vit-tiny', '--device', 'tpu')
     assert 'KEY=VALUE' in refused('run', 'random:vit-tiny', '--cfg-options', 'max_iters')
 
