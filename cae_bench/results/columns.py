@@ -4,8 +4,11 @@ from dataclasses import dataclass, field
 
 from .record import Record
 
-PROTOCOLS = {'knn': 'k-NN', 'linear': 'linear', 'attentive': 'attentive', 'finetune': 'fine-tune', 'upernet': 'UPerNet',
-             'mask_rcnn': 'Mask R-CNN', 'vitdet_mask_rcnn': 'ViTDet'}
+PROTOCOLS = {'knn': 'k-NN', 'knn_meanpool': 'k-NN, mean', 'linear': 'linear', 'linear_cached': 'linear, cached',
+             'linear_meanpool': 'linear, mean', 'linear_cls_mean': 'linear, [cls; mean]',
+             'linear_multilayer': 'linear, by layer', **{f'fewshot_{n}': f'{n}-shot' for n in (1, 2, 5, 10)},
+             'attentive': 'attentive', 'finetune': 'fine-tune', 'linear_seg': 'linear seg.', 'upernet': 'UPerNet',
+             'upernet_ms': 'UPerNet, multi-scale', 'mask_rcnn': 'Mask R-CNN', 'vitdet_mask_rcnn': 'ViTDet'}
 METRICS = {'top1': 'top-1', 'top5': 'top-5', 'top1_last': 'top-1 in the last epoch',
            'top1_held_out': 'top-1 by held-out training images', 'bbox_mAP': 'box AP', 'segm_mAP': 'mask AP',
            'bbox_mAP_50': 'box AP50', 'segm_mAP_50': 'mask AP50'}
@@ -38,16 +41,16 @@ class Column:
 
 
 def data_tags(records: Iterable[Record]) -> dict[str, str | None]:
-    """content hash -> what to call data that must not share a column with other data of its name."""
-    named: dict[str, dict[str, int]] = {}
+    """content hash -> what to call data that must not share a column with other data of its name and task."""
+    named: dict[tuple[str, str], dict[str, int]] = {}
     for record in records:
-        named.setdefault(record.dataset.name, {})[record.dataset.content_hash] = record.dataset.num_val
+        named.setdefault((record.dataset.name, record.protocol), {})[record.dataset.content_hash] = record.dataset.num_val
     tags = {}
-    for name, hashes in named.items():
+    for (name, _), hashes in named.items():
         hashes = {h: n for h, n in hashes.items() if n != OFFICIAL_VAL.get(name)} if name in OFFICIAL_VAL else hashes
         for content, num_val in hashes.items():
             parts = [f'{num_val} val images'] * (name in OFFICIAL_VAL) + [f'data {content[:8]}'] * (len(hashes) > 1)
-            tags[content] = ', '.join(parts) or None
+            tags[content] = ', '.join(parts) or tags.get(content)
     return tags
 
 

@@ -300,3 +300,10 @@ def test_scores_selected_otherwise_stand_below_the_table(make, fill):
                                    'last epoch; mae 40.0 by held-out training images.')
     assert json.loads(render(table, 'json'))['rows'][0]['cells']['linear top-1']['otherwise'] == [
         ['held-out', 67.], ['last epoch', 70.]]
+
+
+def test_one_folder_read_in_two_layouts_is_not_two_data_sets(make, tmp_path):
+    """Each layout has its own file list and so its own hash; only within a task do two hashes mean other data."""
+    for task, data in (('scenes/linear', 'aaaaaaaa0'), ('scenes/upernet', 'bbbbbbbb0'), ('scenes/knn_meanpool', 'aaaaaaaa0')):
+        write_record(tmp_path, make(task=task, data=data), None)
+    assert list(build_table(tmp_path).heads) == ['k-NN, mean top-1', 'linear top-1', 'mIoU']
