@@ -93,7 +93,7 @@ def plan(wanted: list[Task], ckpt, data: dict[str, str], options, may_lack_data:
             parts['crop of'] = next((j.task.protocol for j in jobs if j.task.dataset == task.dataset
                                      and recipes.grid_axes(j.cfg)), task.protocol)
         jobs.append(Job(task, cfg, info, fingerprint(parts)))
-    recipes.check_heads([job.cfg for job in jobs], options)
+    recipes.check_options([job.cfg for job in jobs], options)
     return jobs
 
 

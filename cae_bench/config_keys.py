@@ -1,5 +1,6 @@
 """A misspelt key of a config is named, with the nearest that exists, before anything is built from it."""
 import inspect
+from collections.abc import Iterable
 from dataclasses import fields
 
 from mmengine.config import Config
@@ -15,22 +16,51 @@ def merge(cfg: Config, options: dict, registries: dict[str, Registry]) -> None:
     registries: top-level key -> where the classes below it are registered.
     """
     for key, value in options.items():
-        *parents, last = key.split('.')
-        place, registry = cfg, registries.get(key.split('.')[0])
-        for part in parents:
-            if isinstance(place, (list, tuple)) and part.isdigit() and int(part) < len(place):
-                place = place[int(part)]
-            elif isinstance(place, dict) and part in place:
-                place = place[part]
-            elif isinstance(place, Config) and part in place:
-                place = place[part]
-            else:
-                known = _known(place, registry)
-                hint = ' The config leaves it out; say it in a config file.' if part in known else nearest(part, known)
-                raise ConfigError(f'--cfg-options {key}: there is no {part!r}.{hint}')
+        registry = registries.get(key.split('.')[0])
+        place, last = _parent(cfg, key, registry)
         if last not in _known(place, registry):
             raise ConfigError(f'--cfg-options {key}: there is no {last!r}.{nearest(last, _known(place, registry))}')
         place[last] = value
+
+
+def fits(cfg: Config, key: str) -> bool:
+    """Whether a config has the place that a dotted key sets something in."""
+    try:
+        _parent(cfg, key)
+    except ConfigError:
+        return False
+    return True
+
+
+def check_places(keys: Iterable[str], cfgs: list[Config], top: set[str]) -> None:
+    """Raises ConfigError for a key whose place none of the configs has, or that is not below one of `top`.
+
+    What a config computes with, before it says what a Runner is built from, is a setting no longer once it is read.
+    """
+    for key in keys:
+        first = key.split('.')[0]
+        if first not in top:
+            why = (f'{first} is a variable of the recipe and has been used by now: set what it stands for'
+                   if any(first in cfg for cfg in cfgs) else f'there is no {first!r}.{nearest(first, top)}')
+            raise ConfigError(f'--cfg-options {key}: {why}')
+        if cfgs and not any(fits(cfg, key) for cfg in cfgs):
+            _parent(cfgs[0], key)
+
+
+def _parent(cfg: Config, key: str, registry: Registry | None = None) -> tuple:
+    """('a.0.b') -> (cfg.a[0], 'b'); raises ConfigError where the way to it ends early."""
+    *parents, last = key.split('.')
+    place = cfg
+    for part in parents:
+        if isinstance(place, (list, tuple)) and part.isdigit() and int(part) < len(place):
+            place = place[int(part)]
+        elif isinstance(place, (dict, Config)) and isinstance(place.get(part), (dict, list, tuple)):
+            place = place[part]
+        else:
+            known = _known(place, registry)
+            hint = ' The config leaves it out; say it in a config file.' if part in known else nearest(part, known)
+            raise ConfigError(f'--cfg-options {key}: there is no {part!r}.{hint}')
+    return place, last
 
 
 def check(node: dict, registry: Registry, where: str, default: str | None = None) -> None:

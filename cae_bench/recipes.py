@@ -1,6 +1,7 @@
 """From a task and a checkpoint to a resolved mmengine Config: find the recipe file, fit it to backbone and data."""
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -90,7 +91,9 @@ def build(task: Task, ckpt: Checkpoint, data, options: Options) -> Config:
     if options.tensorboard:
         from .engine import tensorboard
         tensorboard.add_to(cfg)
-    cfg.merge_from_dict({key: v for key, v in options.cfg_options.items() if _probe(key) in {None, *probes(cfg)}})
+    from . import config_keys
+    # Tasks asked for together share the options; each takes those it has a place for.
+    cfg.merge_from_dict({key: value for key, value in options.cfg_options.items() if config_keys.fits(cfg, key)})
     if options.eval_only:
         from .eval_only import check, strip_training
         check(cfg, ckpt, data.classes)
@@ -110,21 +113,15 @@ def probes(cfg: Config) -> dict:
     return cfg.model.get('probes', {}) if cfg.benchmark.frozen else {}
 
 
-def _probe(key: str) -> str | None:
-    """'model.probes.linear.batch_size' -> 'linear': what only some of the tasks asked for have."""
-    parts = key.split('.')
-    return parts[2] if parts[:2] == ['model', 'probes'] and len(parts) > 3 else None
-
-
-def check_heads(cfgs: list[Config], options: Options) -> None:
-    """Raises ConfigError for an axis of --grid or a probe of --cfg-options that no task has."""
+def check_options(cfgs: list[Config], options: Options) -> None:
+    """Raises ConfigError for an axis of --grid or a key of --cfg-options that no task has."""
     axes = {axis for cfg in cfgs for axis in grid_axes(cfg)}
     for axis in set(options.grid) - axes:
         raise ConfigError(f'--grid {axis}=...: no head of these tasks has it.{nearest(axis, axes)}')
-    names = {name for cfg in cfgs for name in probes(cfg)}
-    for key in options.cfg_options:
-        if _probe(key) not in {None, *names}:
-            raise ConfigError(f'--cfg-options {key}: no task has this probe.{nearest(_probe(key), names)}')
+    from mmengine.runner import Runner
+
+    from . import config_keys
+    config_keys.check_places(options.cfg_options, cfgs, {*inspect.signature(Runner).parameters, 'benchmark'})
 
 
 # Settings of a recipe that TimmViT knows as well.

@@ -121,5 +121,9 @@ def test_a_setting_of_one_probe_stays_away_from_the_others(start):
     linear, knn = start('linear', 'knn', cfg_options=steps).records
     heads = linear.config['model']['probes'], knn.config['model']['probes']
     assert heads[0]['linear']['batch_size'] == 16 and 'linear' not in heads[1]
-    with pytest.raises(ConfigError, match='linaer.batch_size: no task has this probe. Did you mean linear'):
+    with pytest.raises(ConfigError, match="linaer.batch_size: there is no 'linaer'. Did you mean linear"):
         start('linear', cfg_options={'model.probes.linaer.batch_size': 16})
+    with pytest.raises(ConfigError, match='size is a variable of the recipe and has been used by now'):
+        start('linear', cfg_options={'size': 64})
+    with pytest.raises(ConfigError, match="trian_cfg.max_epochs: there is no 'trian_cfg'. Did you mean train_cfg"):
+        start('linear', cfg_options={'trian_cfg.max_epochs': 1})
