@@ -5,14 +5,14 @@ import numpy as np
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from PIL import Image
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ..errors import ConfigError
 from ..registry import HOOKS
 
 GREY, RIGHT, WRONG = 0.5, (0.2, 0.75, 0.3), (0.85, 0.25, 0.2)
-SCALE = 128                                  # side of a picture's cell in pixels, at least
+SCALE, GAP = 128, 4                          # side of a picture's cell, at least, and what lies between; pixels
 
 
 @HOOKS.register_module()
@@ -56,17 +56,17 @@ def draw(model, dataset, num_images: int = 8, num_reference: int = 256) -> Image
     guess, right = model.guess(views, mask)
     size = model.spec.patch_size
     patches = pixels.patchify(batch['raw'].float() / 255, size)
-    columns = [patches, patches.masked_fill(mask[..., None], GREY)]
+    columns = {'image': patches, 'seen': patches.masked_fill(mask[..., None], GREY)}
     if guess is not None:
         if guess.ndim == 2:
             guess = _code_book(model, dataset, num_reference, device)[guess]
         guess = _paint(guess, patches)
-        columns.append(torch.where(mask[..., None], guess, patches))
+        columns['guess'] = torch.where(mask[..., None], guess, patches)
     if right is not None:
         colours = torch.tensor([WRONG, RIGHT], device=device)[right.long()].repeat(1, 1, size * size)
-        columns.append(torch.where(mask[..., None], colours, 0.3 * patches + 0.7))
+        columns['code right?'] = torch.where(mask[..., None], colours, 0.3 * patches + 0.7)
     model.train(training)
-    return _grid([pixels.unpatchify(c.clamp(0, 1), size, model.spec.grid) for c in columns])
+    return _sheet({title: pixels.unpatchify(c.clamp(0, 1), size, model.spec.grid) for title, c in columns.items()})
 
 
 def _batch(model, dataset, number: int, device) -> dict:
@@ -95,11 +95,16 @@ def _code_book(model, dataset, number: int, device) -> Tensor:
     return book / torch.bincount(codes, minlength=len(book)).clamp(min=1)[:, None]
 
 
-def _grid(columns: list[Tensor]) -> Image.Image:
-    """Columns of (B, 3, H, W) in [0, 1] side by side, enlarged by whole pixels."""
-    gap = [torch.ones_like(columns[0][..., :2])]
-    rows = torch.cat([part for column in columns for part in [column, *gap]][:-1], 3)
-    sheet = torch.cat([part for row in rows for part in (row, torch.ones_like(row[:, :2]))], 1)
-    image = Image.fromarray((255 * sheet.permute(1, 2, 0).cpu().numpy()).round().astype(np.uint8))
-    zoom = max(1, SCALE // columns[0].shape[2])
-    return image.resize((image.width * zoom, image.height * zoom), Image.Resampling.NEAREST)
+def _sheet(columns: dict[str, Tensor]) -> Image.Image:
+    """Columns of (B, 3, H, W) in [0, 1] side by side under their titles, enlarged by whole pixels."""
+    from ._drawing import INK, PAPER, TEXT, font
+    images = next(iter(columns.values()))
+    zoom = max(1, SCALE // images.shape[2])
+    height, width = zoom * images.shape[2] + GAP, zoom * images.shape[3] + GAP
+    page = Image.new('RGB', (len(columns) * width, len(images) * height + 2 * TEXT), PAPER)
+    for x, (title, column) in enumerate(columns.items()):
+        ImageDraw.Draw(page).text(((x + 0.5) * width, TEXT), title, INK, font(), 'mm')
+        for y, cell in enumerate((255 * column).round().byte().permute(0, 2, 3, 1).cpu().numpy()):
+            page.paste(Image.fromarray(cell).resize((width - GAP, height - GAP), Image.Resampling.NEAREST),
+                       (x * width, y * height + 2 * TEXT))
+    return page
