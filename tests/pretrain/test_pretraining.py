@@ -77,8 +77,10 @@ def test_a_folder_of_images_becomes_a_checkpoint_that_run_takes(config, images, 
     knn = json.loads((tmp_path / 'out/knn.jsonl').read_text())
     assert knn['epoch'] == 3 and 0 <= knn['cls'] <= 100 and knn['spread'] > 0
     picture = np.array(Image.open(tmp_path / 'out/pictures/epoch-0003.png'))
-    assert picture.shape == (8 * 8 * (16 + 2), 8 * (4 * 16 + 3 * 2), 3
-                             )  # eight rows of four columns, eight times as large
+    assert picture.shape == (8 * (8 * 16 + 4) + 30, 4 * (8 * 16 + 4), 3)      # eight rows of four columns, under titles
+    for x in range(4):
+        assert (picture[:30, 132 * x:132 * x + 128] < 128).any(), 'a title over each column'
+    assert (picture[30:158, :128] != picture[30:158, 132:260]).any()         # image and what is seen of it
     before = file.stat().st_mtime_ns
     assert run(config, images, tmp_path / 'out') == file and file.stat().st_mtime_ns == before
 
