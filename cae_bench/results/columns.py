@@ -1,6 +1,6 @@
 """What may stand in one column: one data set, protocol, version, recipe and metric. Anything else is another column."""
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .record import Record
 
@@ -69,8 +69,7 @@ def order(column: Column) -> tuple:
 
 def shared(columns: list[Column]) -> dict[str, object]:
     """The parts all columns have in common: said once above the table instead of in every head."""
-    parts = {name: {getattr(c, name) for c in columns} for name in ('dataset', 'recipe', 'version')}
-    parts['version'].discard(None)
+    parts = {name: {getattr(c, name) for c in columns} for name in ('dataset', 'recipe')}
     return {name: values.pop() for name, values in parts.items() if len(values) == 1}
 
 
@@ -88,6 +87,7 @@ def _head(column: Column, columns: list[Column], common: dict) -> str:
     words += [] if dense and len(same) == 1 else [PROTOCOLS.get(column.protocol, column.protocol)]
     words.append(metric)
     detail = [] if 'recipe' in common else [column.recipe] * (column.recipe != 'paper')
-    detail += [] if 'version' in common or column.version is None else [f'v{column.version}']
+    versions = {c.version for c in columns if replace(c, version=column.version) == column} - {None}
+    detail += [f'v{column.version}'] * (column.version is not None and len(versions) > 1)
     detail += [part for part in (column.variant, column.data) if part]
     return ' '.join(words) + (f" ({', '.join(detail)})" if detail else '')

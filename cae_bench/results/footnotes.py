@@ -1,4 +1,5 @@
 """What must be said around a table so that nobody misreads it: recipes, sources, protocols, what ± means."""
+from collections import Counter
 from collections.abc import Iterable
 
 from .columns import Column, heads, shared
@@ -16,7 +17,7 @@ def caption(columns: list[Column], measured: list[Row], settings: dict[str, str]
     common = shared(columns)
     parts = [f"data {common['dataset']}"] if 'dataset' in common else []
     parts += [f"recipe {common['recipe']}"] if 'recipe' in common else []
-    parts += [f"protocol version {common['version']}"] if 'version' in common else []
+    parts += _versions(columns)
     lines = [', '.join(parts).capitalize() + '.'] if parts else []
     if any(column.recipe == 'mini' for row in measured for column in row.cells):
         which = 'The mini recipe cuts schedules to minutes' if common.get('recipe') == 'mini' else \
@@ -25,6 +26,18 @@ def caption(columns: list[Column], measured: list[Row], settings: dict[str, str]
     if '' in settings:
         lines.append(f'Changed in every run: {settings[""]}.')
     return tuple(lines)
+
+
+def _versions(columns: list[Column]) -> list[str]:
+    """The version that most protocols have and which have another; heads tell two versions of one protocol apart."""
+    seen = {(c.protocol, c.version) for c in columns if c.version is not None}
+    if not seen:
+        return []
+    count = Counter(version for _, version in seen)
+    most = max(count, key=lambda version: (count[version], -version))
+    single = Counter(protocol for protocol, _ in seen)
+    others = [f'{protocol}: {version}' for protocol, version in sorted(seen) if version != most and single[protocol] == 1]
+    return [f'protocol version {most}' + (f' ({", ".join(others)})' if others else '')]
 
 
 def footnotes(used: list[tuple[Column, int, Published]], published: list[Row], measured: list[Row],
