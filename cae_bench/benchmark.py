@@ -89,9 +89,9 @@ def plan(wanted: list[Task], ckpt, data: dict[str, str], options, may_lack_data:
         cfg = recipes.build(task, ckpt, info, options)
         effective_batch.check_enough(cfg, min(info.num_train, options.limit or info.num_train))
         parts = recipes.scoring_parts(cfg, ckpt, info, options)
-        if options.share_views:                          # whose crop is read depends on who comes first
+        if options.share_views and recipes.trains_heads(cfg):          # whose crop is read depends on who comes first
             parts['crop of'] = next((j.task.protocol for j in jobs if j.task.dataset == task.dataset
-                                     and recipes.grid_axes(j.cfg)), task.protocol)
+                                     and recipes.trains_heads(j.cfg)), task.protocol)
         jobs.append(Job(task, cfg, info, fingerprint(parts)))
     recipes.check_options([job.cfg for job in jobs], options)
     return jobs

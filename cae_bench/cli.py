@@ -230,14 +230,16 @@ def _cfg_options(pairs: list[str]) -> dict:
 
 
 def _grid(pairs: list[str]) -> dict:
-    """['lr=0.01,0.1'] -> {'lr': [0.01, 0.1]}."""
+    """['lr=0.01,0.1', 'k=10,20'] -> {'lr': [0.01, 0.1], 'k': [10, 20]}."""
     axes = {}
     for pair in pairs:
         axis, _, values = pair.partition('=')
+        counts = axis in ('k', 'layer')
         try:
-            axes[axis] = [float(value) for value in values.split(',')]
+            axes[axis] = [int(value) if counts else float(value) for value in values.split(',')]
         except ValueError:
-            raise ConfigError(f'--grid {pair}: expected NAME=NUMBER,NUMBER, e.g. --grid lr=0.01,0.03,0.1') from None
+            what, example = ('WHOLE-NUMBER', f'{axis}=1,5') if counts else ('NUMBER', 'lr=0.01,0.03,0.1')
+            raise ConfigError(f'--grid {pair}: expected NAME={what},{what}, e.g. --grid {example}') from None
     return axes
 
 

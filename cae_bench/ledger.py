@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from . import provenance
+from .recipes import overrides_of
 from .results import Dataset, Metric, Model, Record
 
 
@@ -30,10 +31,10 @@ def make_record(job, runner, ckpt, model: str, options, started: datetime, secon
         dataset=Dataset(name=job.task.dataset, num_train=job.data.num_train, num_val=job.data.num_val,
                         content_hash=job.data.content_hash),
         protocol=job.task.protocol, protocol_version=header.version, recipe=options.recipe, config=config,
-        overrides=options.overrides(), limit=options.limit, precision=options.amp, fingerprint=job.fingerprint,
-        metrics=metrics, selection=said.about('selection'), seed=options.seed, wall_time_s=round(seconds, 2),
-        peak_memory_mb=round(provenance.peak_memory_mb(), 1), hardware=provenance.hardware(),
-        packages=provenance.packages(), git=provenance.git_state(), command=provenance.command(),
+        overrides=overrides_of(job.cfg, options), limit=options.limit, precision=options.amp,
+        fingerprint=job.fingerprint, metrics=metrics, selection=said.about('selection'), seed=options.seed,
+        wall_time_s=round(seconds, 2), peak_memory_mb=round(provenance.peak_memory_mb(), 1),
+        hardware=provenance.hardware(), packages=provenance.packages(), git=provenance.git_state(), command=provenance.command(),
         started=started.isoformat(timespec='seconds'), extra=said.extra(results))
     return record, said.about('per_image')
 

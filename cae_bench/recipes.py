@@ -39,7 +39,7 @@ class Options:
     cfg_options: dict = field(default_factory=dict)
 
     def overrides(self) -> dict:
-        """What differs from the recipe as shipped, for the record."""
+        """What was asked for beside the recipe as shipped."""
         named = {'limit': self.limit, 'shorten': self.shorten if self.shorten != 1 else None,
                  'amp': self.amp if self.amp != 'fp32' else None, 'grid': self.grid or None,
                  'share_views': self.share_views or None, 'skip_corrupt': self.skip_corrupt or None,
@@ -94,6 +94,9 @@ def build(task: Task, ckpt: Checkpoint, data, options: Options) -> Config:
     from . import config_keys
     # Tasks asked for together share the options; each takes those it has a place for.
     cfg.merge_from_dict({key: value for key, value in options.cfg_options.items() if config_keys.fits(cfg, key)})
+    if cfg.benchmark.frozen:
+        from . import probe_settings
+        probe_settings.check(cfg.model.probes, ckpt.spec.num_layers)
     if options.eval_only:
         from .eval_only import check, strip_training
         check(cfg, ckpt, data.classes)
@@ -103,9 +106,25 @@ def build(task: Task, ckpt: Checkpoint, data, options: Options) -> Config:
     return cfg
 
 
+def overrides_of(cfg: Config, options: Options) -> dict:
+    """What differs from this recipe as shipped, for the record: a task takes the options that it has a place for."""
+    from . import config_keys
+    grid = {axis: values for axis, values in options.grid.items() if axis in grid_axes(cfg)}
+    absent = {key for key in options.cfg_options if not config_keys.fits(cfg, key)}
+    if not trains_heads(cfg):
+        absent.add('share_views')
+    kept = {k: v for k, v in options.overrides().items() if k not in absent | {'grid'}}
+    return kept | ({'grid': grid} if grid else {})
+
+
 def grid_axes(cfg: Config) -> set[str]:
-    """Names that --grid may vary here: those of the trained probes of a frozen protocol."""
-    return {axis for probe in probes(cfg).values() if 'optimizer' in probe for axis in probe.grid}
+    """Names that --grid may vary here: those of the probes of a frozen protocol."""
+    return {axis for probe in probes(cfg).values() for axis in probe.grid}
+
+
+def trains_heads(cfg: Config) -> bool:
+    """Whether heads on frozen features learn here; k-NN and few-shot look things up."""
+    return any('optimizer' in probe for probe in probes(cfg).values())
 
 
 def probes(cfg: Config) -> dict:
@@ -114,7 +133,11 @@ def probes(cfg: Config) -> dict:
 
 
 def check_options(cfgs: list[Config], options: Options) -> None:
-    """Raises ConfigError for an axis of --grid or a key of --cfg-options that no task has."""
+    """Raises ConfigError for an axis of --grid or a key of --cfg-options that no task has, or an impossible number."""
+    if not 0 <= options.seed < 2 ** 32:
+        raise ConfigError(f'--seed {options.seed}: choose a number from 0 to {2 ** 32 - 1}')
+    if options.limit is not None and options.limit < 1:
+        raise ConfigError(f'--limit {options.limit}: keep at least one image')
     axes = {axis for cfg in cfgs for axis in grid_axes(cfg)}
     for axis in set(options.grid) - axes:
         raise ConfigError(f'--grid {axis}=...: no head of these tasks has it.{nearest(axis, axes)}')
@@ -234,7 +257,7 @@ _IDLE_KEYS = {'data_root', 'checkpoint', 'num_workers', 'persistent_workers', 'p
 def scoring_parts(cfg: Config, ckpt: Checkpoint, data, options: Options) -> dict:
     """Everything that can move the score except the seed; two runs with equal parts are repetitions of each other."""
     return dict(checkpoint=ckpt.sha256 or ckpt.source, protocol=cfg.benchmark.config, version=cfg.benchmark.version,
-                recipe=options.recipe, config=_without_idle(cfg.to_dict()), overrides=options.overrides(),
+                recipe=options.recipe, config=_without_idle(cfg.to_dict()), overrides=overrides_of(cfg, options),
                 data=data.content_hash, limit=options.limit, precision=options.amp)
 
 

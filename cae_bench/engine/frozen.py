@@ -43,20 +43,20 @@ def share_views(config: Config) -> Config:
 
 
 def set_grid(config: Config, **axes) -> Config:
-    """Gives every trained probe these axes of its grid (`lr=[...]`), whichever of them it has.
+    """Gives every probe these axes of its grid (`lr=[...]`, `k=[...]`), whichever of them it has.
 
-    Where a grid, given here or the recipe's own, has several cells, a fixed tenth of train is held out for a second set
-    of the same heads, so that the choice on held-out images stands beside the published one on validation images.
+    Where the grid of a trained probe, given here or the recipe's own, has several cells, a fixed tenth of train is held
+    out for a second set of the same heads: a choice on held-out images then stands beside that on validation images.
     """
     changed = copy.deepcopy(config)
-    trained = {name: plan for name, plan in changed.model.probes.items() if 'optimizer' in plan}
+    plans = changed.model.probes.values()
     for axis in axes:
-        if not any(axis in plan.grid for plan in trained.values()):
-            known = sorted({a for plan in trained.values() for a in plan.grid})
+        if not any(axis in plan.grid for plan in plans):
+            known = sorted({a for plan in plans for a in plan.grid})
             raise ConfigError(f'--grid {axis}=...: no probe here has this axis; known: {", ".join(known) or "none"}.')
-    for plan in trained.values():
+    for plan in plans:
         plan.grid.update({k: list(v) for k, v in axes.items() if k in plan.grid})
-        if _is_choice(plan.grid):
+        if 'optimizer' in plan and _is_choice(plan.grid):
             plan.hold_out, changed.train_dataloader.dataset.held_out = True, HELD_OUT
     return changed
 

@@ -109,7 +109,7 @@ class HeadTrainer:
         losses = None
         if self.without_held_out:
             features, labels = features[~held_out], labels[~held_out]
-        if len(labels):
+        if len(labels) >= min(2, self.bn_group):         # one image has no statistics
             # Only the first group of a step moves the running statistics: in the published runs those of the first
             # device are what is broadcast, evaluated and saved.
             first = self.groups == 0 and (self.world_size == 1 or dist.get_rank() == 0)

@@ -10,6 +10,7 @@ from ..registry import METRICS
 HISTORY = 'frozen_history'       # on mmengine's message hub, and so in every checkpoint: curves survive an interruption
 
 SKIPPED = 'frozen_skipped'       # there too: images of both splits that cannot be decoded
+SELECTIONS = {'best': 'paper', 'last': 'last epoch', 'first': 'fixed'}        # a probe's `select` -> the record's word
 
 
 def wilson(correct: int, total: int, z: float = 1.959964) -> tuple[float, float]:
@@ -95,7 +96,7 @@ def selected_by(told: dict) -> str:
     """'paper', 'last epoch', or 'fixed' where there was one setting and one moment to take."""
     if told['select'] == 'last' and len(told['cells']) == 1:
         return 'fixed'
-    return {'best': 'paper', 'last': 'last epoch', 'first': 'fixed'}[told['select']]
+    return SELECTIONS[told['select']]
 
 
 def start_history(cells: list[dict], select: str, **shared) -> dict:

@@ -127,3 +127,45 @@ def test_a_setting_of_one_probe_stays_away_from_the_others(start):
         start('linear', cfg_options={'size': 64})
     with pytest.raises(ConfigError, match="trian_cfg.max_epochs: there is no 'trian_cfg'. Did you mean train_cfg"):
         start('linear', cfg_options={'trian_cfg.max_epochs': 1})
+
+
+def test_a_record_lists_only_the_settings_that_its_protocol_had_a_place_for(start):
+    steps = {'model.probes.linear.batch_size': 16, 'model.probes.linear.bn_group': 16}
+    linear, knn = start('linear', 'knn', cfg_options=steps, grid=dict(lr=[0.5, 6.], k=[5]), share_views=True).records
+    assert linear.overrides == {**HERE, **steps, 'grid': dict(lr=[0.5, 6.]), 'share_views': True}
+    assert knn.overrides == {**HERE, 'grid': dict(k=[5])} and knn.selection['chosen']['k'] == 5
+    assert start('knn', grid=dict(k=[5])).records[0].started == knn.started, 'it is the same run, and done already'
+
+
+@pytest.mark.parametrize('grid, says', [
+    (dict(lr=[-1., 6.]), 'linear: lr=-1.0 in its grid; numbers of at least 0'),
+    (dict(lr=[float('nan')]), 'linear: lr=nan in its grid'), (dict(lr=[6., 0.5, 6.]), r'lr=6.0 stands in its grid more'),
+    (dict(k=[0]), 'knn: k=0 in its grid; whole numbers from 1'), (dict(temperature=[0.]), 'numbers above 0'),
+    (dict(layer=[3]), 'linear_multilayer: layer=3 in its grid; whole numbers from 1 to 2'),
+    (dict(lrr=[1.]), 'no head of these tasks has it. Did you mean lr')])
+def test_a_grid_that_makes_no_sense_is_refused_before_anything_is_computed(start, grid, says):
+    with pytest.raises(ConfigError, match=says):
+        start('linear', 'knn', 'linear_multilayer', grid=grid)
+
+
+@pytest.mark.parametrize('key, value, says', [
+    ('bn_epss', 1e-6, 'bn_epss: there is no such setting. Did you mean bn_eps'),
+    ('bn_group', 1, 'bn_group=1: a whole number of images is needed, at least 2'), ('batch_size', 0, 'at least 2'),
+    ('select', 'bset', "select='bset': choose best, last, first"), ('feature', 'class', 'choose tokens, cls, mean'),
+    ('schedule.type', 'cosine', 'choose fractional_epoch, cosine_table, cosine_per_epoch'),
+    ('schedule.warmup', 1, 'schedule.warmup: there is no such setting. Did you mean warmup_epochs'),
+    ('optimizer.momentums', 1, 'optimizer.momentums: LARS has no such setting. Did you mean momentum')])
+def test_a_setting_of_a_probe_that_does_not_exist_is_refused(start, key, value, says):
+    with pytest.raises(ConfigError, match=says):
+        start('linear', cfg_options={f'model.probes.linear.{key}': value})
+
+
+def test_a_group_of_which_one_image_is_left_trains_nothing(start):
+    small = {'model.probes.linear.bn_group': 2}              # the held-out tenth takes images out of groups of two
+    assert not start('linear', cfg_options=small).failures
+
+
+@pytest.mark.parametrize('options, says', [(dict(seed=-1), '--seed -1: choose'), (dict(limit=0), '--limit 0: keep')])
+def test_impossible_numbers_are_refused(start, options, says):
+    with pytest.raises(ConfigError, match=says):
+        start('knn', **options)
