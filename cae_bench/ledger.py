@@ -34,8 +34,8 @@ def make_record(job, runner, ckpt, model: str, options, started: datetime, secon
         overrides=overrides_of(job.cfg, options), limit=options.limit, precision=options.amp,
         fingerprint=job.fingerprint, metrics=metrics, selection=said.about('selection'), seed=options.seed,
         wall_time_s=round(seconds, 2), peak_memory_mb=round(provenance.peak_memory_mb(), 1),
-        hardware=provenance.hardware(), packages=provenance.packages(), git=provenance.git_state(), command=provenance.command(),
-        started=started.isoformat(timespec='seconds'), extra=said.extra(results))
+        hardware=provenance.hardware(), packages=provenance.packages(), git=provenance.git_state(),
+        command=provenance.command(), started=started.isoformat(timespec='seconds'), extra=said.extra(results))
     return record, said.about('per_image')
 
 

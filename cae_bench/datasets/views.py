@@ -22,6 +22,7 @@ from ..errors import DataError
 from ..registry import DATASETS, FUNCTIONS, TRANSFORMS
 from .image_folder import ImageFolder, read_image, stratified
 
+LEFT_OUT = -2                                        # label of such an image, as in a feature bank
 HOPELESS = 8                                         # unreadable images in a row: the last batch may be that small
 Box = tuple[int, int, int, int]                      # left, top, width, height
 RESAMPLING = {'bicubic': Image.Resampling.BICUBIC, 'bilinear': Image.Resampling.BILINEAR}
@@ -38,8 +39,9 @@ class ImageViews(ImageFolder):
         once: names of views that only the first epoch needs, such as the evaluation view of a k-NN bank.
         held_out: this share of each class, always the same images, is marked as held out.
         only_held_out: keep nothing but these.
-        skip_corrupt: hand out dict(skipped=(index, 'split/class/file')) for an image that cannot be decoded instead of
-            raising; `collate_views` gathers these.
+        skip_corrupt: hand out a black picture for an image that cannot be decoded instead of raising, with the label
+            LEFT_OUT and skipped='split/class/file' ('' for all others). It keeps its place in batches and BatchNorm
+            groups, so that they are the same on any number of processes, and counts nowhere.
     """
 
     def __init__(self, data_root: str, split_dir: str = 'train', views: dict | None = None, once: tuple = (),
@@ -56,14 +58,15 @@ class ImageViews(ImageFolder):
     def __getitem__(self, key: tuple[int, int, int]) -> dict:
         seed, epoch, index = key
         wanted = {name: view for name, view in self.views.items() if not (epoch and name in self.once)}
+        label, skipped = self.labels[index], ''
         try:
             image = read_image(self.paths[index]) if wanted else None     # cached features need no pixels
         except DataError as error:
             if not self.skip_corrupt:
                 raise DataError(f'{error} --skip-corrupt leaves such images out.') from error
-            return dict(skipped=(index, self.name_of(index)))
+            image, label, skipped = Image.new('RGB', (1, 1)), LEFT_OUT, self.name_of(index)
         views = {name: view(image, random.Random(f'{seed}/{epoch}/{index}/{name}')) for name, view in wanted.items()}
-        return dict(views=views, label=self.labels[index], index=index, held_out=index in self.held_out,
+        return dict(views=views, label=label, index=index, held_out=index in self.held_out, skipped=skipped,
                     image='/'.join(Path(self.paths[index]).parts[-2:]))
 
     def name_of(self, index: int) -> str:
@@ -95,16 +98,13 @@ def held_out_images(paths: list[str], labels: list[int], share: float) -> set[in
 
 @FUNCTIONS.register_module()
 def collate_views(items: list[dict]) -> dict:
-    """torch's default collation of what could be read; `skipped` lists (place in the batch, index, name) of the rest.
-
-    Where nothing could be read there is nothing but `skipped`; more than HOPELESS such images raise DataError.
-    """
-    sound = [item for item in items if 'skipped' not in item]
-    skipped = [(place, *item['skipped']) for place, item in enumerate(items) if 'skipped' in item]
-    if not sound and len(skipped) > HOPELESS:
-        raise DataError(f'none of {len(skipped)} images in a row can be decoded, the first is {skipped[0][2]}: '
+    """torch's default collation; `skipped` names the images left out. A batch of nothing else raises DataError."""
+    skipped = [item['skipped'] for item in items if item['skipped']]
+    if len(skipped) == len(items) > HOPELESS:
+        raise DataError(f'none of {len(skipped)} images in a row can be decoded, the first is {skipped[0]}: '
                         'the data set is damaged beyond skipping.')
-    return dict(default_collate(sound) if sound else {}, skipped=skipped)
+    items = [{key: value for key, value in item.items() if key != 'skipped'} for item in items]
+    return dict(default_collate(items), skipped=skipped)
 
 
 def to_tensor(image: Image.Image) -> Tensor:

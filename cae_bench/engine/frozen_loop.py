@@ -125,7 +125,7 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
             asked = time.perf_counter()
             batch = next(iterator)
             self.waited += time.perf_counter() - asked
-            self._give_up(batch)
+            self._note_skipped(batch.pop('skipped', ()))
             self.run_iter(idx, batch)
         self.took = time.perf_counter() - started
         barrier()
@@ -145,15 +145,8 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         self.runner.call_hook('after_train_iter', batch_idx=idx, data_batch=data_batch, outputs=log)
         self._iter += 1
 
-    def _give_up(self, batch: dict) -> None:
-        """Images that cannot be decoded: named in the record, and no bank waits for them."""
-        skipped = batch.pop('skipped', ())
-        for _, index, _ in skipped:
-            self.model.give_up(index)
-        if skipped:
-            self._note_skipped(image for _, _, image in skipped)
-
     def _note_skipped(self, images: Iterable[str]) -> None:
+        """Images that cannot be decoded are named in the record."""
         known = self.runner.message_hub.get_info(SKIPPED, [])
         self.runner.message_hub.update_info(SKIPPED, sorted({*known, *images}))
 
@@ -205,13 +198,11 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         right = {name: np.zeros(len(p.cells)) for name, p in self.model.siblings.items()}
         total = 0
         for batch in loader:
-            if 'label' not in batch:                   # none of these could be decoded
-                continue
             labels = batch['label'].to(self.model.mean.device)
             images = batch['views'][self.model.eval_view]
             for name, scores in self.model.scores(images, dict(self.model.siblings)).items():
                 right[name] += (scores.argmax(-1) == labels[:, None]).sum(0).cpu().numpy()
-            total += len(labels)
+            total += int((labels >= 0).sum())          # less those that cannot be decoded
         seen = torch.tensor(float(total))
         all_reduce(seen)                               # each process has seen its share
         for name, count in right.items():

@@ -107,8 +107,9 @@ class HeadTrainer:
 
     def _group(self, features: Tensor, labels: Tensor, held_out: Tensor) -> Tensor | None:
         losses = None
-        if self.without_held_out:
-            features, labels = features[~held_out], labels[~held_out]
+        out = (labels < 0) | held_out if self.without_held_out else labels < 0       # no label: cannot be decoded
+        if out.any():
+            features, labels = features[~out], labels[~out]
         if len(labels) >= min(2, self.bn_group):         # one image has no statistics
             # Only the first group of a step moves the running statistics: in the published runs those of the first
             # device are what is broadcast, evaluated and saved.

@@ -119,8 +119,6 @@ class FrozenProbes(BaseModel):
     def train_step(self, data: dict, optim_wrapper) -> dict:
         """One loader batch: features of each view once, then every probe's share of it. Returns losses for the log."""
         log = {}
-        if 'label' not in data:                       # no image of this batch could be decoded
-            return log
         labels = data['label'].to(self.mean.device)
         for view, images in data['views'].items():
             readers = [name for name in self.trained if self.plans[name]['view'] == view and not self._cached(name)]
@@ -136,8 +134,8 @@ class FrozenProbes(BaseModel):
         for name in filter(self._cached, self.trained):
             cache = self.caches[self.probes[name].feature]
             there = cache.holds(data['index'])
-            rows = cache.read(data['index'][there], self.mean.device)
-            log |= optim_wrapper.feed(name, rows, labels[there.to(labels.device)], data['held_out'][there])
+            own = labels.where(there.to(labels.device), cache.SKIPPED)
+            log |= optim_wrapper.feed(name, cache.read(data['index'], self.mean.device), own, data['held_out'])
         return log
 
     def _cached(self, name: str) -> bool:
@@ -147,29 +145,19 @@ class FrozenProbes(BaseModel):
         """What still waits for features of the evaluation view."""
         return [*self.banks.values(), *(cache for cache in self.caches.values() if not cache.sealed)]
 
-    def give_up(self, index: int) -> None:
-        """Marks an image that cannot be decoded: no feature of it will come."""
-        for store in self.stores_waiting():
-            store.labels[index] = store.SKIPPED
-
     @torch.no_grad()
     def val_step(self, data: dict) -> list[dict]:
         """One dict for each image: image, label, and by protocol the prediction and top-5 hit of every cell.
 
         dict(skipped=name) stands in the place of an image that cannot be decoded.
         """
-        samples = self._judged(data) if 'label' in data else []
-        for place, _, image in data.get('skipped', ()):
-            samples.insert(place, dict(skipped=image))
-        return samples
-
-    def _judged(self, data: dict) -> list[dict]:
         ready = {name: p for name, p in self.probes.items() if self.can_score(p)}
         scored = self.scores(data['views'][self.eval_view], ready)
-        labels = data['label']
+        labels, skipped = data['label'], iter(data.get('skipped', ()))
         ranked = {name: judge(s.cpu(), labels) for name, s in scored.items()}
         return [dict(image=image, label=int(label),
                      probes={name: (top[i], hit[i]) for name, (top, hit) in ranked.items()})
+                if label >= 0 else dict(skipped=next(skipped))
                 for i, (image, label) in enumerate(zip(data['image'], labels))]
 
     @staticmethod

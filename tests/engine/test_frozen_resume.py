@@ -22,7 +22,7 @@ def start(mode, data, work_dir, **env):
 
 
 def finished(process):
-    out, _ = process.communicate(timeout=200)
+    out, _ = process.communicate(timeout=120)
     assert process.returncode == 0, out.decode()[-3000:]
 
 
@@ -67,15 +67,35 @@ def test_a_run_killed_in_the_middle_of_an_epoch_goes_on_to_the_same_weights(data
     assert end['curves'] == undisturbed['curves']
 
 
-def test_two_processes_reach_the_weights_of_one(data, undisturbed, tmp_path):
+def end_of_two_processes(data, work_dir):
     port = free_port()
-    both = [start('distributed', data, tmp_path, RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', MASTER_PORT=port,
+    both = [start('distributed', data, work_dir, RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', MASTER_PORT=port,
                   MASTER_ADDR='127.0.0.1') for rank in range(2)]
-    for process in both:
-        finished(process)
-    end = torch.load(tmp_path / 'end.pth', weights_only=False)
+    try:
+        for process in both:
+            finished(process)
+    finally:
+        for process in both:
+            process.kill()
+    return torch.load(work_dir / 'end.pth', weights_only=False)
+
+
+def test_two_processes_reach_the_weights_of_one(data, undisturbed, tmp_path):
+    end = end_of_two_processes(data, tmp_path)
     same(end, undisturbed, rtol=1e-4, atol=1e-6)
     assert end['scores'] == pytest.approx(undisturbed['scores'])
+
+
+def test_an_image_left_out_makes_two_processes_neither_wait_nor_differ_from_one(tmp_path):
+    data = draw_images(tmp_path / 'images')             # 48: every one of them has its place in a step
+    bad = data / 'train/class1/3.png'
+    bad.write_bytes(bad.read_bytes()[:40])
+    (tmp_path / 'one').mkdir()
+    finished(start('whole', data, tmp_path / 'one'))
+    two = end_of_two_processes(data, tmp_path / 'two')
+    one = torch.load(tmp_path / 'one/end.pth', weights_only=False)
+    same(two, one, rtol=1e-4, atol=1e-6)
+    assert two['scores'] == pytest.approx(one['scores'])
 
 
 def test_torchrun_writes_each_record_once_with_the_score_of_one_process(data, tmp_path):
