@@ -155,9 +155,13 @@ TIMM_TAKES = {'out_indices', 'drop_path_rate', 'with_cp', 'frozen', 'img_size', 
 ADDED = {'rel_pos_bias', 'layer_scale_init_value'}
 
 
+# What a backbone is. A recipe says it for the tools of others, which build a model before they look at a file.
+TOLD_BY_FILE = {'type', 'arch', 'spec', 'checkpoint', 'qkv_bias', 'pos_embed', 'layer_scale'}
+
+
 def _backbone(own: dict, ckpt: Checkpoint, options: Options) -> dict:
     """The recipe says how the backbone is used (taps, drop path, frozen), the checkpoint what it is."""
-    kept = {k: v for k, v in own.items() if k not in ('type', 'arch', 'spec', 'checkpoint')}
+    kept = {k: v for k, v in own.items() if k not in TOLD_BY_FILE}
     if options.eval_only:
         kept = {k: v for k, v in kept.items() if k not in ADDED}
     if ckpt.timm_name:

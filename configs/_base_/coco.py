@@ -29,7 +29,7 @@ test_pipeline = [
     dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')),
 ]
 dataset = dict(
-    type='mmdet.CocoDataset', data_root='data/coco', metainfo=dict(classes=('object',)),
+    type='mmdet.CocoDataset', data_root='data/coco', metainfo=dict(),                # whose classes are the official 80
     ann_file='annotations/instances_train2017.json', data_prefix=dict(img='train2017'), indices=None)
 train_dataloader = dict(
     batch_size=2, num_workers=4, persistent_workers=True, pin_memory=True,

@@ -4,7 +4,9 @@
 _base_ = '../_base_/finetune.py'
 
 benchmark = dict(global_batch=1024, devices=8)             # x 128 images
-model = dict(backbone=dict(rel_pos_bias='block'))          # the shared table is copied to every block, then each learns
+model = dict(backbone=dict(
+    pos_embed='none',
+    rel_pos_bias='block'))                                 # the shared table is copied to every block, then each learns
 # mean and std are 0.5: --imagenet_default_mean_and_std is not given
 train_dataloader = dict(dataset=dict(transform=dict(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))))
 val_dataloader = dict(dataset=dict(transform=[

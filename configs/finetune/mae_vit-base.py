@@ -3,7 +3,9 @@
 _base_ = '../_base_/finetune.py'
 
 benchmark = dict(global_batch=1024, devices=32)            # x 32 images
-model = dict(backbone=dict(train_pos_embed=True))          # timm's ViT trains the table that the checkpoint gives
+model = dict(backbone=dict(
+    qkv_bias='full', pos_embed='sincos_col', layer_scale=False,
+    train_pos_embed=True))                                 # timm's ViT trains the table that the checkpoint gives
 train_dataloader = dict(batch_size=32)
 val_dataloader = dict(batch_size=48)
 optim_wrapper = dict(

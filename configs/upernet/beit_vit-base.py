@@ -6,5 +6,5 @@
 _base_ = '../_base_/upernet.py'
 
 # The shared table of the checkpoint, 14 x 14 -> 32 x 32 on a geometric grid, copied to every block; then each learns.
-model = dict(backbone=dict(layer_scale_init_value=0.1, rel_pos_bias='block'))
+model = dict(backbone=dict(layer_scale_init_value=0.1, pos_embed='none', rel_pos_bias='block'))
 optim_wrapper = dict(optimizer=dict(lr=7e-4), paramwise_cfg=dict(layer_decay_rate=0.65))

@@ -7,6 +7,7 @@
 _base_ = '../_base_/upernet.py'
 
 model = dict(backbone=dict(
+    qkv_bias='full', pos_embed='sincos_col',
     layer_scale_init_value=1.0,                            # MAE has none: trained scales that start at one
     rel_pos_bias='block',                                  # trained tables that start at zero
     train_pos_embed=True))                                 # not so in CAE's config for MAE-L

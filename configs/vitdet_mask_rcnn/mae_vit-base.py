@@ -18,7 +18,8 @@ norm_cfg = dict(type='cae_bench.LN2d', eps=1e-6)
 model = dict(
     data_preprocessor=dict(pad_size_divisor=side),         # every image fits: all are padded to 1024 x 1024
     backbone=dict(
-        type='cae_bench.WindowedViT', arch='base', drop_path_rate=0.1, final_norm=False, rel_pos_bias='none',
+        type='cae_bench.WindowedViT', arch='base', qkv_bias='full', pos_embed='sincos_col', layer_scale=False,
+        drop_path_rate=0.1, final_norm=False, rel_pos_bias='none',
         window_size=14, global_blocks=(2, 5, 8, 11), table_size=side, out_indices=-1,
         # the table of 14 x 14 is trained, and resized to the input's 64 x 64 in every step
         train_pos_embed=True, runtime_pos_resize='size',

@@ -6,6 +6,8 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 from shipped_configs import FILES, archs, at, built, fitted, name_of
 
+from cae_bench import compat  # noqa: F401  mmdet alone cannot be imported where mmcv has no compiled ops
+from cae_bench.datasets.official import ADE20K_CLASSES, COCO_CLASSES
 from cae_bench.registry import LOOPS, METRICS, PARAM_SCHEDULERS, TRANSFORMS
 from cae_bench.tasks import protocols
 
@@ -87,3 +89,26 @@ def test_precision_is_asked_for_and_not_a_part_of_the_recipe(amp, wrapper):
 def test_full_size_models_take_no_memory():
     path = next(p for p in FILES if name_of(p) == 'upernet/cae_vit-large')
     assert all(p.device == torch.device('meta') for p in built(fitted(path, 'cae', 'vit-large')).parameters())
+
+
+OWN_FAMILY = [pytest.param(path, *archs(path)[0], id=name_of(path)) for path in FILES if '_vit-' in path.stem]
+
+
+@pytest.mark.parametrize('path, family, arch', OWN_FAMILY)
+def test_a_recipe_as_it_stands_is_the_network_that_its_runs_save(path, family, arch):
+    """mmseg's and mmdet's own tools read the file as it is, and load weights without asking what is missing."""
+    plain, run = (built(cfg).state_dict() for cfg in (Config.fromfile(path), fitted(path, family, arch)))
+    assert set(plain) == set(run)
+    differing = [name for name, tensor in plain.items() if tensor.shape != run[name].shape]
+    assert not [name for name in differing if name.startswith('backbone.')]
+
+
+def test_recipes_as_they_stand_name_the_official_classes():
+    from mmdet.datasets import CocoDataset
+    ade, coco = (Config.fromfile(next(p for p in FILES if name_of(p) == name))
+                 for name in ('upernet/cae_vit-base', 'mask_rcnn/cae_vit-base'))
+    assert CocoDataset.METAINFO['classes'] == COCO_CLASSES
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        assert ade[loader].dataset.metainfo.classes == ADE20K_CLASSES
+        assert coco[loader].dataset.type == 'mmdet.CocoDataset' and not coco[loader].dataset.metainfo
+    assert (ade.model.decode_head.num_classes, coco.model.roi_head.bbox_head.num_classes) == (150, 80)
