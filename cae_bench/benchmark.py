@@ -135,7 +135,11 @@ def _execute(jobs: list[Job], ckpt, model: str, results: Path, options) -> Outco
 
 @contextlib.contextmanager
 def _failures(outcome: Outcome, title: str):
-    """Names an error in the outcome and goes on: one task's failure must not cost the others."""
+    """Names an error in the outcome and goes on: one task's failure must not cost the others.
+
+    Where it meets one of several processes, the others wait for that one: then it ends them, through their launcher.
+    """
+    from .engine.failing_together import all_failed
     try:
         yield
     except Exception as error:
@@ -145,6 +149,9 @@ def _failures(outcome: Outcome, title: str):
             raise
         outcome.failures[title] = str(error)
         say(f'{title}: failed, {_one_line(error)}')
+        if not all_failed():
+            raise RuntimeError(f'{title}: failed in one of the processes, {_one_line(error)} The launch ends here; the '
+                               'same command goes on with what is left.') from error
 
 
 def _run_group(group: list[Job], title: str, ckpt, model: str, results: Path, options) -> Callable[[Job], tuple]:
