@@ -222,4 +222,6 @@ def _one_line(error: Exception) -> str:
     """A user's error as it is; torch wraps those of loader workers into a traceback, of which the last line counts."""
     if isinstance(error, CaeBenchError):
         return str(error).rpartition(f'{type(error).__name__}: ')[2].strip()
-    return ' '.join(f'{type(error).__name__}: {error}'.split())[:500]
+    told = str(error).strip()
+    told = told.splitlines()[-1] if 'Original Traceback' in told else f'{type(error).__name__}: {told}'
+    return ' '.join(told.split())[:500]

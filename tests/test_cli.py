@@ -89,3 +89,10 @@ def test_check_refuses_a_file_that_is_not_the_table(tmp_path):
     assert cae_bench('table', '--suite', 'cae_paper', '--results', tmp_path, '--check', kept).returncode == 0
     kept.write_text(table.replace('70.3', '71.3'))
     assert 'README.md is not the table' in refused('table', '--suite', 'cae_paper', '--results', tmp_path, '--check', kept)
+
+
+def test_an_error_inside_a_loader_worker_is_told_by_the_last_line_of_its_traceback():
+    from cae_bench.benchmark import _one_line
+    wrapped = 'Caught RuntimeError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n' \
+              '  File "fetch.py", line 5\nRuntimeError: no room\n'
+    assert _one_line(RuntimeError(wrapped)) == _one_line(RuntimeError('no room')) == 'RuntimeError: no room'

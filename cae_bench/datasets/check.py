@@ -11,7 +11,7 @@ from .check_annotations import coco_objects, mask_labels, mask_of, object_counts
 from .coco_file import read_coco
 from .describe import DataInfo, describe
 from .image_folder import read_image
-from .layouts import OWN, locate, recognise
+from .layouts import OWN, begun, hint, locate, recognise
 from .official import COCO_CLASSES, OFFICIAL
 
 Progress = Callable[[int, int], None]
@@ -38,7 +38,8 @@ class Report:
                 lines.append(f'  {len(entries)} {title}{"s" * (len(entries) > 1)}:')
                 lines += ['    ' + entry.replace('\n', '\n    ') for entry in entries[:SHOWN]]
                 lines += [f'    and {len(entries) - SHOWN} more'] * (len(entries) > SHOWN)
-        return '\n'.join(lines + ['  Every file was read; nothing is wrong.'] * self.ok)
+        beside = 'nothing is wrong beside what is warned of' if self.warnings else 'nothing is wrong'
+        return '\n'.join(lines + [f'  Every file was read; {beside}.'] * self.ok)
 
 
 def check(name: str, root: str | Path, layout: str | None = None, progress: Progress | None = None,
@@ -55,7 +56,10 @@ def check(name: str, root: str | Path, layout: str | None = None, progress: Prog
     root = Path(root).expanduser()
     report = Report(name, str(root))
     pool = _Pool(progress, workers)
-    for kind in [layout] if layout else _layouts(name, root):
+    kinds = [layout] if layout else _layouts(name, root)
+    if not layout and name not in OFFICIAL:
+        report.warnings += begun(root, kinds)
+    for kind in kinds:
         try:
             info = describe(name, root, kind)
         except DataError as error:
@@ -63,6 +67,7 @@ def check(name: str, root: str | Path, layout: str | None = None, progress: Prog
             continue
         _CHECKS[kind](info, root, report, pool)
         _compare_with_official(info, report)
+    report.problems = list(dict.fromkeys(report.problems))        # two layouts may share an image
     return report
 
 
@@ -74,11 +79,11 @@ def _layouts(name: str, root: Path) -> list[str]:
     found = [layout for layout, owner in recognise(root) if owner == 'own']
     if found:
         return found
-    begun = {layout: sum((root / part).exists() for part in places.parts) for layout, places in OWN.items()}
-    layout = max(begun, key=begun.get)
-    if not begun[layout]:
+    there = {layout: sum((root / part).exists() for part in places.parts) for layout, places in OWN.items()}
+    layout = max(there, key=there.get)
+    if not there[layout]:
         kinds = '; '.join(f'{kind}: {", ".join(places.parts)}' for kind, places in OWN.items())
-        raise DataError(f'{root} has no layout that is known here.\n{kinds}.')
+        raise DataError(f'{root} has no layout that is known here.\n{kinds}.{hint(root)}')
     return [layout]                                               # describe then says what is missing
 
 
@@ -121,7 +126,7 @@ def _ade(info: DataInfo, root: Path, report: Report, pool: _Pool) -> None:
     for split in ('train', 'val'):
         images, masks = (root / info.extra[f'{split}_{part}'] for part in ('img', 'ann'))
         pairs = [(images / name, mask_of(masks, name)) for name in files.names(images)]
-        found = set()
+        found, beyond = set(), []
         for (_, mask), (size, labels) in zip(pairs, pool.map(_pair, pairs)):
             unreadable = [result for result in (size, labels) if isinstance(result, str)]
             report.problems += unreadable
@@ -129,9 +134,10 @@ def _ade(info: DataInfo, root: Path, report: Report, pool: _Pool) -> None:
                 continue
             if size != labels[0]:
                 report.problems.append(f'{mask} is {_by(labels[0])} pixels, its image {_by(size)}: make them equal.')
-            report.problems += _outside(mask, labels[1], info)
+            beyond += _outside(mask, labels[1], info)
             found |= labels[1]
         _judge_labels(split, found, info, report)
+        report.problems += beyond                                 # after their common cause: they may be thousands
 
 
 def _outside(mask: Path, labels: set[int], info: DataInfo) -> list[str]:

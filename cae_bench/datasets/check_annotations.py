@@ -33,6 +33,9 @@ def coco_objects(content: dict, file: str) -> tuple[list[str], list[str]]:
         here = f'{file}: annotation {thing["id"]}'
         if w <= 0 or h <= 0 or thing['area'] <= 0:
             warnings.append(f'{here} has no area: it is left out of training.')
+        elif min(x + w, width) <= max(x, 0) or min(y + h, height) <= max(y, 0):
+            warnings.append(f'{here}: box {thing["bbox"]} lies outside of its {width}x{height} image: it is left out of '
+                            'training.')
         elif x < -1 or y < -1 or x + w > width + 1 or y + h > height + 1:       # COCO rounds by up to a pixel
             warnings.append(f'{here}: box {thing["bbox"]} reaches beyond its {width}x{height} image.')
         problems += [f'{here}: {wrong}' for wrong in _segmentation(thing['segmentation'], width, height)]

@@ -10,7 +10,7 @@ def useless(path: Path, content: dict, trains: bool) -> str | None:
     """Why not a single object of a file is of use, if so; content: of `read_coco`.
 
     Raises:
-        DataError: a box that is no box.
+        DataError: a box that is no box, an object without segmentation.
     """
     sizes = {image['id']: (image['width'], image['height']) for image in content['images']}
     fates = Counter(_fate(path, thing, *sizes[thing['image_id']]) for thing in content['annotations'])
@@ -30,4 +30,7 @@ def _fate(path: Path, thing: dict, width: int, height: int) -> str:
         return 'without area'
     if min(x + w, width) <= max(x, 0) or min(y + h, height) <= max(y, 0):
         return 'outside of their images'
+    if not thing['segmentation']:
+        raise DataError(f'{path}: annotation {thing["id"]} has no segmentation: give polygons or a run-length mask, which '
+                        'the mask head learns from.')
     return 'crowds' if thing['iscrowd'] else 'used'

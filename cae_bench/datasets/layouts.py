@@ -47,7 +47,7 @@ def locate(name: str, root: Path, layout: str) -> Places:
     places = official_places(name) if name in OFFICIAL else OWN[layout]
     missing = [part for part in places.parts if not (root / part).exists()]
     if missing:
-        raise DataError(f'{root} has no {missing[0]}: {name} needs {", ".join(places.parts)}.{_hint(root, layout)}')
+        raise DataError(f'{root} has no {missing[0]}: {name} needs {", ".join(places.parts)}.{hint(root, layout)}')
     return places
 
 
@@ -66,6 +66,15 @@ def recognise(root: Path) -> list[tuple[str, str]]:
             and (layout != 'image_folder' or files.folders(root / places.train_img))]
 
 
+def begun(root: Path, kinds: list[str]) -> list[str]:
+    """Layouts that only some parts of are there, beside those that are whole and share parts with them."""
+    whole = {part for kind in kinds for part in OWN[kind].parts}
+    own = {layout: [p for p in places.parts if p not in whole] for layout, places in OWN.items() if layout not in kinds}
+    missing = {layout: [p for p in parts if not (root / p).exists()] for layout, parts in own.items()}
+    return [f'{layout} layout: {", ".join(missing[layout])} missing, so nothing was read as {layout}.'
+            for layout, parts in own.items() if len(missing[layout]) < len(parts)]
+
+
 def _absent(root: Path) -> str:
     """Says which part of the path is missing and what stands there instead."""
     if root.exists():
@@ -78,11 +87,12 @@ def _absent(root: Path) -> str:
     return f'{root} does not exist: {hint}'
 
 
-def _hint(root: Path, layout: str) -> str:
+def hint(root: Path, layout: str | None = None) -> str:
+    """What a folder that does not fit looks like instead, where that can be told; None: any layout would do."""
     if _is_full_ade20k(root):
         return f'\nThis looks like {FULL_ADE20K}.'
     for child in files.folders(root):
-        if any(found == layout for found, _ in recognise(root / child)):
+        if any(layout in (found, None) for found, _ in recognise(root / child)):
             return f'\nDid you mean {root / child}?'
     found = [f'the {found} layout' if name == 'own' else f'official {name} (call it {name}={root})'
              for found, name in recognise(root)]

@@ -66,9 +66,9 @@ def test_masks_out_of_range_of_other_size_in_colour_or_unreadable_are_named(scen
     (masks / '00004.png').write_bytes(b'x')
     found = problems(scenes, 'ade')
     assert len(found) == 4
-    assert '00001.png holds label 99: with 7 classes and reduce_zero_label false, labels are 0-6 and 255' in found[0]
-    assert '00002.png is 64x50 pixels, its image 64x64' in found[1]
-    assert '00003.png has 3 channels' in found[2] and '00004.png is no readable mask' in found[3]
+    assert '00001.png holds label 99: with 7 classes and reduce_zero_label false, labels are 0-6 and 255' in found[3]
+    assert '00002.png is 64x50 pixels, its image 64x64' in found[0]
+    assert '00003.png has 3 channels' in found[1] and '00004.png is no readable mask' in found[2]
 
 
 def test_the_ignored_label_is_no_problem(scenes):
@@ -87,6 +87,14 @@ def test_a_wrong_reduce_zero_label_shows_itself(scenes):
                in line for line in problems(scenes, 'ade'))
 
 
+def test_the_common_cause_stands_before_the_masks_that_show_it(scenes):
+    for split in ('train', 'val'):
+        for path in (scenes / f'annotations/{split}').iterdir():
+            repaint(path, lambda m: m + 1)
+    first, second, *_ = problems(scenes, 'ade')
+    assert 'train: labels run to 7, one too many for 7 classes' in first and 'holds label 7' in second
+
+
 def test_a_class_that_never_occurs_is_mentioned(scenes):
     meta = json.loads((scenes / 'meta.json').read_text())
     (scenes / 'meta.json').write_text(json.dumps(meta | {'classes': [*meta['classes'], 'unicorn']}))
@@ -101,7 +109,7 @@ def test_boxes_sizes_and_segmentations_of_coco_files_are_verified(scenes):
     first[0]['bbox'] = [3, 3, 0, 5]
     first[1]['bbox'] = [60, 3, 9, 5]
     first[2]['segmentation'] = dict(first[2]['segmentation'], size=[32, 64])
-    first[3]['segmentation'] = []
+    first[3]['bbox'] = [70, 3, 9, 5]
     first[4]['segmentation'] = [[1, 2, 3, 4]]
     content['images'][-1]['height'] = 63
     content['annotations'] = [a for a in first if a['image_id'] != content['images'][-1]['id']]
@@ -109,12 +117,12 @@ def test_boxes_sizes_and_segmentations_of_coco_files_are_verified(scenes):
     report = check('scenes', scenes, 'coco')
     assert [line.split(': ', 1)[1] for line in report.warnings] == [
         'annotation 1 has no area: it is left out of training.',
-        'annotation 2: box [60, 3, 9, 5] reaches beyond its 64x64 image.']
+        'annotation 2: box [60, 3, 9, 5] reaches beyond its 64x64 image.',
+        'annotation 4: box [70, 3, 9, 5] lies outside of its 64x64 image: it is left out of training.']
     sizes, *others = report.problems
     assert '00012.jpg is 64x64 pixels, annotations/instances_train.json says 64x63' in sizes
     assert [line.split(': ', 1)[1] for line in others] == [
         'annotation 3: its mask is for [32, 64] (height, width), the image is [64, 64].',
-        'annotation 4: no segmentation: give polygons or a run-length mask.',
         'annotation 5: a polygon needs at least three points, x and y each.']
     assert '1 images without any' in report.layouts['coco']
 
@@ -133,6 +141,25 @@ def test_a_half_built_folder_says_what_is_missing(scenes):
     (scenes / 'annotations/val').rename(scenes / 'annotations/validation')
     report = check('scenes', scenes)
     assert len(report.problems) == 1 and 'has no annotations/val: scenes needs images/train' in report.problems[0]
+
+
+def test_a_layout_of_which_a_part_is_missing_is_mentioned_beside_the_whole_ones(scenes):
+    (scenes / 'annotations/instances_val.json').unlink()
+    report = check('scenes', scenes)
+    assert list(report.layouts) == ['image_folder', 'ade']
+    assert report.warnings == ['coco layout: annotations/instances_val.json missing, so nothing was read as coco.']
+    assert str(report).endswith('Every file was read; nothing is wrong beside what is warned of.')
+
+
+def test_a_damaged_image_of_two_layouts_is_one_problem(scenes):
+    (scenes / 'images/train/00001.jpg').write_bytes(b'x')
+    assert len(check('scenes', scenes).problems) == 1
+
+
+def test_the_full_ade20k_is_recognised_under_any_name(tmp_path):
+    (tmp_path / 'images/ADE/training').mkdir(parents=True)
+    with pytest.raises(DataError, match='no layout that is known here(.|\n)*This looks like the full ADE20K; the bench'):
+        check('mine', tmp_path)
 
 
 def test_counts_are_held_against_the_official_ones(tmp_path):

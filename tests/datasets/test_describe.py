@@ -240,6 +240,7 @@ def test_a_broken_meta_file_is_explained(ade, text, message):
     (lambda c: c['categories'][1].update(name='car'), 'category car occurs more than once'),
     (lambda c: c['annotations'][0].pop('iscrowd'), "annotation 7 has no 'iscrowd': every annotation needs area, bbox"),
     (lambda c: c['images'][0].pop('height'), "image 0 has no 'height'"),
+    (lambda c: c['annotations'][0].update(segmentation=[]), 'annotation 7 has no segmentation: give polygons or a run'),
     (lambda c: c.update(categories=[], annotations=[]), 'has no categories'),
     (lambda c: c.update(images=[], annotations=[]), 'lists no images'),
     (lambda c: c.pop('images'), "has no list 'images': it is no COCO instances file"),
