@@ -3,10 +3,10 @@
 Parameter names are those of the released checkpoints (`attn.qkv.weight`, `attn.q_bias`, `mlp.fc1.weight`, ...).
 """
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .attention import attend
+from .linear import Linear, linear, linear_of_gelu
 
 
 class PatchEmbed(nn.Module):
@@ -53,12 +53,12 @@ class Attention(nn.Module):
     def __init__(self, embed_dims: int, num_heads: int, qkv_bias: str, table_rows: int = 0):
         super().__init__()
         self.num_heads = num_heads
-        self.qkv = nn.Linear(embed_dims, 3 * embed_dims, bias=qkv_bias == 'full')
+        self.qkv = Linear(embed_dims, 3 * embed_dims, bias=qkv_bias == 'full')
         has_qv = qkv_bias == 'qv'
         self.q_bias = nn.Parameter(torch.zeros(embed_dims)) if has_qv else None
         self.v_bias = nn.Parameter(torch.zeros(embed_dims)) if has_qv else None
         self.relative_position_bias_table = nn.Parameter(torch.zeros(table_rows, num_heads)) if table_rows else None
-        self.proj = nn.Linear(embed_dims, embed_dims)
+        self.proj = Linear(embed_dims, embed_dims)
 
     def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         """x: (B, L, D); bias: (1, heads, L, L), added to the logits after scaling."""
@@ -69,7 +69,7 @@ class Attention(nn.Module):
         return self.proj(x.transpose(1, 2).reshape(batch, length, dims))
 
     def project(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.qkv.weight, self.qkv_bias())
+        return linear(x, self.qkv.weight, self.qkv_bias())
 
     def qkv_bias(self) -> Tensor | None:
         if self.q_bias is None:
@@ -82,14 +82,11 @@ class Mlp(nn.Module):
 
     def __init__(self, embed_dims: int, hidden: int):
         super().__init__()
-        self.fc1 = nn.Linear(embed_dims, hidden)
-        self.fc2 = nn.Linear(hidden, embed_dims)
+        self.fc1 = Linear(embed_dims, hidden)
+        self.fc2 = Linear(hidden, embed_dims)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(self.hidden(x))
-
-    def hidden(self, x: Tensor) -> Tensor:
-        return F.gelu(self.fc1(x))
+        return linear_of_gelu(self.fc1(x), self.fc2.weight, self.fc2.bias)
 
 
 class Block(nn.Module):

@@ -39,6 +39,17 @@ class HalfLinear:
         return F.gelu(x) if self.gelu else x
 
 
+class HalfMlp:
+    """An MLP of two such layers."""
+
+    def __init__(self, mlp: Mlp, dtype: torch.dtype):
+        self.first = HalfLinear(mlp.fc1.weight, mlp.fc1.bias, dtype, gelu=True)
+        self.second = HalfLinear(mlp.fc2.weight, mlp.fc2.bias, dtype)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.second(self.first(x))
+
+
 class HalfPatches:
     """Patches (B, N, D) of an image by a linear layer: a convolution whose stride is its kernel, without its detour."""
 
@@ -68,8 +79,8 @@ def prepare(backbone: nn.Module, dtype: torch.dtype) -> None:
             module.project = HalfLinear(module.qkv.weight, module.qkv_bias(), dtype)
             fused.add(module.qkv)
         elif isinstance(module, Mlp):
-            module.hidden = HalfLinear(module.fc1.weight, module.fc1.bias, dtype, gelu=True)
-            fused.add(module.fc1)
+            module.forward = HalfMlp(module, dtype)
+            fused |= {module.fc1, module.fc2}
         elif isinstance(module, PatchEmbed):
             module.forward = HalfPatches(module.proj, dtype)
     for module in backbone.modules():

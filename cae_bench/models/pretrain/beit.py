@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ...errors import ConfigError
 from ...registry import MODELS
+from ..linear import Linear
 from . import init
 from .base import Pretrainer, Views
 
@@ -33,7 +34,7 @@ class BEiT(Pretrainer):
         self.target = self._build_target(encoder.spec)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, encoder.embed_dims))
         self.encoder = encoder
-        self.lm_head = nn.Linear(encoder.embed_dims, self.target.dims)
+        self.lm_head = Linear(encoder.embed_dims, self.target.dims)
 
     @torch.no_grad()
     def reset_parameters(self) -> None:

@@ -14,6 +14,7 @@ from ...checkpoints import resize
 from ...errors import ConfigError
 from ...registry import MODELS
 from ..blocks import Block
+from ..linear import Linear
 from . import init, masking
 from .base import Pretrainer, Views
 from .regressor import Regressor
@@ -42,7 +43,7 @@ class Decoder(nn.Module):
         if blocks:
             self.decoder_blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(embed_dims, eps=norm_eps)
-        self.head = nn.Linear(embed_dims, outputs)
+        self.head = Linear(embed_dims, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         for block in getattr(self, 'decoder_blocks', ()):
@@ -106,7 +107,7 @@ class CAE(Pretrainer):
             self.alignment_encoder = copy.deepcopy(encoder).requires_grad_(False)
         self.encoder_to_regresser = self.encoder_to_regresser_norm = None
         if dims != spec.embed_dims:
-            self.encoder_to_regresser = nn.Linear(spec.embed_dims, dims)
+            self.encoder_to_regresser = Linear(spec.embed_dims, dims)
             self.encoder_to_regresser_norm = nn.LayerNorm(dims, eps=spec.norm_eps)
         self.regresser = Regressor(dims, regressor_depth, **shared)
         outputs = self.target.dims if self.target is not None else 8192

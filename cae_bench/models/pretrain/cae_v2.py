@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from ...checkpoints import resize
 from ...errors import ConfigError
 from ...registry import MODELS
+from ..linear import Linear
 from . import init, masking
 from .base import Pretrainer
 from .cae import Decoder
@@ -53,7 +54,7 @@ class CAEv2(Pretrainer):
         self.encoder = encoder
         self.encoder_to_regresser = self.encoder_to_regresser_norm = None
         if dims != spec.embed_dims:
-            self.encoder_to_regresser = nn.Linear(spec.embed_dims, dims)
+            self.encoder_to_regresser = Linear(spec.embed_dims, dims)
             self.encoder_to_regresser_norm = nn.LayerNorm(dims, eps=spec.norm_eps)
         self.regresser = Regressor(dims, regressor_depth, use_norm=False, **shared)
         self.decoder = Decoder(dims, 0, outputs=self.target.dims, **shared)          # a norm and a linear head

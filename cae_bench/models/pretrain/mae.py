@@ -9,6 +9,7 @@ from ...checkpoints import resize
 from ...errors import ConfigError
 from ...registry import MODELS
 from ..blocks import Block
+from ..linear import Linear
 from . import init, masking
 from .base import Pretrainer, Views
 
@@ -40,12 +41,12 @@ class MAE(Pretrainer):
         self.mask_token = nn.Parameter(torch.zeros(1, 1, dims))
         self.decoder_pos_embed = nn.Parameter(self._positions(dims, spec), requires_grad=False)
         self.encoder = encoder
-        self.decoder_embed = nn.Linear(spec.embed_dims, dims)
+        self.decoder_embed = Linear(spec.embed_dims, dims)
         self.decoder_blocks = nn.ModuleList(
             Block(dims, decoder_num_heads, spec.mlp_ratio, spec.qkv_bias, norm_eps=spec.norm_eps)
             for _ in range(decoder_depth))
         self.decoder_norm = nn.LayerNorm(dims, eps=spec.norm_eps)
-        self.decoder_pred = nn.Linear(dims, self.target.dims)
+        self.decoder_pred = Linear(dims, self.target.dims)
 
     @staticmethod
     def _positions(dims: int, spec) -> Tensor:

@@ -3,11 +3,11 @@
 Parameter names are those of the released files, their spelling included (`regresser`).
 """
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..attention import attend
 from ..blocks import DropPath, Mlp
+from ..linear import Linear, linear
 
 
 class CrossAttention(nn.Module):
@@ -16,18 +16,18 @@ class CrossAttention(nn.Module):
     def __init__(self, embed_dims: int, num_heads: int):
         super().__init__()
         self.num_heads = num_heads
-        self.q = nn.Linear(embed_dims, embed_dims, bias=False)
-        self.k = nn.Linear(embed_dims, embed_dims, bias=False)
-        self.v = nn.Linear(embed_dims, embed_dims, bias=False)
+        self.q = Linear(embed_dims, embed_dims, bias=False)
+        self.k = Linear(embed_dims, embed_dims, bias=False)
+        self.v = Linear(embed_dims, embed_dims, bias=False)
         self.q_bias = nn.Parameter(torch.zeros(embed_dims))
         self.v_bias = nn.Parameter(torch.zeros(embed_dims))
-        self.proj = nn.Linear(embed_dims, embed_dims)
+        self.proj = Linear(embed_dims, embed_dims)
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """(B, M, D), (B, L, D), (B, L, D) -> (B, M, D)."""
-        q = F.linear(query, self.q.weight, self.q_bias)
-        k = F.linear(key, self.k.weight)
-        v = F.linear(value, self.v.weight, self.v_bias)
+        q = linear(query, self.q.weight, self.q_bias)
+        k = linear(key, self.k.weight)
+        v = linear(value, self.v.weight, self.v_bias)
         q, k, v = (x.unflatten(2, (self.num_heads, -1)).transpose(1, 2) for x in (q, k, v))
         x = attend(q, k, v)
         return self.proj(x.transpose(1, 2).flatten(2))
