@@ -5,6 +5,7 @@ from functools import cache
 import torch
 from mmengine.config import Config
 
+from .detector_cost import DETECTOR, detector_flops, scored_objects, trained_objects
 from .frozen_plan import FORWARD_SHARE, GIB, matmul_rate
 from .network_cost import activation_bytes, backbone_flops, head_flops, parameters
 
@@ -91,16 +92,18 @@ def _costs(config: Config, num_train: int, num_val: int, world_size: int) -> Ite
         yield 'no estimate of time and memory: this backbone tells its sizes only once it is built'
         return
     size = input_size(config)
-    flops, heads = backbone_flops(backbone, size), head_flops(config.model, size)
+    flops, (heads, scoring_heads) = backbone_flops(backbone, size), _heads(config.model, size)
     updates, images = length(config, num_train)
     recomputed = backbone.get('with_cp', False)
     passes = 1 if backbone.get('frozen') else 4 if recomputed else 3           # backward: twice a forward
     scored = num_val * validations(config)
-    total = images * (passes * flops + 3 * heads) + scored * (flops + heads)
+    total = images * (passes * flops + 3 * heads) + scored * (flops + scoring_heads)
     rate = device_rate()
     hours = total / (FORWARD_SHARE * rate * world_size) / 3600
-    counted = f', UPerNet\'s heads {heads / 1e9:,.0f}' if heads else '' if config.benchmark.layout == 'image_folder' \
+    counted = f', neck and heads {heads / 1e9:,.0f}' if heads else '' if config.benchmark.layout == 'image_folder' \
         else ' (heads not counted)'
+    if scoring_heads != heads:
+        counted += f' in training and {scoring_heads / 1e9:,.0f} in validation'
     yield (f'backbone {flops / 1e9:,.0f} GFLOP a forward of {size[0]}x{size[1]}{counted}; training takes {passes} '
            f'times a forward{", blocks being recomputed" if recomputed else ""}; validation {scored:,} images')
     yield (f'{_work(total)}; at {FORWARD_SHARE:.0%} of this device\'s {rate / 1e9:,.0f} GFLOP/s (fp32) '
@@ -111,6 +114,13 @@ def _costs(config: Config, num_train: int, num_val: int, world_size: int) -> Ite
     kept = 0 if backbone.get('frozen') else batch * activation_bytes(backbone, size) / GIB
     yield (f'memory of the backbone ({count / 1e6:,.0f} M parameters): weights, gradients and moments '
            f'{weights:,.1f} GiB, activations of {batch} images about {kept:,.1f} GiB in fp32; heads beside it')
+
+
+def _heads(model: dict, size: tuple[int, int]) -> tuple[float, float]:
+    """(FLOPs of an image in training, in validation) of all but the backbone; 0 where they are not counted."""
+    if model['type'] == DETECTOR:
+        return tuple(detector_flops(model, size, *of(model)) for of in (trained_objects, scored_objects))
+    return (head_flops(model, size),) * 2
 
 
 def length(config: Config, num_train: int) -> tuple[int, int]:
@@ -129,10 +139,10 @@ def validations(config: Config) -> int:
 
 
 def input_size(config: Config) -> tuple[int, int]:
-    """(height, width) that the backbone sees in training: the crop, the padded square, or its nominal size."""
+    """(height, width) that the backbone sees in training: the crop, the padded square, or what the recipe says."""
     processor = config.model.get('data_preprocessor') or {}
-    size = processor.get('size') or config.model.backbone.get('table_size') or config.model.backbone.get('img_size')
-    size = size or config.model.backbone.spec['img_size']
+    size = config.benchmark.get('typical_size') or processor.get('size') or config.model.backbone.get('table_size')
+    size = size or config.model.backbone.get('img_size') or config.model.backbone.spec['img_size']
     return (size, size) if isinstance(size, int) else tuple(size)
 
 

@@ -8,6 +8,7 @@ _base_ = './rcnn.py'
 
 benchmark = dict(
     published_amp='fp16', global_batch=32, devices=16,     # x 2 images
+    typical_size=(672, 1092),                              # for the estimate of --dry-run; images are of all sizes
     schedule=['train_cfg.max_epochs', 'train_cfg.val_interval', 'param_scheduler.milestones.0',
               'param_scheduler.milestones.1', 'param_scheduler.warmup_iters'],
     # The pixels' mean and std are ImageNet's for every backbone.

@@ -8,7 +8,7 @@ short_side = 192          # small pictures are enlarged, so that objects span se
 channels = 48             # of pyramid and heads; the paper's have 256
 
 benchmark = dict(
-    recipe='mini',
+    recipe='mini', typical_size=(short_side, short_side),
     # lengths that shrink and grow together; a shortened run is validated at its end only
     schedule=['train_cfg.max_iters', 'default_hooks.checkpoint.interval',
               'param_scheduler.0.end', 'param_scheduler.1.begin', 'param_scheduler.1.end'],

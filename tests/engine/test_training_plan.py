@@ -4,9 +4,11 @@ import sys
 import time
 
 import pytest
+from mmengine.config import Config
 
 from cae_bench import benchmark, checkpoints, recipes
 from cae_bench.datasets.announced import announced
+from cae_bench.engine.detector_cost import detector_flops, scored_objects, trained_objects
 from cae_bench.engine.network_cost import backbone_flops, head_flops, parameters
 from cae_bench.engine.training_plan import input_size, length, plain, plan
 from cae_bench.errors import CaeBenchError, DataError
@@ -80,6 +82,34 @@ def test_arithmetic_of_backbone_and_upernet_agrees_with_counting_their_operation
     assert backbone_flops(cfg.model.backbone, (512, 512)) == pytest.approx(blocks, rel=0.01)
     assert head_flops(cfg.model, (512, 512)) == pytest.approx(counter.get_total_flops(), rel=0.01)
     assert parameters(cfg.model.backbone) == pytest.approx(86e6, rel=0.01)
+
+
+@pytest.mark.parametrize('protocol, recipe', [('mask_rcnn', 'paper'), ('vitdet_mask_rcnn', 'paper'),
+                                              ('mask_rcnn', 'mini')])
+def test_arithmetic_of_a_detector_agrees_with_counting_its_operations(protocol, recipe):
+    import torch
+    from mmengine.registry import MODELS, DefaultScope
+    from torch.utils.flop_counter import FlopCounterMode
+    cfg = config(protocol, recipe=recipe)
+    with DefaultScope.overwrite_default_scope('mmdet'), torch.device('meta'):
+        model = MODELS.build(cfg.model).eval()
+        channels = cfg.model.rpn_head.in_channels
+        boxes, masks = torch.zeros(9, channels, 7, 7), torch.zeros(5, channels, 14, 14)
+        taps = [torch.zeros(1, 768, 16, 24)] * 4
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model.rpn_head(model.neck(taps))
+        model.roi_head.bbox_head(boxes), model.roi_head.mask_head(masks)
+    ours = detector_flops(cfg.model, (256, 384), 9, 5)
+    assert ours == pytest.approx(counter.get_total_flops(), rel=1e-3)
+
+
+def test_the_cost_of_a_detector_counts_its_heads_at_the_size_of_its_images():
+    cfg = config('mask_rcnn')
+    text = '\n'.join(plan(cfg, 118_287, 5_000))
+    assert 'a forward of 672x1092, neck and heads' in text and 'heads not counted' not in text
+    assert trained_objects(cfg.model) == (512, 128) and scored_objects(cfg.model) == (1000, 100)
+    beit = Config.fromfile(recipes.shipped('configs') / 'mask_rcnn/beit_vit-base.py')       # its tables are of 224
+    assert input_size(beit) == (672, 1092)
 
 
 def test_windows_cost_less_than_whole_attention():
