@@ -27,13 +27,19 @@ class Job:
 
 @dataclass
 class Outcome:
-    """Records of all tasks asked for, old and new, and what went wrong with the others."""
+    """Records of all tasks asked for, old and new, and what went wrong with the others.
+
+    refused: those of the failures that the user's input or settings are the reason of.
+    """
     records: list = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
 
     @property
     def exit_code(self) -> int:
-        return 1 if self.failures else 0
+        """2 where nothing came out, for bad input alone; 1 for any other failure."""
+        bad_input_only = not self.records and self.refused == set(self.failures)
+        return (2 if bad_input_only else 1) if self.failures else 0
 
 
 def run(checkpoint: str, tasks: list[str] | None = None, suite: str | None = None, data: dict[str, str] | None = None,
@@ -148,6 +154,8 @@ def _failures(outcome: Outcome, title: str):
         if os.environ.get('CAE_BENCH_DEBUG'):
             raise
         outcome.failures[title] = str(error)
+        if isinstance(error, CaeBenchError):
+            outcome.refused.add(title)
         say(f'{title}: failed, {_one_line(error)}')
         if not all_failed():
             raise RuntimeError(f'{title}: failed in one of the processes, {_one_line(error)} The launch ends here; the '

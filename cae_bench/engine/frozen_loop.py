@@ -1,7 +1,8 @@
 """The pass over the data that frozen protocols share: trains every head, fills every bank, survives interruptions."""
+import contextlib
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -136,10 +137,8 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
 
     def run_iter(self, idx: int, data_batch: dict) -> None:
         self.runner.call_hook('before_train_iter', batch_idx=idx, data_batch=data_batch)
-        try:
+        with self._told_if_too_large(self.dataloader.batch_size, 'train'):
             log = self.model.train_step(data_batch, optim_wrapper=self.heads)
-        except (MemoryError, RuntimeError) as error:
-            raise self._remedy(error) from error
         if log:
             log['loss'] = sum(log.values()) / len(log)
         self.runner.call_hook('after_train_iter', batch_idx=idx, data_batch=data_batch, outputs=log)
@@ -150,16 +149,19 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         known = self.runner.message_hub.get_info(SKIPPED, [])
         self.runner.message_hub.update_info(SKIPPED, sorted({*known, *images}))
 
-    def _remedy(self, error: Exception) -> Exception:
-        """Out of memory: which batch to try. Any other error as it is."""
-        text = str(error).lower()
-        if not isinstance(error, MemoryError) and not any(sign in text for sign in OUT_OF_MEMORY):
-            return error
-        size = self.dataloader.batch_size
-        largest = max(self.heads.all(), key=lambda t: t.bn_group * len(t.base), default=None)
-        other = '' if largest is None else f', or a smaller grid for {largest.name} ({len(largest.base)} heads)'
-        return ConfigError(f'out of memory with a micro-batch of {size} images: try --cfg-options '
-                           f'train_dataloader.batch_size={max(1, size // 2)} (scores stay the same){other}.')
+    @contextlib.contextmanager
+    def _told_if_too_large(self, size: int, split: str) -> Iterator[None]:
+        """Out of memory: which batch to try. Any other error stays as it is."""
+        try:
+            yield
+        except (MemoryError, RuntimeError) as error:
+            if not isinstance(error, MemoryError) and not any(sign in str(error).lower() for sign in OUT_OF_MEMORY):
+                raise
+            largest = max(self.heads.all(), key=lambda t: t.bn_group * len(t.base), default=None)
+            other = '' if largest is None else f', or a smaller grid for {largest.name} ({len(largest.base)} heads)'
+            raise ConfigError(f'out of memory with a micro-batch of {size} images: try --cfg-options '
+                              f'{split}_dataloader.batch_size={max(1, size // 2)} (scores stay the same){other}.'
+                              ) from error
 
     def _untold(self) -> list[str]:
         """Probes that look things up and have not been scored yet."""
@@ -181,10 +183,12 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         for name, probe in self.model.probes.items():
             pages[name].update(epoch=self._epoch, diverged=probe.diverged.tolist())
         if self._epoch == self._max_epochs and self.model.siblings:
-            self._score_held_out(pages)
+            with self._told_if_too_large(self.dataloader.batch_size, 'train'):
+                self._score_held_out(pages)
         self.runner.message_hub.update_info(HISTORY, pages)
         scored = [name for name, probe in self.model.probes.items() if self.model.can_score(probe)]
-        self.runner.val_loop.run()
+        with self._told_if_too_large(self.runner.val_loop.dataloader.batch_size, 'val'):
+            self.runner.val_loop.run()
         for name in scored:                            # by every process: only the first one has written scores
             self.runner.message_hub.get_info(HISTORY)[name]['told'] = self._epoch
         barrier()                                      # all rows are read

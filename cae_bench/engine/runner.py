@@ -4,7 +4,7 @@ import logging
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
-from ..errors import DataError
+from ..errors import CheckpointError, DataError
 
 
 class QuietRunner(Runner):
@@ -16,6 +16,15 @@ class QuietRunner(Runner):
             if not isinstance(handler, logging.FileHandler):
                 handler.setLevel(logging.ERROR)
         return logger
+
+    def resume(self, filename: str, *args, **kwargs) -> None:
+        """mmengine's; CheckpointError with the remedy where the file of an interrupted run is damaged or gone."""
+        try:
+            super().resume(filename, *args, **kwargs)
+        except (CheckpointError, OSError) as error:
+            reason = 'is gone' if isinstance(error, FileNotFoundError) else 'is damaged'
+            raise CheckpointError(f'{filename or self.work_dir} {reason}: the interrupted run cannot go on from it. '
+                                  'Start again with --no-resume.') from error
 
     @staticmethod
     def build_dataloader(dataloader: dict, *args, **kwargs):

@@ -51,6 +51,10 @@ class RidgeProbe(LookUpProbe):
         labels = torch.from_numpy(np.array(self.bank.labels))
         order = torch.randperm(len(labels), generator=generator('fewshot'))
         own = [order[labels[order] == c][:self.shots] for c in range(self.num_classes)]
+        if any(len(images) < self.shots for images in own):
+            raise DataError(f'{self.name}: without the images that cannot be decoded, class number '
+                            f'{next(c for c, images in enumerate(own) if len(images) < self.shots)} (from 0) has fewer '
+                            f'than {self.shots}. Repair them, or ask for fewer shots.')
         index = torch.cat(own)
         x = torch.from_numpy(np.array(self.bank.rows[index.numpy()])).double()
         self.mean, self.std = x.mean(0), x.std(0, unbiased=False) + 1e-5

@@ -222,6 +222,14 @@ def test_out_of_memory_proposes_a_micro_batch(data, tmp_path, monkeypatch, error
         run(config('linear', data, tmp_path, grid=dict(lr=[1., 2., 3.]), **SMALL))
 
 
+def test_out_of_memory_in_validation_proposes_the_batch_of_validation(data, tmp_path, monkeypatch):
+    def fail(*args):
+        raise MemoryError
+    monkeypatch.setattr('cae_bench.models.frozen.FrozenProbes.val_step', fail)
+    with pytest.raises(ConfigError, match=r'micro-batch of 10 images: try .*val_dataloader.batch_size=5'):
+        run(config('knn', data, tmp_path))
+
+
 def test_any_other_error_stays_what_it_is(data, tmp_path, monkeypatch):
     def fail(*args):
         raise RuntimeError('shapes differ')

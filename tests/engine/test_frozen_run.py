@@ -1,5 +1,6 @@
 """`cae-bench run` on frozen protocols: what ends up in records, and what is said where something goes wrong."""
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -169,3 +170,38 @@ def test_a_group_of_which_one_image_is_left_trains_nothing(start):
 def test_impossible_numbers_are_refused(start, options, says):
     with pytest.raises(ConfigError, match=says):
         start('knn', **options)
+
+
+def test_bad_input_alone_ends_with_2_and_anything_else_with_1(start, tmp_path):
+    few = draw_images(tmp_path / 'few', train=4, val=2)
+    outcome = start('fewshot_10', folder=few)
+    assert outcome.exit_code == 2 and 'fewer are there of class0 (4)' in outcome.failures['own/fewshot_10']
+    one = start('knn', folder=draw_images(tmp_path / 'one', classes=1))
+    assert one.exit_code == 2 and 'one class only' in one.failures['own/knn']
+
+
+def test_few_shots_do_not_become_fewer_where_images_are_left_out(start, tmp_path):
+    data = draw_images(tmp_path / 'images')
+    damage(data, *(f'train/class1/{i}.png' for i in range(16)))
+    outcome = start('fewshot_1', folder=data, skip_corrupt=True)
+    assert 'class number 1 (from 0) has fewer than 1' in outcome.failures['own/fewshot_1']
+
+
+@pytest.mark.parametrize('harm, says', [
+    (lambda file: file.write_bytes(file.read_bytes()[:500]), 'iter_4.pth is damaged'), (Path.unlink, 'iter_4.pth is gone')])
+def test_a_damaged_checkpoint_of_an_interrupted_run_is_told_with_the_remedy(start, tmp_path, monkeypatch, harm, says):
+    often = {'default_hooks.checkpoint.interval': 2, 'train_dataloader.batch_size': 16}
+    with monkeypatch.context() as patched:
+        patched.setattr('cae_bench.engine.frozen_hooks.HeadLines.after_train_iter', stop_after_five)
+        assert start('linear', cfg_options=often).failures
+    files = sorted((tmp_path / 'work_dirs').rglob('iter_*.pth'))
+    assert [file.name for file in files] == ['iter_2.pth', 'iter_4.pth'], 'mmengine deletes before it writes'
+    harm(files[-1])
+    outcome = start('linear', cfg_options=often)
+    assert says in outcome.failures['own/linear'] and '--no-resume' in outcome.failures['own/linear']
+    assert not start('linear', cfg_options=often, resume=False).failures
+
+
+def stop_after_five(hook, runner, *args, **kwargs):
+    if runner.iter == 4:
+        raise RuntimeError('stopped')
