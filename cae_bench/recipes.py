@@ -13,6 +13,7 @@ from . import effective_batch
 from .errors import ConfigError, nearest
 from .launch import LAUNCHERS, world_size
 from .paths import shipped
+from .taps import check_taps
 from .tasks import Task
 
 if TYPE_CHECKING:                            # importing checkpoints imports torch; listing recipes needs none
@@ -94,6 +95,7 @@ def build(task: Task, ckpt: Checkpoint, data, options: Options) -> Config:
     from . import config_keys
     # Tasks asked for together share the options; each takes those it has a place for.
     cfg.merge_from_dict({key: value for key, value in options.cfg_options.items() if config_keys.fits(cfg, key)})
+    check_taps(cfg.model.backbone, ckpt.spec.num_layers, ckpt.source)
     if cfg.benchmark.frozen:
         from . import probe_settings
         probe_settings.check(cfg.model.probes, ckpt.spec.num_layers)

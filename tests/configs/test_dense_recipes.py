@@ -5,6 +5,7 @@ import torch
 from mmengine.optim import build_optim_wrapper
 from shipped_configs import FILES, built, fitted, name_of
 
+from cae_bench.errors import ConfigError
 from cae_bench.registry import PARAM_SCHEDULERS
 
 # protocol/recipe: lr, layer decay, drop path, layer scale's start, taps, relative tables, positions trained
@@ -264,3 +265,14 @@ def test_the_schedule_built_from_a_recipe_has_the_recorded_rates(name, recorded)
         whole, scaled = scheduler._get_value()
         assert whole == pytest.approx(rate, rel=1e-9, abs=0), iteration
         assert scaled == pytest.approx(rate * scale, rel=1e-9, abs=0), iteration
+
+
+@pytest.mark.parametrize('protocol, blocks', [('upernet', 'out_indices 3, 5, 7, 11'), ('mask_rcnn', 'out_indices 3, 5, 7'),
+                                              ('vitdet_mask_rcnn', 'global_blocks 2, 5, 8, 11')])
+def test_a_backbone_of_another_depth_is_refused_before_only_a_part_of_it_is_used(protocol, blocks):
+    path = PATHS[f'{protocol}/vit-base']
+    with pytest.raises(ConfigError, match=rf'huge has 32 blocks, and this recipe is for 12 \({blocks}'):
+        fitted(path, 'random', 'vit-huge')
+    name = blocks.split()[0]
+    asked = fitted(path, 'random', 'vit-huge', cfg_options={f'model.backbone.{name}': [7, 15, 23, 31]})
+    assert asked.model.backbone[name] == [7, 15, 23, 31]
