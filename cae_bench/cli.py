@@ -57,7 +57,7 @@ def run(checkpoint: str = typer.Argument(..., help='A file, random:vit-tiny (any
         shorten: float = typer.Option(1.0, metavar='F', help='Scale the schedule, e.g. 0.1 for a tenth; recorded.'),
         dry_run: bool = typer.Option(False, '--dry-run', help='Print what would run, and stop.'),
         launcher: str = typer.Option('none', help='none, torchrun or slurm.'),
-        grid: list[str] = typer.Option([], '--grid', metavar='K=A,B', help='A head for each value, e.g. lr=0.01,0.1; repeatable.'),
+        grid: list[str] = typer.Option([], '--grid', metavar='K=A,B', help='A head for each value, e.g. lr=0.01,0.1 or k=10,20.'),
         share_views: bool = typer.Option(False, '--share-views', help='Heads of one pass read one crop; recorded.'),
         skip_corrupt: bool = typer.Option(False, '--skip-corrupt', help='Leave out unreadable images (frozen only).'),
         tensorboard: bool = typer.Option(False, '--tensorboard', help='Write TensorBoard event files too.'),

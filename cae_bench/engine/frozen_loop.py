@@ -66,7 +66,7 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         if any(plan.get('cached') for plan in self.model.plans.values()):
             view = self.runner.cfg.train_dataloader.dataset.views[self.model.eval_view]
             key = dict(view=dict(view), images=dataset.content_hash(), skip_corrupt=dataset.skip_corrupt)
-            self.model.open_caches(size, key, resumed=resumed or not main)
+            self.model.open_caches(size, key, resumed, leads=main)
             self._note_skipped(dataset.name_of(i) for cache in self.model.caches.values() for i in cache.left_out())
         if main:
             barrier()

@@ -31,6 +31,8 @@ def _batches(config: Config, num_train: int, world_size: int) -> Iterator[str]:
         groups = probe.batch_size // probe.bn_group
         if num_train < probe.batch_size:
             yield f'{name}: cannot run, its batch of {probe.batch_size} is larger than the {num_train} training images'
+        if groups % world_size:
+            yield f'{name}: cannot run, {groups} BatchNorm groups do not divide among {world_size} processes'
         yield (f'{name}: published {groups} x {probe.bn_group}; here {world_size} x {probe.bn_group}, '
                f'{groups // world_size} groups a step, {num_train // probe.batch_size} steps an epoch '
                f'(forward in micro-batches of {config.train_dataloader.batch_size})')

@@ -3,16 +3,19 @@
 A cache belongs to everything that its numbers come from: the backbone's weights, the view, the normalisation, the
 precision, the feature and the images. Another value of any of these is another cache.
 """
+import fcntl
 import hashlib
 import json
 import os
 import zlib
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..logs import say
 from .feature_bank import FeatureBank
 
 FORMAT = 1
@@ -28,24 +31,35 @@ class FeatureCache(FeatureBank):
 
     Opening finds it `sealed` only where the seal is there and the bytes are those that were sealed; a damaged cache
     is built anew, and so is one that a killed run left half-written, unless that very run goes on (`resumed`).
+    A run that finds another one at work on its cache waits for it, and then has nothing to compute.
 
     Args:
         root: folder of all caches.
         key: JSON-able; what the features come from.
+        leads: off in all but the first of a run's processes: those share what the first one has opened.
     """
 
-    def __init__(self, feature: str, size: int, dims: int, root: str | Path, key: dict, resumed: bool = False):
+    def __init__(self, feature: str, size: int, dims: int, root: str | Path, key: dict, resumed: bool = False,
+                 leads: bool = True):
         key = json.dumps(dict(key, feature=feature, size=size, dims=dims, format=FORMAT), sort_keys=True)
         folder = Path(root) / hashlib.sha256(key.encode()).hexdigest()[:20]
         self.seal_file = folder / 'seal.json'
         folder.mkdir(parents=True, exist_ok=True)
         (folder / 'key.json').write_text(key)
+        self.lock = _locked(folder / 'lock') if leads else None
         sealed = self._read_seal()
         super().__init__(feature, size, dims, folder, fresh=not (sealed or resumed))
         self.sealed = bool(sealed) and self.complete and sealed == self._checksums()
         if sealed and not self.sealed:
             self.seal_file.unlink()
             super().__init__(feature, size, dims, folder, fresh=True)
+        if self.sealed:
+            self._unlock()
+
+    def _unlock(self) -> None:
+        if self.lock:
+            self.lock.close()
+            self.lock = None
 
     def read(self, index: Tensor, device) -> Tensor:
         """Rows (B, D) of these images."""
@@ -68,6 +82,7 @@ class FeatureCache(FeatureBank):
             draft.write_text(json.dumps(self._checksums()))
             os.replace(draft, self.seal_file)
             self.sealed = True
+            self._unlock()
 
     def _checksums(self) -> dict[str, int]:
         return {name: checksum(part) for name, part in (('rows', self.rows), ('labels', self.labels))}
@@ -77,6 +92,17 @@ class FeatureCache(FeatureBank):
             return json.loads(self.seal_file.read_text())
         except (OSError, ValueError):
             return None
+
+
+def _locked(path: Path) -> TextIO:
+    """The file, locked for this process until it is closed or the process ends; waits for another that holds it."""
+    file = open(path, 'w')
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):                   # POSIX leaves the choice between the two
+        say(f'another run computes these features: waits for it ({path.parent})')
+        fcntl.lockf(file, fcntl.LOCK_EX)
+    return file
 
 
 def checksum(array: np.ndarray, rows: int = 1 << 16) -> int:

@@ -183,7 +183,7 @@ class FrozenProbes(BaseModel):
                 dims = WIDTH[probe.feature] * self.backbone.spec.embed_dims
                 self.banks[probe.feature] = FeatureBank(probe.feature, size, dims, folder, fresh)
 
-    def open_caches(self, size: int, key: dict, resumed: bool = False) -> None:
+    def open_caches(self, size: int, key: dict, resumed: bool = False, leads: bool = True) -> None:
         """Opens or begins the cache of every feature that a cached probe reads; `key` says what the images are."""
         wanted = {self.probes[name].feature for name in filter(self._cached, self.trained)}
         if wanted:
@@ -191,7 +191,8 @@ class FrozenProbes(BaseModel):
                        std=self.std.flatten().tolist(), precision=self.precision, torch=torch.__version__)
         for name in sorted(wanted):
             dims = WIDTH[name] * self.backbone.spec.embed_dims
-            self.caches[name] = FeatureCache(name, size, dims, self.cache_dir or default_folder(), key, resumed)
+            folder = self.cache_dir or default_folder()
+            self.caches[name] = FeatureCache(name, size, dims, folder, key, resumed or not leads, leads)
 
     def hand_over_banks(self) -> None:
         """Gives the full banks to the probes that look things up. Raises DataError where rows are missing."""

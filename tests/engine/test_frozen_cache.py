@@ -1,10 +1,14 @@
 """Cached features: computed once, trusted only when whole, and for nothing but what they were made from."""
+import multiprocessing
+import time
+
 import pytest
 import torch
 from frozen_runs import config, draw_images, run, scores
 from mmengine.config import Config
 
 from cae_bench.errors import ConfigError
+from cae_bench.models.feature_cache import FeatureCache
 from cae_bench.models.frozen import FrozenProbes
 
 
@@ -101,3 +105,22 @@ def test_a_cache_and_other_protocols_share_a_pass(data, tmp_path, counted):
 def test_tokens_are_not_cached(data, tmp_path):
     with pytest.raises(ConfigError, match='388 GB'):
         run(cached(data, tmp_path, feature='tokens'))
+
+
+def fill(folder, opened):
+    cache = FeatureCache('cls', 4, 2, folder, dict(a=1))
+    opened.set()
+    time.sleep(1)
+    cache.write(torch.arange(4), torch.full((4, 2), 7.), torch.zeros(4))
+    cache.seal()
+
+
+def test_a_run_waits_for_another_that_is_at_work_on_the_same_cache(tmp_path):
+    fork = multiprocessing.get_context('fork')
+    opened = fork.Event()
+    other = fork.Process(target=fill, args=(tmp_path, opened))
+    other.start()
+    assert opened.wait(20)
+    cache = FeatureCache('cls', 4, 2, tmp_path, dict(a=1))           # would begin anew, under the other's hands
+    assert cache.sealed and (cache.rows == 7).all()
+    other.join()

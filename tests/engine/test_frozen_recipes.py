@@ -104,6 +104,12 @@ def test_the_plan_names_every_constant_the_accumulation_and_the_cost():
         assert part in text, part
 
 
+def test_the_plan_says_what_cannot_run():
+    text = '\n'.join(plan(paper('linear'), 100, 10, world_size=5))
+    assert 'cannot run, its batch of 16384 is larger than the 100 training images' in text
+    assert 'cannot run, 32 BatchNorm groups do not divide among 5 processes' in text
+
+
 def test_the_memory_of_a_head_on_every_layer_counts_every_layer():
     layers = set_grid(paper('linear_multilayer'))                    # 12 heads, and again 12 without held-out images
     weights = 2 * 12 * 1000 * 2 * 768
