@@ -107,8 +107,9 @@ def _reason(source, name: str, head: bytes, error: str) -> str:
         return f'{name} is truncated or damaged (its zip directory is missing or broken): download it again.'
     if not is_zip and head[:1] == b'\x80':                   # every binary pickle starts like this
         return f'{name} is a truncated pickle or not by torch.save: download it again or save it with torch.save.'
-    first_line = error.strip().splitlines()[0][:160] if error.strip() else 'unknown format'
-    return f'{name} is not a checkpoint that PyTorch or safetensors can read ({first_line}).'
+    told = error.strip() and not error.startswith('Weights only load failed')     # what follows is about torch 2.6
+    why = error.strip().splitlines()[0][:160] if told else 'unknown format'
+    return f'{name} is not a checkpoint that PyTorch or safetensors can read ({why}).'
 
 
 def _refused(source, is_zip: bool, error: str) -> list[str]:

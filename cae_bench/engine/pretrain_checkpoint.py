@@ -65,7 +65,11 @@ class PretrainCheckpoint(Hook):
 
     def after_train(self, runner) -> None:
         if is_main_process():
-            files.save_weights(self._weights(runner), Path(runner.work_dir, f'{self.name}.pth'))
+            path = Path(runner.work_dir, f'{self.name}.pth')
+            try:
+                files.save_weights(self._weights(runner), path)
+            except OSError as error:
+                raise _not_written(path, error) from error
 
     def _write(self, runner, file: str, iteration: int, must: bool = False) -> None:
         self.written = time.monotonic()
@@ -78,7 +82,7 @@ class PretrainCheckpoint(Hook):
         except OSError as error:
             self.failures += 1
             if must or self.failures >= self.max_failures:
-                raise
+                raise _not_written(Path(runner.work_dir, file), error) from error
             return say(f'{file} could not be written ({error}); the checkpoint before it is intact. Free some space: '
                        f'the run stops after {self.max_failures} failures, this was number {self.failures}')
         self.failures = 0
@@ -96,3 +100,8 @@ class PretrainCheckpoint(Hook):
         for path in written[:-self.keep]:
             if path.name not in kept:
                 path.unlink(missing_ok=True)
+
+
+def _not_written(path: Path, error: OSError) -> OSError:
+    return OSError(f'{path} could not be written ({error}); the checkpoint before it is intact. Free some space and give '
+                   'the same command again: it goes on from there.')

@@ -35,7 +35,7 @@ def save_weights(content: dict, path: Path) -> None:
     try:
         write_atomically(path, lambda file: torch.save(dict(content, format=FORMAT), file))
     except RuntimeError as error:            # how torch's zip writer reports a full disk
-        raise OSError(f'{path} could not be written: {str(error).splitlines()[0]}') from error
+        raise OSError('no space left on the disk, it seems') from error
 
 
 def newest(folder: Path) -> Path | None:

@@ -189,6 +189,15 @@ def test_a_checkpoint_that_cannot_be_written_once_does_not_end_the_run(config, i
     assert file.is_file() and 'epoch-0001.pth could not be written' in caplog.text
 
 
+def test_a_disk_that_stays_full_ends_the_run_with_the_file_and_the_remedy(config, images, tmp_path, monkeypatch):
+    def fails(content, file):                # what torch makes of a write that fails
+        raise RuntimeError('[enforce fail at inline_container.cc:672] . unexpected pos 128 vs 22')
+    monkeypatch.setattr(torch, 'save', fails)
+    with pytest.raises(OSError, match=r'epoch-0003.pth could not be written \(no space left.*intact. Free some space'):
+        run(config, images, tmp_path / 'out')
+    assert not list((tmp_path / 'out').glob('*.pth'))
+
+
 def test_gradients_that_stay_broken_stop_the_run_and_name_parameter_and_images(config, images, tmp_path):
     broken = {'pretrain.lr': 1e30, 'pretrain.warmup_epochs': 0, 'pretrain.max_skips': 3}
     with pytest.raises(Diverged,

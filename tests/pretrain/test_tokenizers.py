@@ -81,8 +81,15 @@ def test_a_missing_or_other_tokenizer_file_is_named_with_the_remedy(tmp_path):
     with pytest.raises(CheckpointError, match='gone.pkl: no such tokenizer file'):
         dalle.DalleCodes('gone.pkl')
     torch.save({'model': {'some.weight': torch.zeros(2)}, 'epoch': 3}, tmp_path / 'training.pth')
-    with pytest.raises(CheckpointError, match="training.pth is no DALL-E encoder"):
+    with pytest.raises(CheckpointError, match='training.pth is no DALL-E encoder: the file holds a dict of model, epoch'):
         dalle.DalleCodes(str(tmp_path / 'training.pth'))
+    torch.save([torch.zeros(2)], tmp_path / 'list.pth')
+    (tmp_path / 'photo.jpg').write_bytes(bytes.fromhex('ffd8ffe000104a46') * 100)
+    for target, kind in ((dalle.DalleCodes, 'DALL-E encoder'), (clip.ClipTokens, 'CLIP image tower')):
+        with pytest.raises(CheckpointError, match=f'list.pth is no {kind}: the file holds a list'):
+            target(str(tmp_path / 'list.pth'))
+        with pytest.raises(CheckpointError, match=rf'photo.jpg is no {kind}: .*can read \(unknown format\)'):
+            target(str(tmp_path / 'photo.jpg'))
     torch.save({'some.weight': torch.zeros(2)}, tmp_path / 'other.pth')
     with pytest.raises(CheckpointError, match="other.pth is no DALL-E encoder.*some.weight"):
         dalle.DalleCodes(str(tmp_path / 'other.pth'))

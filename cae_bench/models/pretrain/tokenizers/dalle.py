@@ -14,7 +14,7 @@ from ....checkpoints import ViTSpec, safe_load
 from ....errors import CheckpointError, ConfigError
 from ....registry import MODELS
 from ..base import Codes, Views
-from .shells import read_module
+from .shells import read_module, tensors_of
 
 URL = 'https://cdn.openai.com/dall-e/encoder.pkl'
 SHRINK = 8                                   # three poolings by two
@@ -105,6 +105,6 @@ def read_weights(path: str) -> dict[str, Tensor]:
         raise CheckpointError(f'{path}: no such tokenizer file. DALL-E\'s encoder is at {URL}.')
     try:
         content = read_module(path) if path.endswith('.pkl') else safe_load.read(path)
-        return DalleEncoder({k: v for k, v in content.items() if isinstance(v, Tensor)}).weights
+        return DalleEncoder(tensors_of(content)).weights
     except CheckpointError as error:
         raise CheckpointError(f'{path} is no DALL-E encoder: {error}') from None

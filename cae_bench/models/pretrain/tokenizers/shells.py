@@ -75,6 +75,16 @@ def read_module(path: str | Path) -> dict[str, Tensor]:
     return found
 
 
+def tensors_of(content) -> dict[str, Tensor]:
+    """The tensors of what a file held; CheckpointError where there are none at its top."""
+    entries = content if isinstance(content, dict) else {}
+    found = {k: v for k, v in entries.items() if isinstance(v, Tensor)}
+    if not found:
+        kind = f'a dict of {", ".join(map(str, list(entries)[:4]))}' if entries else f'a {type(content).__name__}'
+        raise CheckpointError(f'the file holds {kind}, where tensors by name were expected')
+    return found
+
+
 def _load(file, **kwargs):
     return ShellUnpickler(file, **kwargs).load()
 
