@@ -263,7 +263,7 @@ def main() -> None:
             raise KeyboardInterrupt
         sys.exit(code)
     except (KeyboardInterrupt, typer.Abort):
-        _say('Stopped. Every finished task is kept; the same command goes on with the rest.')
+        _say('Stopped. What is finished is kept; the same command goes on from there.')
         sys.exit(130)
     except ClickException as error:
         error.show()

@@ -63,6 +63,16 @@ class BlockMask(_Mask):
             raise ConfigError(f'BlockMask needs at least 2x2 patches, not {self.grid[0]}x{self.grid[1]}')
         self.min_block, self.max_block, self.exact = min_block, max_block or num_masked, exact
         self.log_aspect = math.log(min_aspect)
+        smallest = min(min_block, num_masked, self.max_block)
+        if not self._fits(smallest):                     # such a mask would be drawn for ever
+            raise ConfigError(f'BlockMask: no rectangle of {smallest} patches fits into {self.grid[0]}x{self.grid[1]} '
+                              f'with a margin; set a smaller mask.min_block (now {min_block})')
+
+    def _fits(self, area: float) -> bool:
+        """Whether a rectangle of this area and an allowed aspect is smaller than the grid both ways."""
+        aspects = (math.exp(self.log_aspect * step / 50) for step in range(-50, 51))
+        return any(max(round(math.sqrt(area * a)) - self.grid[0], round(math.sqrt(area / a)) - self.grid[1]) < 0
+                   for a in aspects)
 
     def __call__(self, rng: random.Random) -> np.ndarray:
         return self.draw(rng)[0].ravel()

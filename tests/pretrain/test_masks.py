@@ -78,3 +78,10 @@ def test_inexact_block_masks_may_hide_fewer_patches_and_never_more():
 def test_a_count_that_hides_nothing_or_everything_is_refused(number):
     with pytest.raises(ConfigError, match='8x8 has 64 patches; hide 1 to 63'):
         BlockMask((8, 8), number)
+
+
+@pytest.mark.parametrize('grid, number, block', [((2, 2), 3, 16), ((4, 4), 15, 100), ((3, 3), 8, 16)])
+def test_rectangles_that_fit_nowhere_are_refused_instead_of_drawn_for_ever(grid, number, block):
+    with pytest.raises(ConfigError, match='smaller mask.min_block'):
+        BlockMask(grid, number, min_block=block)
+    assert BlockMask(grid, number, min_block=1)(random.Random(0)).sum() == number
