@@ -103,5 +103,5 @@ class PretrainCheckpoint(Hook):
 
 
 def _not_written(path: Path, error: OSError) -> OSError:
-    return OSError(f'{path} could not be written ({error}); the checkpoint before it is intact. Free some space and give '
-                   'the same command again: it goes on from there.')
+    return OSError(f'{path} could not be written ({error}); the checkpoint before it is intact. Free some space and '
+                   'give the same command again: it goes on from there.')

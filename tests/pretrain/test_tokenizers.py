@@ -81,7 +81,7 @@ def test_a_missing_or_other_tokenizer_file_is_named_with_the_remedy(tmp_path):
     with pytest.raises(CheckpointError, match='gone.pkl: no such tokenizer file'):
         dalle.DalleCodes('gone.pkl')
     torch.save({'model': {'some.weight': torch.zeros(2)}, 'epoch': 3}, tmp_path / 'training.pth')
-    with pytest.raises(CheckpointError, match='training.pth is no DALL-E encoder: the file holds a dict of model, epoch'):
+    with pytest.raises(CheckpointError, match='training.pth is no DALL-E encoder: .* a dict of model, epoch'):
         dalle.DalleCodes(str(tmp_path / 'training.pth'))
     torch.save([torch.zeros(2)], tmp_path / 'list.pth')
     (tmp_path / 'photo.jpg').write_bytes(bytes.fromhex('ffd8ffe000104a46') * 100)
