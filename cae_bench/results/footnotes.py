@@ -76,11 +76,10 @@ def _otherwise(measured: list[Row], titles: dict[Column, str]) -> Iterable[str]:
     """A line for each column whose runs were scored by other selections as well."""
     words = {'held-out': 'by held-out training images', 'last epoch': 'in the last epoch'}
     for column, title in titles.items():
-        told = [(row.model, row.cells[column]) for row in measured if column in row.cells]
-        parts = [f'{model} {", ".join(f"{value:.1f} {words[how]}" for how, value in cell.otherwise)}'
-                 for model, cell in told if cell.otherwise]
-        if parts:
-            yield f"{title}, selected otherwise: {'; '.join(parts)}."
+        told = [(how, f'{row.model} {value:.1f}') for row in measured if column in row.cells
+                for how, value in row.cells[column].otherwise]
+        for how in dict.fromkeys(how for how, _ in told):
+            yield f"{title} {words[how]}: {', '.join(text for h, text in told if h == how)}."
 
 
 def _selection(measured: list[Row], records: list[Record]) -> Iterable[str]:
