@@ -10,10 +10,6 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-# Where the gradient of a weight comes sooner, up to twice, of a transposed copy (AVX-512 with bfloat16; torch 2.12):
-WIDE = 512                    # inputs, at least
-CACHED = 5_000_000            # numbers to transpose, at most
-
 
 class Linear(nn.Linear):
     """nn.Linear, the same numbers."""
@@ -84,12 +80,4 @@ def _to_parameters(ctx, grad: Tensor, x: Tensor) -> tuple[Tensor | None, Tensor 
     """Gradients of weight and bias; autograd casts them to the parameters' precision."""
     grad, x = grad.flatten(0, -2), x.flatten(0, -2)
     to_bias = grad.sum(0) if ctx.needs_input_grad[2] else None
-    return _across(grad, x) if ctx.needs_input_grad[1] else None, to_bias
-
-
-def _across(grad: Tensor, x: Tensor) -> Tensor:
-    """grad' x, for (n, out) and (n, in)."""
-    rows = grad.t()
-    if x.shape[1] >= WIDE and grad.numel() <= CACHED:
-        rows = rows.contiguous()
-    return rows @ x
+    return grad.t() @ x if ctx.needs_input_grad[1] else None, to_bias
