@@ -56,7 +56,9 @@ def test_the_report_holds_the_ratio_of_every_round(measurement):
                             matmul_gflops=9.,
                             parameters_held=dict(ours=149e6, literal=235e6),
                             share_of_matmul_rate=dict(ours=.6, literal=.3)),
-                 memory=dict(bytes=dict(ours=7e9, literal=10e9), ratio=.7),
+                 memory={'tensors': dict(bytes=dict(ours=7e9, literal=10e9), ratio=.7),
+                         'process': dict(bytes=dict(ours=8e9, literal=10e9), ratio=.8)},
                  pixels=dict(images_per_s_per_core=200., jpeg_bytes=84000, workers_for_5000=25))
     text = measurement.markdown(found)
     assert '| images/s | 2.00 | 1.00 | **2.00x** |' in text and '1.90, 2.00, 2.10' in text and '25 workers' in text
+    assert '| peak memory of the step, process, GB | 8.00 | 10.00 | **0.80x** |' in text
