@@ -55,7 +55,9 @@ class PretrainOptimWrapper(OptimWrapper):
     def step(self, **kwargs) -> None:
         self.scaler.unscale_(self.optimizer)
         parameters = [p for group in self.optimizer.param_groups for p in group['params'] if p.grad is not None]
-        self.grad_norm = nn.utils.clip_grad_norm_(parameters, self.max_norm)
+        self.grad_norm = nn.utils.get_total_norm([p.grad for p in parameters])
+        if self.grad_norm > self.max_norm:               # else clipping would multiply all of them by one
+            nn.utils.clip_grads_with_norm_(parameters, self.max_norm, self.grad_norm)
         if torch.isfinite(self.grad_norm):
             self.scaler.step(self.optimizer, **kwargs)
             self.in_a_row = 0

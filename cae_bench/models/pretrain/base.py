@@ -2,13 +2,13 @@
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from mmengine.model import BaseDataPreprocessor, BaseModel
 from torch import Tensor, nn
 
 from ...checkpoints import ViTSpec
 from ...errors import CheckpointError, ConfigError
 from ...registry import MODELS
+from .cross_entropy import cross_entropy
 from .masking import count
 
 
@@ -178,6 +178,5 @@ class Codes(Target):
     """Targets that are one of `dims` codes: cross entropy, and the share of codes that were hit."""
 
     def loss(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        prediction = prediction.float()
-        hit = (prediction.detach().argmax(-1) == target).float().mean()
-        return dict(loss=F.cross_entropy(prediction, target), token_acc=100 * hit)
+        loss, hit = cross_entropy(prediction, target)
+        return dict(loss=loss, token_acc=100 * hit)
