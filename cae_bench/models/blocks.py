@@ -25,18 +25,18 @@ class PatchEmbed(nn.Module):
 
 
 class DropPath(nn.Module):
-    """Drops a residual branch per sample and scales what is kept by 1 / keep (stochastic depth, arXiv 1603.09382)."""
+    """x + gamma * branch, without the branch for some samples and scaled up for the others (arXiv 1603.09382)."""
 
     def __init__(self, rate: float):
         super().__init__()
         self.rate = rate
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, branch: Tensor, gamma: Tensor | None = None) -> Tensor:
+        """x and branch (B, L, D), gamma (D,) or None for 1. One pass over the tokens, whichever factors there are."""
         if not self.training or self.rate == 0:
-            return x
-        keep = 1 - self.rate
-        mask = x.new_empty(x.shape[0], *[1] * (x.ndim - 1)).bernoulli_(keep)
-        return x * (mask / keep)
+            return x + branch if gamma is None else torch.addcmul(x, branch, gamma)
+        kept = x.new_empty(x.shape[0], 1, 1).bernoulli_(1 - self.rate) / (1 - self.rate)
+        return torch.addcmul(x, branch, kept if gamma is None else gamma * kept)
 
     def extra_repr(self) -> str:
         return f'rate={self.rate:.4g}'
@@ -108,11 +108,8 @@ class Block(nn.Module):
         self.gamma_2 = nn.Parameter(torch.full((embed_dims,), float(layer_scale))) if scaled else None
 
     def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
-        x = x + self._scaled(self.attn(self.norm1(x), bias), self.gamma_1)
-        return x + self._scaled(self.mlp(self.norm2(x)), self.gamma_2)
-
-    def _scaled(self, branch: Tensor, gamma: Tensor | None) -> Tensor:
-        return self.drop_path(branch if gamma is None else gamma * branch)
+        x = self.drop_path(x, self.attn(self.norm1(x), bias), self.gamma_1)
+        return self.drop_path(x, self.mlp(self.norm2(x)), self.gamma_2)
 
 
 class SharedRelPosBias(nn.Module):

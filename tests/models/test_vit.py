@@ -128,15 +128,16 @@ def test_drop_path_rises_linearly_from_zero_to_the_rate():
     assert rates == pytest.approx([0, .1, .2, .3])
 
 
-def test_drop_path_drops_whole_samples_and_keeps_the_expectation():
+@pytest.mark.parametrize('gamma', [None, torch.tensor([1., 2, 3, 4, 5])])
+def test_drop_path_drops_a_samples_branch_whole_and_keeps_the_expectation(gamma):
     torch.manual_seed(0)
     drop = DropPath(.25).train()
-    out = drop(torch.ones(4000, 3, 5))
-    per_sample = out.flatten(1)
-    assert (per_sample == per_sample[:, :1]).all()
-    assert sorted(per_sample.unique().tolist()) == pytest.approx([0, 4 / 3])
-    assert per_sample[:, 0].mean().item() == pytest.approx(1, abs=.04)
-    assert drop.eval()(torch.ones(9, 2)).eq(1).all()
+    x, branch = torch.randn(4000, 3, 5), torch.ones(4000, 3, 5)
+    factor = ((drop(x, branch, gamma) - x) / (1 if gamma is None else gamma)).flatten(1)
+    assert torch.allclose(factor, factor[:, :1].expand_as(factor), atol=1e-5)
+    assert sorted(factor.mul(3).round().unique().tolist()) == [0, 4]
+    assert factor[:, 0].mean().item() == pytest.approx(1, abs=.04)
+    torch.testing.assert_close(drop.eval()(x, branch, gamma), x + branch * (1 if gamma is None else gamma))
 
 
 def test_checkpointed_blocks_give_the_same_gradients():

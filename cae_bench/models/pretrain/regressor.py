@@ -58,8 +58,8 @@ class RegressorBlock(nn.Module):
         everything = torch.cat([visible, x], 1)
         attended = self.cross_attn(self.norm1_q(x + pos_x), self.norm1_k(everything + pos_all),
                                    self.norm1_v(everything))
-        x = self.norm2_cross(x + self.drop_path(self.gamma_1_cross * attended))
-        return x + self.drop_path(self.gamma_2_cross * self.mlp_cross(x))
+        x = self.norm2_cross(self.drop_path(x, attended, self.gamma_1_cross))
+        return self.drop_path(x, self.mlp_cross(x), self.gamma_2_cross)
 
 
 class Regressor(nn.Module):
