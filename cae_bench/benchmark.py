@@ -169,6 +169,7 @@ def _run_group(group: list[Job], title: str, ckpt, model: str, results: Path, op
     from .engine.runner import QuietRunner
     from .eval_only import evaluate
     from .ledger import make_record
+    from .recipes import borrowed
     from .results import fingerprint, safe_name
     started, clock = datetime.now(timezone.utc), time.monotonic()
     cfg = _one_config(group, options)
@@ -183,8 +184,9 @@ def _run_group(group: list[Job], title: str, ckpt, model: str, results: Path, op
             cfg[key] = value
     cfg.resume = options.resume and not options.overwrite and Path(cfg.work_dir, 'last_checkpoint').is_file()
     say(f'{title}: starts, log in {cfg.work_dir}')
-    if 'batch' in cfg.benchmark:
-        say(f'{title}: {cfg.benchmark.batch}')
+    for line in (borrowed(cfg, ckpt.spec), cfg.benchmark.get('batch')):
+        if line:
+            say(f'{title}: {line}')
     with prints_go_to(Path(cfg.work_dir, 'printed.log')):
         runner = QuietRunner.from_cfg(cfg)
         if options.eval_only:

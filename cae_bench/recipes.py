@@ -62,6 +62,17 @@ def find(protocol: str, spec: ViTSpec, recipe: str) -> Path:
     raise ConfigError(f'{protocol} has no {recipe} recipe for {spec.family} {spec.arch} in this version.{hint}')
 
 
+def borrowed(cfg: Config, spec: ViTSpec) -> str:
+    """What to say where nothing is published for this arch and the recipe is another's; '' where it is its own.
+
+    Frozen protocols have one recipe for every arch.
+    """
+    name = Path(cfg.benchmark.config).stem
+    if cfg.benchmark.frozen or name in ('mini', f'{spec.family}_{spec.arch}', spec.arch):
+        return ''
+    return f'nothing is published for {spec.family} {spec.arch}: the constants are those of {name}'
+
+
 @cache
 def _read(path: Path) -> Config:
     return Config.fromfile(path)

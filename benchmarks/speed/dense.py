@@ -19,6 +19,7 @@ import dense_eval
 import dense_train
 import torch
 from frozen import cpu_name, take_turns
+from mmengine.logging import MMLogger
 
 import cae_bench.registry  # noqa: F401
 
@@ -189,6 +190,7 @@ def main() -> None:
     parser.add_argument('--memory-of', help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    MMLogger.get_instance('speed', log_level='WARNING')          # else every parameter's start is a line
     if options.memory_of:
         print(memory_of(options.memory_of, options))
         return

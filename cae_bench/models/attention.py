@@ -17,13 +17,14 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tenso
     torch's fused kernel, with two exceptions, both on a CPU and where gradients are wanted (torch 2.12, AVX-512):
     short sequences in bfloat16, where its backward pass takes four to seven times as long as two batched matrix
     products, and a bias that is trained, whose gradient it does not know: torch then falls back to a matrix of all
-    weights, kept until the backward pass, in one and a half times to twice the time of `_Biased`.
+    weights, kept until the backward pass, in one and a half times to twice the time of `_Biased` once it is large.
     """
     bias = None if bias is None else bias.to(q.dtype)          # under autocast q is half, a table is not
     if q.device.type == 'cpu' and torch.is_grad_enabled():
         if q.dtype == torch.bfloat16 and k.shape[2] <= SHORT:
             return _written_out(q, k, v, bias)
-        if bias is not None and bias.requires_grad and bias.shape == (1, q.shape[1], q.shape[2], k.shape[2]):
+        trained = bias is not None and bias.requires_grad and bias.shape == (1, q.shape[1], q.shape[2], k.shape[2])
+        if trained and q.shape[0] * bias.numel() > PART:
             return _Biased.apply(q, k, v, bias)
     return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
 
@@ -37,45 +38,33 @@ def _written_out(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor
 
 
 class _Biased(Function):
-    """Attention with a trained bias (1, heads, L, S): a part of the weights at a time, computed again for gradients.
-
-    The backward pass is that of FlashAttention (arXiv 2205.14135, appendix B.4), which needs of the forward pass only
-    the output and the logarithm of each row's sum.
-    """
+    """Attention with a trained bias (1, heads, L, S): a part of the weights at a time, computed again for gradients."""
 
     @staticmethod
     def forward(ctx, q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(q, k, v, bias)
         out = torch.empty_like(q)
-        log_sums = q.new_empty(*q.shape[:3], 1, dtype=_wide(q))
         for part in _parts(q, k):
-            logits = _logits(q, k, bias, part)
-            log_sums[part] = logits.logsumexp(-1, keepdim=True)
-            out[part] = logits.sub_(log_sums[part]).exp_().to(v.dtype) @ v[part]
-        ctx.save_for_backward(q, k, v, bias, out, log_sums)
+            out[part] = _weights(q, k, bias, part) @ v[part]
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor, ...]:
-        q, k, v, bias, out, log_sums = ctx.saved_tensors
+        q, k, v, bias = ctx.saved_tensors
         to_q, to_k, to_v = (torch.empty_like(t) for t in (q, k, v))
-        to_bias = torch.zeros(bias.shape, dtype=_wide(q))
-        along_output = (grad.to(_wide(q)) * out).sum(-1, keepdim=True)
+        wide = torch.promote_types(q.dtype, torch.float32)               # for a sum over images
+        to_bias = torch.zeros(bias.shape, dtype=wide)
         scale = q.shape[-1] ** -0.5
         for part in _parts(q, k):
-            weights = _logits(q, k, bias, part).sub_(log_sums[part]).exp_()
-            to_logits = (grad[part] @ v[part].transpose(1, 2)).to(_wide(q)).sub_(along_output[part]).mul_(weights)
-            to_bias[0, part[1]] += to_logits.sum(0)
-            to_logits = to_logits.to(q.dtype)
-            to_v[part] = weights.to(v.dtype).transpose(1, 2) @ grad[part]
+            weights, grad_here = _weights(q, k, bias, part), grad[part]
+            to_weights = grad_here @ v[part].transpose(1, 2)
+            to_logits = torch.ops.aten._softmax_backward_data(to_weights, weights, -1, weights.dtype)
+            to_bias[0, part[1]] += to_logits.sum(0, dtype=wide)
+            to_v[part] = weights.transpose(1, 2) @ grad_here
             to_k[part] = (to_logits.transpose(1, 2) @ q[part]).mul_(scale)
             to_q[part] = (to_logits @ k[part]).mul_(scale)
         return to_q, to_k, to_v, to_bias
-
-
-def _wide(q: Tensor) -> torch.dtype:
-    """The precision of softmax and of sums over images: float32, or better if q is."""
-    return torch.promote_types(q.dtype, torch.float32)
 
 
 def _parts(q: Tensor, k: Tensor) -> Iterator[tuple[slice, int]]:
@@ -86,6 +75,5 @@ def _parts(q: Tensor, k: Tensor) -> Iterator[tuple[slice, int]]:
             yield slice(first, first + images), head
 
 
-def _logits(q: Tensor, k: Tensor, bias: Tensor, part: tuple[slice, int]) -> Tensor:
-    product = torch.baddbmm(bias[0, part[1]], q[part], k[part].transpose(1, 2), alpha=q.shape[-1] ** -0.5)
-    return product.to(_wide(q))
+def _weights(q: Tensor, k: Tensor, bias: Tensor, part: tuple[slice, int]) -> Tensor:
+    return torch.baddbmm(bias[0, part[1]], q[part], k[part].transpose(1, 2), alpha=q.shape[-1] ** -0.5).softmax(-1)

@@ -39,6 +39,14 @@ def test_the_suite_of_the_main_table_is_planned_without_data_in_seconds():
     assert time.monotonic() - start < 60                   # 7 s where nothing else runs
 
 
+@pytest.mark.parametrize('protocol, arch, recipe, said', [
+    ('finetune', 'vit-small', 'paper', 'nothing is published for {} vit-small: the constants are those of vit-base'),
+    ('mask_rcnn', 'vit-small', 'mini', ''), ('finetune', 'vit-base', 'paper', ''), ('upernet', 'vit-large', 'paper', '')])
+def test_another_archs_recipe_is_told(protocol, arch, recipe, said):
+    spec = checkpoints.load(f'random:{arch}').spec
+    assert recipes.borrowed(config(protocol, arch, recipe=recipe), spec) == said.format(spec.family)
+
+
 @pytest.mark.parametrize('protocol, updates, images', [
     ('upernet', 160_000, 2_560_000), ('linear_seg', 40_000, 640_000), ('vitdet_mask_rcnn', 184_375, 11_800_000),
     ('mask_rcnn', 12 * 3697, 12 * 118_287), ('finetune', 100 * 1251, 100 * 1251 * 1024)])

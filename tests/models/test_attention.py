@@ -42,7 +42,8 @@ def test_attention_with_a_trained_bias_has_the_exact_gradients_part_by_part(monk
     assert torch.autograd.gradcheck(attention.attend, (q, k, v, bias))
 
 
-def test_a_trained_bias_keeps_no_matrix_of_weights_for_the_backward_pass():
+def test_a_trained_bias_keeps_no_matrix_of_weights_for_the_backward_pass(monkeypatch):
+    monkeypatch.setattr(attention, 'PART', 33 * 33)
     q, k, v = torch.randn(3, 4, 2, 33, 8, requires_grad=True).unbind(0)
     bias = torch.randn(1, 2, 33, 33, requires_grad=True)
     kept = []
@@ -54,6 +55,7 @@ def test_a_trained_bias_keeps_no_matrix_of_weights_for_the_backward_pass():
 @pytest.mark.parametrize('precision, tolerance', [(torch.float32, 1e-5), (torch.bfloat16, 0.03)])
 def test_a_trained_bias_of_long_sequences_under_each_precision(precision, tolerance, monkeypatch):
     monkeypatch.setattr(attention, 'SHORT', 16)
+    monkeypatch.setattr(attention, 'PART', 24 * 24)
     torch.manual_seed(0)
     inputs = [*torch.randn(3, 2, 3, 24, 8), 2 * torch.randn(1, 3, 24, 24)]
     wanted = torch.randn(2, 3, 24, 8)
