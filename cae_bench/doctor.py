@@ -27,7 +27,7 @@ def examine() -> list[str]:
         found = distribution(module)
         lines.append(_import_line(module, *found) if found else
                      f'{module:12} missing   install it: pip install {PACKAGES[module][0]}')
-    return [*lines, _ops_line(), *_device_lines()]
+    return [*lines, _ops_line(), *_device_lines(), _precision_line()]
 
 
 def _import_line(module: str, name: str, number: str) -> str:
@@ -51,3 +51,32 @@ def _device_lines() -> list[str]:
     if not torch.cuda.is_available():
         return [*lines, f'{"cuda":12} none visible: everything runs on the CPU']
     return lines + [f'{"cuda:" + str(i):12} {torch.cuda.get_device_name(i)}' for i in range(torch.cuda.device_count())]
+
+
+def _precision_line() -> str:
+    """Whether bfloat16 pays here, measured: there are CPUs on which it is the slower one."""
+    import torch
+    from .models.blocks import Block
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    cases = {'a ViT block': (Block(768, 12), (8, 197, 768)),
+             'a convolution': (torch.nn.Conv2d(256, 256, 3, padding=1), (1, 256, 96, 96))}
+    gains = {name: _seconds(layer.to(device), shape, device, False) / _seconds(layer, shape, device, True)
+             for name, (layer, shape) in cases.items()}
+    told = ', '.join(f'{name} {gain:.1f}x as fast' for name, gain in gains.items())
+    return f'{"--amp bf16":12} {told} as in fp32 on {device}: ' + ('worth it' if min(gains.values()) > 1.1 else 'no gain')
+
+
+def _seconds(layer, shape: tuple[int, ...], device: str, half: bool) -> float:
+    """Of a forward and a backward pass, the best of four."""
+    import time
+
+    import torch
+    x, best = torch.randn(shape, device=device, requires_grad=True), float('inf')
+    for _ in range(4):
+        clock = time.perf_counter()
+        with torch.autocast(device, torch.bfloat16, enabled=half):
+            loss = layer(x).float().square().mean()
+        loss.backward()
+        x.grad.sum().item()                           # waits for the device
+        best = min(best, time.perf_counter() - clock)
+    return best

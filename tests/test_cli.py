@@ -1,5 +1,6 @@
 """The command line as a user meets it: a subprocess, its exit code, and what it says."""
 import json
+import re
 import subprocess
 import sys
 
@@ -30,6 +31,15 @@ def test_help_and_tables_import_neither_torch_nor_mmengine():
     code = ('import sys; from cae_bench import cli; import cae_bench.results; '
             'sys.exit(any(m in sys.modules for m in ("torch", "mmengine", "mmcv", "timm")))')
     assert subprocess.run([sys.executable, '-c', code]).returncode == 0
+
+
+def test_doctor_names_every_package_and_measures_whether_bfloat16_pays():
+    done = cae_bench('doctor')
+    assert done.returncode == 0, done.stderr
+    lines = {line.split('  ')[0]: line for line in done.stdout.splitlines()}
+    assert {'torch', 'mmcv', 'mmseg', 'mmdet', 'hotcoco', 'mmcv ops', 'cpu'} <= set(lines)
+    gains = re.findall(r'([0-9.]+)x as fast', lines['--amp bf16'])
+    assert len(gains) == 2 and lines['--amp bf16'].endswith(('worth it', 'no gain'))
 
 
 @pytest.mark.parametrize('task, says', [

@@ -27,13 +27,15 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def linear_of_gelu(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """GELU(x) w' + b, with the exact (erf) GELU."""
-    if not _is_lean(x):
-        return F.linear(F.gelu(x), weight, bias)
-    return _LinearOfGelu.apply(x.bfloat16(), weight, bias)
+    if _is_lean(x):
+        return _LinearOfGelu.apply(x.bfloat16(), weight, bias)
+    if x.device.type == 'cpu' and torch.is_grad_enabled():
+        return _LinearOfGelu.apply(x, weight, bias)
+    return F.linear(F.gelu(x), weight, bias)
 
 
 def _is_lean(x: Tensor) -> bool:
-    """A GPU's memory is for activations, and it waits for Python; there autocast's own way is the better one."""
+    """bfloat16 on a CPU. A GPU's memory is for activations, and it waits for Python: there autocast's way is better."""
     half = torch.is_autocast_enabled('cpu') and torch.get_autocast_dtype('cpu') == torch.bfloat16
     return half and x.device.type == 'cpu'
 

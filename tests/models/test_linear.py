@@ -39,7 +39,8 @@ def test_frozen_weights_get_no_gradient_and_pass_one_on():
     assert layer.weight.grad is None and x.grad is not None
 
 
-def test_a_block_keeps_no_second_copy_of_a_weight_and_no_gelu():
+@pytest.mark.parametrize('half', [True, False])
+def test_a_block_keeps_no_second_copy_of_a_weight_and_no_gelu(half):
     block, kept = Block(64, 4, layer_scale=0.1), {}
 
     def keep(tensor):
@@ -47,7 +48,7 @@ def test_a_block_keeps_no_second_copy_of_a_weight_and_no_gelu():
         return tensor
 
     weights = {p.untyped_storage().data_ptr() for p in block.parameters()}
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t), torch.autocast('cpu', torch.bfloat16):
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t), torch.autocast('cpu', torch.bfloat16, enabled=half):
         y = block(torch.randn(2, 9, 64))
     own = [shape for place, shape in kept.items() if place not in weights]
     assert sum(256 in shape for shape in own) == 1, 'the hidden layer is kept once, before GELU'
