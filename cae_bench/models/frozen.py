@@ -109,7 +109,8 @@ class FrozenProbes(BaseModel):
             taps = self.backbone.forward_tokens(images, depth) if LAYERS in wanted else []
             final = self._final(images, taps) if wanted - {LAYERS} else None
         layers = {LAYERS: torch.stack([FEATURES['cls_mean'](t.float()) for t in taps], 1)} if taps else {}
-        return layers | {name: FEATURES[name](final.float()) for name in wanted - {LAYERS}}
+        # Contiguous, as a cache gives them: a view would keep all tokens while a group fills, and round otherwise.
+        return layers | {name: FEATURES[name](final.float()).contiguous() for name in wanted - {LAYERS}}
 
     def _final(self, images: Tensor, taps: list[Tensor]) -> Tensor:
         """Tokens after the final LayerNorm; where all blocks have been run already, no second forward."""
