@@ -63,7 +63,8 @@ def _precision_line() -> str:
     gains = {name: _seconds(layer.to(device), shape, device, False) / _seconds(layer, shape, device, True)
              for name, (layer, shape) in cases.items()}
     told = ', '.join(f'{name} {gain:.1f}x as fast' for name, gain in gains.items())
-    return f'{"--amp bf16":12} {told} as in fp32 on {device}: ' + ('worth it' if min(gains.values()) > 1.1 else 'no gain')
+    verdict = 'worth it' if min(gains.values()) > 1.1 else 'no gain'
+    return f'{"--amp bf16":12} {told} as in fp32 on {device}: {verdict}'
 
 
 def _seconds(layer, shape: tuple[int, ...], device: str, half: bool) -> float:

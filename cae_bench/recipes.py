@@ -51,7 +51,7 @@ class Options:
 def find(protocol: str, spec: ViTSpec, recipe: str) -> Path:
     """configs/<protocol>/mini.py, or for the paper's recipe the most specific of family and arch, arch, vit-base."""
     folder = shipped('configs') / protocol
-    names = {'mini': ['mini.py'], 'paper': [f'{spec.family}_{spec.arch}.py', f'{spec.arch}.py', 'vit-base.py']}
+    names = {'mini': ['mini.py'], 'paper': [*_own_names(spec), 'vit-base.py']}
     if recipe not in names:
         raise ConfigError(f'no recipe named {recipe!r}: choose paper (as published) or mini (minutes on a laptop)')
     for name in names[recipe]:
@@ -67,10 +67,15 @@ def borrowed(cfg: Config, spec: ViTSpec) -> str:
 
     Frozen protocols have one recipe for every arch.
     """
-    name = Path(cfg.benchmark.config).stem
-    if cfg.benchmark.frozen or name in ('mini', f'{spec.family}_{spec.arch}', spec.arch):
+    path = Path(cfg.benchmark.config)
+    if cfg.benchmark.frozen or path.name in ('mini.py', *_own_names(spec)):
         return ''
-    return f'nothing is published for {spec.family} {spec.arch}: the constants are those of {name}'
+    return f'nothing is published for {spec.family} {spec.arch}: the constants are those of {path.stem}'
+
+
+def _own_names(spec: ViTSpec) -> tuple[str, str]:
+    """Files of recipes that are for this arch, the more specific first."""
+    return f'{spec.family}_{spec.arch}.py', f'{spec.arch}.py'
 
 
 @cache

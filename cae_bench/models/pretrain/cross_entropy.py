@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-PART = {'cpu': 1 << 20}                  # logits at a time: what stays in the cache
-ELSEWHERE = 1 << 26                      # a GPU has less to gain from the cache than from few calls
+PART = 1 << 20                           # logits at a time on a CPU: what stays in the cache
+LARGE_PART = 1 << 26                     # elsewhere: a GPU has less to gain from the cache than from few calls
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -24,7 +24,7 @@ class _CrossEntropy(Function):
         wide = torch.promote_types(logits.dtype, torch.float32)
         loss, hits = logits.new_zeros((), dtype=wide), logits.new_zeros((), dtype=wide)
         gradient = torch.empty_like(logits) if ctx.needs_input_grad[0] else None
-        rows = max(1, PART.get(logits.device.type, ELSEWHERE) // logits.shape[1])
+        rows = max(1, (PART if logits.device.type == 'cpu' else LARGE_PART) // logits.shape[1])
         for first in range(0, len(logits), rows):
             part = slice(first, first + rows)
             chosen, scores = target[part, None], logits[part].to(wide, copy=True)
