@@ -4,7 +4,7 @@
 crop_size = (512, 512)
 
 benchmark = dict(
-    version=1, layout='ade', frozen=False, recipe='paper',
+    version=2, layout='ade', frozen=False, recipe='paper',
     metrics=dict(mIoU=dict(unit='%', higher_is_better=True), mAcc=dict(unit='%', higher_is_better=True),
                  aAcc=dict(unit='%', higher_is_better=True)),
     schedule=['train_cfg.max_iters', 'train_cfg.val_interval', 'default_hooks.checkpoint.interval',

@@ -2,7 +2,7 @@
 # Source: mmdetection's coco_instance.py, which CAE's detection code (mmdetection 2.11) and its successors use.
 
 benchmark = dict(
-    version=1, layout='coco', frozen=False, recipe='paper',
+    version=2, layout='coco', frozen=False, recipe='paper',
     metrics={f'{kind}_mAP{part}': dict(unit='%', higher_is_better=True)
              for kind in ('bbox', 'segm') for part in ('', '_50', '_75', '_s', '_m', '_l')},
     fit={f'{loader}_dataloader.dataset.{key}': what.format(split=split)

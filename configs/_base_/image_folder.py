@@ -1,7 +1,7 @@
 # Classification of any data in an image folder, as fine-tuning reads and scores it. No model here.
 
 benchmark = dict(
-    version=1, layout='image_folder', frozen=False,
+    version=2, layout='image_folder', frozen=False,
     metrics=dict(top1=dict(unit='%', higher_is_better=True), top5=dict(unit='%', higher_is_better=True)),
     fit={f'{split}_dataloader.dataset.{key}': what
          for split in ('train', 'val')

@@ -2,7 +2,7 @@
 # Not comparable with published attentive probing: small input, few epochs, a milder crop shared with other heads.
 _base_ = '../_base_/frozen_mini.py'
 
-benchmark = dict(version=2)
+benchmark = dict(version=3)
 model = dict(probes=dict(attentive=dict(
     type='cae_bench.AttentiveProbe', feature='tokens', view='crop', bn_eps=1e-5, eval_batch_stats=False,
     grid=dict(lr=[0.01, 0.03, 0.1], weight_decay=[0.]), batch_size=32, bn_group=32,

@@ -5,7 +5,7 @@
 # published way back.
 _base_ = '../_base_/frozen.py'
 
-benchmark = dict(version=1, recipe='paper')
+benchmark = dict(version=2, recipe='paper')
 model = dict(probes=dict(attentive=dict(
     type='cae_bench.AttentiveProbe', feature='tokens', view='crop', bn_eps=1e-5, eval_batch_stats=False,
     grid=dict(lr=[0.4], weight_decay=[0.]),         # absolute: no scaling rule

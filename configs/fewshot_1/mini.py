@@ -2,7 +2,7 @@
 # comparable with published scores.
 _base_ = '../_base_/frozen_mini.py'
 
-benchmark = dict(version=1)
+benchmark = dict(version=2)
 model = dict(probes=dict(fewshot_1=dict(
     type='cae_bench.RidgeProbe', feature='cls', shots=1, grid=dict(l2=[1024., 1., 32., 32768.]),
     select='first',                                 # 2 ** 10, chosen beforehand; the others are told beside it

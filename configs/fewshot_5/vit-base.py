@@ -1,7 +1,7 @@
 # Ridge regression on 5 images of each class, in closed form, on the class token.
 _base_ = '../_base_/frozen.py'
 
-benchmark = dict(version=1, recipe='paper')
+benchmark = dict(version=2, recipe='paper')
 model = dict(probes=dict(fewshot_5=dict(
     type='cae_bench.RidgeProbe', feature='cls', shots=5, grid=dict(l2=[1024., 1., 32., 32768.]),
     select='first',                                 # 2 ** 10, chosen beforehand; the others are told beside it

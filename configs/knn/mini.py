@@ -2,7 +2,7 @@
 # CIFAR-10 photographs, 6,000 + 2,000, random 48-wide ViT: 31 top-1 (chance 10).
 _base_ = '../_base_/frozen_mini.py'
 
-benchmark = dict(version=1)
+benchmark = dict(version=2)
 model = dict(probes=dict(knn=dict(
     type='cae_bench.KNNProbe', feature='cls', grid=dict(k=[20, 10, 50], temperature=[0.07]), select='first',
     source='DINO eval_knn.py: cosine, k 20, T 0.07')))

@@ -1,7 +1,7 @@
 # k-NN on the mean of the patch tokens after the final LayerNorm, beside the class token's.
 _base_ = '../_base_/frozen_mini.py'
 
-benchmark = dict(version=1)
+benchmark = dict(version=2)
 model = dict(probes=dict(knn_meanpool=dict(
     type='cae_bench.KNNProbe', feature='mean', grid=dict(k=[20, 10, 50], temperature=[0.07]),
     select='first', source='facebookresearch/dino eval_knn.py, on mean-pooled patch tokens')))

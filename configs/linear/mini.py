@@ -2,7 +2,7 @@
 # data. Not comparable with published linear probing: small input, few epochs, a milder crop shared with other heads.
 _base_ = '../_base_/frozen_mini.py'
 
-benchmark = dict(version=2)
+benchmark = dict(version=3)
 model = dict(probes=dict(linear=dict(
     type='cae_bench.LinearProbe', feature='cls', view='crop', bn_eps=1e-6, init_std=0.01,
     grid=dict(lr=[6.0, 24.0, 96.0], weight_decay=[0.]),

@@ -3,7 +3,7 @@
 # MAE 1600 67.8 (CAE paper).
 _base_ = '../_base_/frozen.py'
 
-benchmark = dict(version=1, recipe='paper')
+benchmark = dict(version=2, recipe='paper')
 model = dict(probes=dict(linear=dict(
     type='cae_bench.LinearProbe', feature='cls', view='clamped', bn_eps=1e-6, init_std=0.01,
     grid=dict(lr=[6.4], weight_decay=[0.]),         # 0.1 x 16,384 / 256

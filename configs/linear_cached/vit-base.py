@@ -4,7 +4,7 @@
 # (CAE_BENCH_CACHE says another folder). Pooled features only: all tokens would be 388 GB.
 _base_ = '../_base_/frozen.py'
 
-benchmark = dict(version=1, recipe='paper')
+benchmark = dict(version=2, recipe='paper')
 model = dict(probes=dict(linear_cached=dict(
     type='cae_bench.LinearProbe', feature='cls', view='eval', cached=True, bn_eps=1e-6, init_std=0.01,
     grid=dict(lr=[6.4], weight_decay=[0.]), batch_size=16384, bn_group=512,

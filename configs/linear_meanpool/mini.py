@@ -2,7 +2,7 @@
 # configs/linear/mini.py. Not comparable with published scores.
 _base_ = '../_base_/frozen_mini.py'
 
-benchmark = dict(version=2)
+benchmark = dict(version=3)
 model = dict(probes=dict(linear_meanpool=dict(
     type='cae_bench.LinearProbe', feature='mean', view='crop', bn_eps=1e-6, init_std=0.01,
     grid=dict(lr=[6.0, 24.0, 96.0], weight_decay=[0.]), batch_size=32, bn_group=32,

@@ -2,7 +2,7 @@
 # head, optimizer, schedule and crop of the published linear probing.
 _base_ = '../_base_/frozen.py'
 
-benchmark = dict(version=1, recipe='paper')
+benchmark = dict(version=2, recipe='paper')
 model = dict(probes=dict(linear_meanpool=dict(
     type='cae_bench.LinearProbe', feature='mean', view='clamped', bn_eps=1e-6, init_std=0.01,
     grid=dict(lr=[6.4], weight_decay=[0.]), batch_size=16384, bn_group=512,

@@ -2,7 +2,7 @@
 # published scores.
 _base_ = '../_base_/frozen_mini.py'
 
-benchmark = dict(version=1)
+benchmark = dict(version=2)
 model = dict(probes=dict(linear_multilayer=dict(
     type='cae_bench.LayerProbe', feature='layers', view='crop', init_std=0.01,
     grid=dict(layer='all', lr=[2e-3], weight_decay=[1e-4]), batch_size=32, bn_group=32,

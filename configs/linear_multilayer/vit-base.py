@@ -3,7 +3,7 @@
 # here it is dropped.
 _base_ = '../_base_/frozen.py'
 
-benchmark = dict(version=1, recipe='paper')
+benchmark = dict(version=2, recipe='paper')
 model = dict(probes=dict(linear_multilayer=dict(
     type='cae_bench.LayerProbe', feature='layers', view='bilinear', init_std=0.01,
     grid=dict(layer='all', lr=[4e-3], weight_decay=[1e-4]),          # 1e-3 x 1,024 / 256
