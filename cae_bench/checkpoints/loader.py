@@ -18,6 +18,7 @@ from .checkpoint import Checkpoint, LoadReport
 from .spec import HALF, IMAGENET
 
 CONTAINERS = ('model', 'module', 'state_dict', 'teacher')    # in the order the official loaders look for them
+PIXEL_FLAG = 'imagenet_default_mean_and_std'                 # an argument of CAE's and BEiT's scripts
 WRAPPERS = ('module.', '_orig_mod.')                         # left by DistributedDataParallel and torch.compile
 
 
@@ -44,19 +45,24 @@ def load(source: str | Path, num_heads: int | None = None, arch: str | None = No
         own = _own_spec(content)
         heads = own.get('num_heads') if heads is None else heads
         ckpt = convert(sd, container, others, str(source), safe_load.sha256(path), heads, wanted)
-        return _with_own_spec(_with_pixels_of_args(ckpt, content), own)
+        return _with_own_spec(ckpt if 'mean' in own else _with_pixels_of_args(ckpt, content), own)
     except CheckpointError as error:
         raise CheckpointError(f'{source}: {error}') from None
 
 
 def _with_pixels_of_args(ckpt: Checkpoint, content: Mapping) -> Checkpoint:
     """Pixel statistics are in no tensor, but the training arguments of CAE and BEiT files name them."""
-    told = getattr(content.get('args'), 'imagenet_default_mean_and_std', None)
-    if not isinstance(told, bool):
+    args = content.get('args')
+    flag = args.get(PIXEL_FLAG) if isinstance(args, Mapping) else getattr(args, PIXEL_FLAG, None)
+    if isinstance(flag, bool):
+        pixels, note = IMAGENET if flag else HALF, f'mean and std: told by args.{PIXEL_FLAG}={flag}'
+    elif ckpt.spec.mean == HALF['mean']:
+        pixels = HALF
+        note = ('mean and std: 0.5 assumed, as of ImageNet-22k releases; the file does not say. BEiT pretrained on '
+                "ImageNet-1k has ImageNet's")
+    else:
         return ckpt
-    note = f'mean and std: told by args.imagenet_default_mean_and_std={told}'
-    return replace(ckpt, spec=replace(ckpt.spec, **(IMAGENET if told else HALF)),
-                   report=replace(ckpt.report, notes=(*ckpt.report.notes, note)))
+    return replace(ckpt, spec=replace(ckpt.spec, **pixels), report=replace(ckpt.report, notes=(*ckpt.report.notes, note)))
 
 
 def _own_spec(content) -> dict:

@@ -177,7 +177,19 @@ def test_a_rectangular_grid_and_its_order_are_read_from_the_table(grid, order):
 def test_pixel_statistics_come_from_the_training_arguments_where_the_file_has_them(tmp_path):
     for flag, mean in ((True, 0.485), (False, 0.5)):
         content = {'model': layouts.beit(), 'args': argparse.Namespace(imagenet_default_mean_and_std=flag)}
+        ckpt = load(saved(tmp_path, content))
+        assert ckpt.spec.mean[0] == mean
+        assert ckpt.report.notes == (f'mean and std: told by args.imagenet_default_mean_and_std={flag}',)
+        content['args'] = {'imagenet_default_mean_and_std': flag}
         assert load(saved(tmp_path, content)).spec.mean[0] == mean
+
+
+def test_pixel_statistics_that_are_assumed_for_a_beit_file_are_reported_as_assumed(tmp_path):
+    ckpt = load(saved(tmp_path, {'model': layouts.beit()}))
+    assert ckpt.spec.mean == ckpt.spec.std == (0.5, 0.5, 0.5)
+    assert any('0.5 assumed' in note and 'ImageNet-1k' in note for note in ckpt.report.notes)
+    ours = load(saved(tmp_path, {'model': layouts.beit(), 'spec': dict(mean=(0.485, 0.456, 0.406))}))
+    assert ours.spec.mean[0] == 0.485 and not any('assumed' in note for note in ours.report.notes)
 
 
 def test_what_inspect_shows_is_json_and_reads_as_text(tmp_path):

@@ -333,3 +333,13 @@ def test_every_shipped_config_says_all_that_a_run_needs(name):
     assert TRANSFORMS.build(dict(dataset['mask'])).grid == encoder.spec.grid
     assert TRANSFORMS.build(dict(dataset['view'])).size == encoder.spec.img_size[0]
     assert tuple(model['data_preprocessor']['mean']) == encoder.spec.mean
+
+
+@pytest.mark.parametrize('name', ['beit_vit-base_800e', 'beit_vit-large_800e'])
+def test_beit_on_imagenet_1k_has_imagenets_pixels_and_colour_jitter_in_the_runner_it_is_trained_by(name, tmp_path):
+    options = pretraining.Options()
+    cfg = pretraining.read(pretraining.find(name), options)
+    recipe = pretrain_recipe.in_epochs(pretrain_recipe.recipe_of(cfg), 1_281_167)
+    ready = pretrain_recipe.runner_config(cfg, recipe, options, 'data/in1k', tmp_path, name)
+    assert ready['model']['data_preprocessor'] == dict(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    assert ready['train_dataloader']['dataset']['view']['color_jitter'] == 0.4
