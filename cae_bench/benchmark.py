@@ -48,7 +48,7 @@ def run(checkpoint: str, tasks: list[str] | None = None, suite: str | None = Non
     """Evaluates a checkpoint: one record for each task under `<results>/measured`, written as soon as it is known.
 
     Args:
-        checkpoint: a file, `random:vit-tiny` (any arch name) or `timm:NAME`.
+        checkpoint: a file, `timm:NAME`, `random:vit-tiny` (any arch name) or `random:like:FILE`, its architecture.
         tasks: `<dataset>/<protocol>`, in order. Without tasks, those of `suite` (default: cae_paper).
         data: folder of each data set by name.
         name: the model's name in tables; default: the name of the file.

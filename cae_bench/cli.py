@@ -38,7 +38,7 @@ def _root(debug: bool = typer.Option(False, '--debug', help='Show the traceback 
 
 
 @app.command(epilog='Example: cae-bench run cae_base.pth --recipe mini --tasks camvid/upernet --data camvid=data/camvid')
-def run(checkpoint: str = typer.Argument(..., help='A file, random:vit-tiny (any arch), or timm:NAME.'),
+def run(checkpoint: str = typer.Argument(..., help='A file, timm:NAME, random:vit-tiny or random:like:FILE.'),
         tasks: Optional[str] = typer.Option(None, '--tasks', metavar='A,B', help='E.g. in1k/linear,ade20k/upernet.'),
         suite: Optional[str] = typer.Option(None, '--suite', help='The tasks of a suite; see `cae-bench ls suites`.'),
         data: list[str] = typer.Option([], '--data', metavar='NAME=DIR', help='Where a data set lies; repeatable.'),
@@ -113,7 +113,7 @@ def inspect(checkpoint: str = typer.Argument(...), as_json: bool = typer.Option(
     """What a checkpoint holds: family, arch, hash, and which tensors are used, dropped or missing."""
     from . import checkpoints
     ckpt = checkpoints.load(checkpoint, num_heads=num_heads)
-    typer.echo(json.dumps(checkpoints.describe(ckpt), indent=2) if as_json else checkpoints.format_report(ckpt))
+    typer.echo(json.dumps(checkpoints.describe(ckpt), indent=2) if as_json else checkpoints.format_report(ckpt, num_heads))
 
 
 @app.command(epilog='Example: cae-bench ls suites')

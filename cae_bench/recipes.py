@@ -278,7 +278,7 @@ _IDLE_KEYS = {'data_root', 'checkpoint', 'num_workers', 'persistent_workers', 'p
 
 def scoring_parts(cfg: Config, ckpt: Checkpoint, data, options: Options) -> dict:
     """Everything that can move the score except the seed; two runs with equal parts are repetitions of each other."""
-    return dict(checkpoint=ckpt.sha256 or ckpt.source, protocol=cfg.benchmark.config, version=cfg.benchmark.version,
+    return dict(checkpoint=ckpt.identity, protocol=cfg.benchmark.config, version=cfg.benchmark.version,
                 recipe=options.recipe, config=_without_idle(cfg.to_dict()), overrides=overrides_of(cfg, options),
                 data=data.content_hash, limit=options.limit, precision=options.amp)
 

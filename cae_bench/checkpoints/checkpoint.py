@@ -49,6 +49,14 @@ class Checkpoint:
     timm_name: str | None = None
 
     @property
+    def identity(self) -> str:
+        """What of the weights can move a score: the hash; for random ones, where no name says the spec, 'random:like'.
+
+        The spec itself is in the config of every run.
+        """
+        return self.sha256 or ('random:like' if self.source.startswith('random:like:') else self.source)
+
+    @property
     def name(self) -> str:
         """Short and fit for a folder: the file's stem, or the source with its colon and slashes replaced."""
         if self.sha256 is None or self.source.startswith('timm:'):

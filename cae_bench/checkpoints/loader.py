@@ -27,13 +27,16 @@ def load(source: str | Path, num_heads: int | None = None, arch: str | None = No
 
     Args:
         source: a file (.pth .pt .bin .pkl .safetensors), 'random:vit-tiny' (any arch name, or 'random:vit-128x4x4-p8':
-            width x depth x heads - patch), or 'timm:NAME'.
+            width x depth x heads - patch), 'timm:NAME', or 'random:like:' and a file or timm:NAME, for random weights in
+            its architecture.
         num_heads: needed where neither the tensors nor a published size tell it.
         arch: what the file is expected to hold ('vit-base', 'base', 'vit-48x4x3'); another size is an error.
     """
     wanted = parse_arch(arch) if arch else None
     heads = wanted.num_heads if wanted and num_heads is None else num_heads
     kind, _, rest = str(source).partition(':')
+    if str(source).startswith(random_init.LIKE):
+        return random_init.like(load(random_init.likened(str(source)), num_heads, arch))
     if kind == 'random':
         return random_init.load(rest, heads, wanted)
     if kind == 'timm':

@@ -1,9 +1,17 @@
-"""`random:vit-tiny`: no weights, only a spec. The model draws its own; the floor that every pretraining must beat."""
+"""`random:vit-tiny`, `random:like:FILE`: no weights, only a spec. The floor that every pretraining must beat.
+
+The model draws its own weights from the run's seed: `models.ViT.reset_parameters`, CAE's published start, whoever the
+spec is of (layer scale, where there is one, starts at 0.1). A model that only timm builds starts as timm has it.
+"""
+from dataclasses import replace
+
 from ..errors import CheckpointError
 from ._arch import Arch, check_arch, parse_arch
 from ._conversion import CAE_HEADS, MAE_HEADS
 from .checkpoint import Checkpoint, LoadReport
 from .spec import ViTSpec
+
+LIKE = 'random:like:'
 
 
 def load(name: str, num_heads: int | None = None, wanted: Arch | None = None) -> Checkpoint:
@@ -23,3 +31,22 @@ def load(name: str, num_heads: int | None = None, wanted: Arch | None = None) ->
     side = 224 // patch * patch
     spec = ViTSpec('random', *size, heads, patch_size=patch, img_size=(side, side))
     return Checkpoint(spec, None, LoadReport('random weights'), None, f'random:{name}')
+
+
+def likened(source: str) -> str:
+    """'random:like:FILE' -> 'FILE', or whatever else `load` takes and holds weights."""
+    name = source.removeprefix(LIKE)
+    if not name:
+        raise CheckpointError(f'{LIKE} names no file: write random:like:FILE')
+    if name.startswith('random:'):
+        raise CheckpointError(f'{source}: {name} holds no weights to leave out; use {name}.')
+    return name
+
+
+def like(trained: Checkpoint) -> Checkpoint:
+    """The architecture of a trained checkpoint without its weights: every field of its spec is kept.
+
+    So is the family, by which a recipe is found: a baseline is trained by the recipe of what it is a baseline of.
+    """
+    return replace(trained, state_dict=None, sha256=None, source=f'{LIKE}{trained.name}',
+                   report=LoadReport(f'random weights in the architecture of {trained.name}'))

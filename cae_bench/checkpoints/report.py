@@ -1,4 +1,5 @@
 """What `cae-bench inspect` shows: a checkpoint as data and as text."""
+import shlex
 from collections import defaultdict
 
 from .checkpoint import Checkpoint
@@ -19,8 +20,8 @@ def describe(ckpt: Checkpoint) -> dict:
     }
 
 
-def format_report(ckpt: Checkpoint) -> str:
-    """The same for people: a dozen lines."""
+def format_report(ckpt: Checkpoint, num_heads: int | None = None) -> str:
+    """The same for people: a dozen lines. num_heads: where it had to be named to load the file."""
     told = describe(ckpt)
     rows = [('checkpoint', ckpt.source), ('family', told['family']), ('arch', told['arch']), ('spec', spec_line(ckpt)),
             ('format', f'{told["format"]} (in {told["container"]})' if ckpt.report.used else told['format']),
@@ -34,6 +35,9 @@ def format_report(ckpt: Checkpoint) -> str:
     if told['other_entries']:
         rows.append(('not weights', ', '.join(told['other_entries'])))
     rows += [('note', note) for note in told['notes']]
+    if not ckpt.source.startswith('random:'):
+        heads = f' --num-heads {num_heads}' if num_heads else ''
+        rows.append(('baseline', f'cae-bench run {shlex.quote(f"random:like:{ckpt.source}")}{heads} --tasks ...'))
     return '\n'.join(f'{name:<12}{value}' for name, value in rows)
 
 
