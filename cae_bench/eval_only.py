@@ -30,7 +30,7 @@ def check(cfg: Config, ckpt: Checkpoint, classes: tuple[str, ...]) -> None:
     if ckpt.sha256 is None or ckpt.timm_name:
         raise ConfigError(f'--eval-only: {ckpt.source} is no file of a trained network: give one, e.g. '
                           'iter_160000.pth of a run, or a released segmentation, detection or fine-tuned file')
-    network = read_network(ckpt.source)
+    network = read_network(ckpt.source, ckpt.sha256)
     part = next((p for p in ('decode_head', 'roi_head') if p in cfg.model), 'head')
     _has_head(network, ckpt.source, part)
     _same_classes(network, ckpt.source, part, classes)
@@ -85,6 +85,6 @@ def evaluate(runner, ckpt: Checkpoint) -> Checkpoint:
 
     from .models.trained import fill
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    fill(model, ckpt, read_network(ckpt.source))
+    fill(model, ckpt, read_network(ckpt.source, ckpt.sha256))
     runner.val()
     return account(ckpt)

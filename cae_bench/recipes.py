@@ -174,7 +174,7 @@ ADDED = {'rel_pos_bias', 'layer_scale_init_value'}
 
 
 # What a backbone is. A recipe says it for the tools of others, which build a model before they look at a file.
-TOLD_BY_FILE = {'type', 'arch', 'spec', 'checkpoint', 'qkv_bias', 'pos_embed', 'layer_scale'}
+TOLD_BY_FILE = {'type', 'arch', 'spec', 'checkpoint', 'checkpoint_sha256', 'qkv_bias', 'pos_embed', 'layer_scale'}
 
 
 def _backbone(own: dict, ckpt: Checkpoint, options: Options) -> dict:
@@ -187,9 +187,11 @@ def _backbone(own: dict, ckpt: Checkpoint, options: Options) -> dict:
         if beyond:
             raise ConfigError(f'{ckpt.source}: this recipe sets {", ".join(beyond)}, which models that only timm can '
                               'build do not have. Use --recipe mini')
-        return dict(type='cae_bench.TimmViT', name=ckpt.timm_name, pretrained=ckpt.source.startswith('timm:'), **kept)
-    weights = ckpt.source if ckpt.state_dict is not None else None
-    return dict(type=own.get('type', 'cae_bench.ViT'), spec=ckpt.spec.to_dict(), checkpoint=weights, **kept)
+        return dict(type='cae_bench.TimmViT', name=ckpt.timm_name, pretrained=ckpt.source.startswith('timm:'),
+                    checkpoint_sha256=ckpt.sha256, **kept)
+    weights, sha256 = (ckpt.source, ckpt.sha256) if ckpt.state_dict is not None else (None, None)
+    return dict(type=own.get('type', 'cae_bench.ViT'), spec=ckpt.spec.to_dict(), checkpoint=weights,
+                checkpoint_sha256=sha256, **kept)
 
 
 def _values(spec: ViTSpec, data, options: Options) -> dict:
@@ -271,8 +273,8 @@ def check_precision(cfg: Config, amp: str) -> None:
 
 
 # Says where things lie, how fast they are read and what is logged: never what the score will be.
-_IDLE_KEYS = {'data_root', 'checkpoint', 'num_workers', 'persistent_workers', 'pin_memory', 'prefetch_factor', 'work_dir',
-              'default_hooks', 'log_processor', 'log_level', 'visualizer', 'vis_backends', 'launcher', 'env_cfg',
+_IDLE_KEYS = {'data_root', 'checkpoint', 'checkpoint_sha256', 'num_workers', 'persistent_workers', 'pin_memory',
+              'prefetch_factor', 'work_dir', 'default_hooks', 'log_processor', 'log_level', 'visualizer', 'vis_backends', 'launcher', 'env_cfg',
               'randomness', 'seed', 'resume', 'load_from', 'experiment_name', 'benchmark'}
 
 

@@ -1,6 +1,7 @@
 """--eval-only: a trained network, ours or released, is scored as it is, strictly, and the record says so."""
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import golden
 import numpy as np
@@ -13,6 +14,7 @@ from cae_bench.checkpoints import from_released, read_network, to_released
 from cae_bench.datasets.describe import describe
 from cae_bench.datasets.scenes import make_scenes
 from cae_bench.errors import CheckpointError, ConfigError
+from cae_bench.eval_only import check, evaluate
 from cae_bench.models.trained import fill
 from cae_bench.registry import MODELS
 from cae_bench.results import build_table, render
@@ -233,3 +235,16 @@ def test_the_plan_of_an_evaluation_trains_nothing(scenes, tmp_path, caplog):
                       **QUICK, eval_only=True)
     assert 'nothing is trained' in caplog.text and '6 images are scored' in caplog.text
     assert 'optimizer' not in caplog.text
+
+
+@pytest.mark.parametrize('step', ['planned', 'scored'])
+def test_a_file_replaced_after_it_was_hashed_is_not_scored_under_that_hash(step, scenes, tmp_path):
+    trained('finetune', scenes, tmp_path / 'best.pth')
+    cfg, ckpt = fitted('finetune', scenes, tmp_path / 'best.pth', eval_only=True)
+    model = built(cfg)
+    torch.save(dict(torch.load(tmp_path / 'best.pth', weights_only=False), epoch=3), tmp_path / 'best.pth')
+    with pytest.raises(CheckpointError, match='best.pth has changed since this run was planned'):
+        if step == 'planned':
+            check(cfg, ckpt, ('a',) * 10)
+        else:
+            evaluate(SimpleNamespace(model=model), ckpt)

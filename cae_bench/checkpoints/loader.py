@@ -16,6 +16,7 @@ from ._infer import infer_spec, size_of
 from ._strict import check
 from .checkpoint import Checkpoint, LoadReport
 from .spec import HALF, IMAGENET
+from .unchanged import unchanged
 
 CONTAINERS = ('model', 'module', 'state_dict', 'teacher')    # in the order the official loaders look for them
 PIXEL_FLAG = 'imagenet_default_mean_and_std'                 # an argument of CAE's and BEiT's scripts
@@ -42,12 +43,17 @@ def load(source: str | Path, num_heads: int | None = None, arch: str | None = No
     if kind == 'timm':
         return timm_hub.load(rest, heads, wanted)
     path = Path(source).expanduser()
+    with unchanged(path):
+        return _load_file(path, str(source), heads, wanted)
+
+
+def _load_file(path: Path, source: str, heads: int | None, wanted: Arch | None) -> Checkpoint:
     content = safe_load.read(path, mmap=True)
     try:
         sd, container, others = find_state_dict(content)
         own = _own_spec(content)
         heads = own.get('num_heads') if heads is None else heads
-        ckpt = convert(sd, container, others, str(source), safe_load.sha256(path), heads, wanted)
+        ckpt = convert(sd, container, others, source, safe_load.sha256(path), heads, wanted)
         return _with_own_spec(ckpt if 'mean' in own else _with_pixels_of_args(ckpt, content), own)
     except CheckpointError as error:
         raise CheckpointError(f'{source}: {error}') from None

@@ -13,6 +13,7 @@ from ..errors import CheckpointError
 from . import safe_load
 from ._conversion import StateDict, has
 from .loader import find_state_dict, unwrap
+from .unchanged import check_hash, unchanged
 
 DETECTION = ('rpn_head.', 'roi_head.')
 # mmsegmentation 1.x's own pyramid (Feature2Pyramid), the same layers under other names.
@@ -27,14 +28,26 @@ class Network:
     classes: tuple[str, ...] | None = None
 
 
-def read_network(path: str | Path) -> Network:
-    """Reads a released file or one of our own runs; raises CheckpointError where it holds no network's tensors."""
-    content = safe_load.read(Path(path).expanduser(), mmap=True)
-    try:
-        sd, _, _ = find_state_dict(content)
-    except CheckpointError as error:
-        raise CheckpointError(f'{path}: {error}') from None
-    return Network(from_released(unwrap(sd)[0]), _classes(content.get('meta')))
+def read_network(path: str | Path, sha256: str | None = None) -> Network:
+    """Reads a released file or one of our own runs.
+
+    Args:
+        sha256: what the file must have; None takes any.
+
+    Raises:
+        CheckpointError: it holds no network's tensors, or is another file than that.
+    """
+    path = Path(path).expanduser()
+    with unchanged(path):
+        content = safe_load.read(path, mmap=True)
+        if sha256 is not None:
+            check_hash(path, safe_load.sha256(path), sha256)
+        try:
+            sd, _, _ = find_state_dict(content)
+        except CheckpointError as error:
+            raise CheckpointError(f'{path}: {error}') from None
+        sd = {key: tensor.clone() for key, tensor in unwrap(sd)[0].items()}        # nothing points into the file
+    return Network(from_released(sd), _classes(content.get('meta')))
 
 
 def from_released(sd: StateDict) -> StateDict:

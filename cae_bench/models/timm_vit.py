@@ -6,8 +6,9 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from ..checkpoints import check_hash, timm_hub
 from ..checkpoints.timm_hub import spec_of
-from ..errors import ConfigError
+from ..errors import CheckpointError, ConfigError
 from ..registry import MODELS
 from .settings import check_rate, layer_id, pair, resolve_indices
 
@@ -21,20 +22,25 @@ class TimmViT(BaseModule):
 
     Args:
         name: what `timm.create_model` takes, e.g. 'vit_base_patch14_reg4_dinov2'.
+        checkpoint_sha256: what timm's pretrained weights must have (`timm_hub.hash_of`); None takes any.
         final_norm: True uses the fc_norm of a mean-pooled model on every token where it has no other final norm.
         **timm_args: further arguments of `timm.create_model`.
 
     Raises:
         ConfigError: timm does not know the name, or it is not a plain ViT.
+        CheckpointError: the weights are not those expected.
     """
 
     def __init__(self, name: str, pretrained: bool = False, out_indices: int | float | Sequence[int | float] = -1,
                  drop_path_rate: float = 0., with_cp: bool = False, frozen: bool = False,
-                 img_size: int | Sequence[int] | None = None, final_norm: bool = False, **timm_args):
+                 img_size: int | Sequence[int] | None = None, final_norm: bool = False, checkpoint_sha256: str | None = None,
+                 **timm_args):
         super().__init__()
         size = {} if img_size is None else {'img_size': pair(img_size)}
         self.model = _create(name, pretrained=pretrained, drop_path_rate=check_rate('drop_path_rate', drop_path_rate),
                              **size, **timm_args)
+        if pretrained and checkpoint_sha256:
+            _check_weights(self.model, name, checkpoint_sha256)
         self.spec = spec_of(self.model, name)
         self.embed_dims, self.num_layers = self.spec.embed_dims, self.spec.num_layers
         self.num_heads, self.patch_size = self.spec.num_heads, self.spec.patch_size
@@ -102,6 +108,20 @@ class TimmViT(BaseModule):
     def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
         """(layer id, number of layers = depth + 2): 0 tokens and embeddings, i + 1 block i, depth + 1 the rest."""
         return layer_id(param_name.removeprefix(prefix).removeprefix('model.'), self.num_layers)
+
+
+def _check_weights(model: nn.Module, name: str, expected: str) -> None:
+    """Raises CheckpointError unless timm has built the model from the weights that were hashed before.
+
+    The hash is over the model as released. The one here has no head and may have other positions: all other tensors
+    must be equal.
+    """
+    released = timm_hub.create(name).state_dict()
+    check_hash(f'timm:{name}', timm_hub.hash_of(released), expected)
+    other = [key for key, tensor in model.state_dict().items()
+             if key in released and tensor.shape == released[key].shape and not torch.equal(tensor, released[key])]
+    if other:
+        raise CheckpointError(f'timm:{name} was replaced in its cache while it was read ({other[0]}): start again.')
 
 
 def _create(name: str, **args) -> nn.Module:

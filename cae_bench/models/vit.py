@@ -10,7 +10,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as recompute
 
-from ..checkpoints import Checkpoint, load, resize
+from ..checkpoints import Checkpoint, check_hash, load, resize
 from ..checkpoints.spec import ViTSpec
 from ..errors import CheckpointError, ConfigError
 from ..registry import MODELS
@@ -29,6 +29,7 @@ class ViT(BaseModule):
     Args:
         arch: 'base' or 'vit-base'; with a checkpoint, what the file must be.
         checkpoint: file (or 'random:vit-tiny') to load in `init_weights`; the spec is read from it when none is given.
+        checkpoint_sha256: what the file must have when its weights are taken; None takes any.
         num_heads: where the tensors cannot tell it.
         out_indices: blocks whose raw outputs `forward` returns; -1: the last, floats in (0, 1]: fractions of depth.
         drop_path_rate: of the last block, rising linearly from 0.
@@ -53,7 +54,8 @@ class ViT(BaseModule):
                  with_cp: bool = False, frozen: bool = False, img_size: int | Sequence[int] | None = None,
                  pos_embed_resize: str = 'interpolate', runtime_pos_resize: str = 'size',
                  train_pos_embed: bool | None = None, layer_scale_init_value: float | None = None,
-                 spec: ViTSpec | dict | None = None, init_cfg: dict | None = None, **overrides):
+                 spec: ViTSpec | dict | None = None, checkpoint_sha256: str | None = None, init_cfg: dict | None = None,
+                 **overrides):
         super().__init__()
         if init_cfg is not None:
             raise ConfigError('ViT takes checkpoint=..., not init_cfg: init_cfg loads without checking what is missing')
@@ -65,7 +67,7 @@ class ViT(BaseModule):
         if layer_scale_init_value is not None:
             overrides['layer_scale'] = layer_scale_init_value > 0
         self.spec = resolve_spec(spec, arch, checkpoint, dict(overrides, num_heads=num_heads, img_size=img_size))
-        self.checkpoint = checkpoint
+        self.checkpoint, self.checkpoint_sha256 = checkpoint, checkpoint_sha256
         self.out_indices = resolve_indices(out_indices, self.spec.num_layers)
         self.with_cp, self.frozen = with_cp, frozen
         self.pos_embed_resize, self.runtime_pos_resize = pos_embed_resize, runtime_pos_resize
@@ -110,11 +112,13 @@ class ViT(BaseModule):
         """Initial values, then, last, the checkpoint: nothing that runs later can overwrite it.
 
         Raises:
-            CheckpointError: a tensor is missing, left over, or of another shape.
+            CheckpointError: a tensor is missing, left over, or of another shape; the file is not the one expected.
         """
         self.reset_parameters()
         if self.checkpoint is not None:
-            self.fill(load(self.checkpoint, num_heads=self.num_heads))
+            ckpt = load(self.checkpoint, num_heads=self.num_heads)
+            check_hash(self.checkpoint, ckpt.sha256, self.checkpoint_sha256)
+            self.fill(ckpt)
         self._is_init = True
 
     def fill(self, ckpt: Checkpoint) -> None:
