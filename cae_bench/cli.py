@@ -11,6 +11,7 @@ import typer
 from . import __version__
 from .errors import CaeBenchError, ConfigError, nearest
 from .logs import speaks
+from .visible import visible, visible_lines
 
 app = typer.Typer(name='cae-bench', no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   rich_markup_mode=None, context_settings={'help_option_names': ['-h', '--help']},
@@ -124,7 +125,7 @@ def ls(what: str = typer.Argument(..., help='tasks, suites, pretrain, models or 
              'models': lambda: listing.models(results)}
     if what not in known:
         raise ConfigError(f'ls {what}: nothing of that name.{nearest(what, known)}')
-    typer.echo('\n'.join(known[what]()))
+    typer.echo('\n'.join(map(visible, known[what]())))
 
 
 @data_app.command('make', epilog='Example: cae-bench data make scenes data/scenes')
@@ -149,7 +150,7 @@ def data_check(pairs: list[str] = typer.Argument(..., metavar='NAME=DIR')):
     for name, folder in parse_data(pairs).items():
         with _progress(name) as progress:
             report = check(name, folder, progress=progress)
-        typer.echo(str(report))
+        typer.echo(visible_lines(str(report)))
         healthy &= report.ok
     raise typer.Exit(0 if healthy else 2)
 
@@ -244,7 +245,7 @@ def _grid(pairs: list[str]) -> dict:
 
 
 def _say(line: str) -> None:
-    typer.echo(line, err=True)
+    typer.echo(visible_lines(line), err=True)
 
 
 def main() -> None:

@@ -6,6 +6,8 @@ import sys
 import warnings
 from pathlib import Path
 
+from .visible import visible
+
 LOGGER = logging.getLogger('cae_bench')
 
 
@@ -15,9 +17,9 @@ def speaks() -> bool:
 
 
 def say(line: str) -> None:
-    """One line, from the first process only."""
+    """One line, from the first process only; control characters of a name in it are shown."""
     if speaks():
-        LOGGER.info(line)
+        LOGGER.info(visible(line))
 
 
 class _Stderr(logging.Handler):

@@ -2,6 +2,7 @@
 import shlex
 from collections import defaultdict
 
+from ..visible import visible
 from .checkpoint import Checkpoint
 
 
@@ -38,7 +39,7 @@ def format_report(ckpt: Checkpoint, num_heads: int | None = None) -> str:
     if not ckpt.source.startswith('random:'):
         heads = f' --num-heads {num_heads}' if num_heads else ''
         rows.append(('baseline', f'cae-bench run {shlex.quote(f"random:like:{ckpt.source}")}{heads} --tasks ...'))
-    return '\n'.join(f'{name:<12}{value}' for name, value in rows)
+    return '\n'.join(f'{name:<12}{visible(value)}' for name, value in rows)
 
 
 def spec_line(ckpt: Checkpoint) -> str:

@@ -3,6 +3,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import RecordError, nearest
+from ..visible import visible
 from .columns import METRICS
 from .measured import setting
 from .paired import Difference, differences
@@ -68,7 +69,7 @@ def remarks(a: Record, b: Record) -> tuple[str, ...]:
 
 def explain(pairs: list[Pair]) -> str:
     """The comparison as text for a terminal."""
-    return '\n\n'.join('\n'.join(_lines(pair)) for pair in pairs)
+    return '\n\n'.join('\n'.join(map(visible, _lines(pair))) for pair in pairs)
 
 
 def _lines(pair: Pair) -> list[str]:
@@ -105,6 +106,9 @@ def _records(name: str, results_dir: str | Path) -> list[Record]:
         return [read_record(name)]
     records = [r for r in load_records(results_dir, []) if r.status == 'ok']
     found = [r for r in records if r.model.name == name]
+    if not records:
+        raise RecordError(f'{results_dir}: no finished record yet, so {name} cannot be compared. '
+                          f'Make one with `cae-bench run`, or name another folder with --results.')
     if not found:
         raise RecordError(f'{name}: neither a record (.json) nor a model measured under {results_dir}.'
                           f'{nearest(name, {r.model.name for r in records})}')

@@ -1,4 +1,7 @@
-"""A table as text: markdown, csv, json, latex, html, and `text` for a terminal."""
+"""A table as text: markdown, csv, json, latex, html, and `text` for a terminal.
+
+Names of models, metrics and sources are anybody's: every format shows their control characters instead of obeying them.
+"""
 import csv
 import io
 import json
@@ -8,6 +11,7 @@ from dataclasses import asdict
 from html import escape
 
 from ..errors import ConfigError, nearest
+from ..visible import csv_text, json_escaped, markdown_text, visible
 from .rows import Cell, Row
 from .table import Table
 
@@ -23,14 +27,15 @@ def render(table: Table, format: str = 'markdown') -> str:
 
 def markdown(table: Table) -> str:
     head, rows = grid(table)
-    cells = [[part.replace('|', '\\|') for part in line] for line in [head, *rows]]
+    cells = [list(map(markdown_text, line)) for line in [head, *rows]]
     widths = [max(3, *(len(line[i]) for line in cells)) for i in range(len(head))]
     left = _left(table)
     rule = [':' + '-' * (w - 1) if i < left else '-' * (w - 1) + ':' for i, w in enumerate(widths)]
     lines = ['| ' + ' | '.join(line) + ' |' for line in (_pad(cells[0], widths, left), rule,
                                                          *(_pad(line, widths, left) for line in cells[1:]))]
-    notes = [f'- {note}' for note in _notes(table)]
-    return '\n'.join([f'**{table.title}**', '', *([' '.join(table.caption), ''] if table.caption else []), *lines,
+    notes = [f'- {markdown_text(note)}' for note in _notes(table)]
+    said = [markdown_text(' '.join(table.caption)), ''] if table.caption else []
+    return '\n'.join([f'**{markdown_text(table.title)}**', '', *said, *lines,
                       *(['', *notes] if notes else [])])
 
 
@@ -45,8 +50,8 @@ def text(table: Table, width: int = 120) -> str:
     left = _left(table)
     drawn = ['  '.join(_pad(line, widths, left)).rstrip() for line in (*lines, ['─' * w for w in widths], *rows)]
     notes = [textwrap.fill(note, width, subsequent_indent='  ') for note in _notes(table)]
-    said = [textwrap.fill(' '.join(table.caption), width)] if table.caption else []
-    return '\n'.join([table.title, *said, '', *drawn, *([''] if notes else []), *notes])
+    said = [textwrap.fill(visible(' '.join(table.caption)), width)] if table.caption else []
+    return '\n'.join([visible(table.title), *said, '', *drawn, *([''] if notes else []), *notes])
 
 
 def to_csv(table: Table) -> str:
@@ -56,10 +61,11 @@ def to_csv(table: Table) -> str:
     out = io.StringIO()
     write = csv.writer(out, lineterminator='\n').writerow
     titles = [[h, *([f'{h} ±', f'{h} n'] if c in spread else [])] for c, h in zip(table.columns, heads)]
-    write(['model', 'arch', 'epochs', 'source', *sum(titles, []), 'notes'])
+    write(['model', 'arch', 'epochs', 'source', *map(csv_text, sum(titles, [])), 'notes'])
     for row in table.rows:
         parts = [_csv_cell(row.cells.get(c), c in spread) for c in table.columns]
-        write([row.model, row.arch or '-', row.epochs or '-', _citation(table, row), *sum(parts, []), _csv_notes(row)])
+        write([csv_text(row.model), csv_text(row.arch) if row.arch else '-', row.epochs or '-',
+               csv_text(_citation(table, row)), *sum(parts, []), csv_text(_csv_notes(row))])
     return out.getvalue().rstrip('\n')
 
 
@@ -75,19 +81,19 @@ def to_json(table: Table) -> str:
     rows = [{'model': row.model, 'arch': row.arch, 'epochs': row.epochs, 'source': row.source, 'measured': row.measured,
              'cells': {head: cell(row.cells.get(column), row) for column, head in heads}} for row in table.rows]
     columns = [{'head': head, **asdict(column)} for column, head in heads]
-    return json.dumps({'title': table.title, 'caption': list(table.caption), 'columns': columns, 'rows': rows,
-                       'sources': list(table.sources), 'footnotes': list(table.footnotes)},
-                      indent=1, ensure_ascii=False)
+    return json_escaped(json.dumps({'title': table.title, 'caption': list(table.caption), 'columns': columns, 'rows': rows,
+                                    'sources': list(table.sources), 'footnotes': list(table.footnotes)},
+                                   indent=1, ensure_ascii=False))
 
 
 def latex(table: Table) -> str:
     """A booktabs table; needs \\usepackage{booktabs}."""
     head, rows = grid(table)
     left = _left(table)
-    lines = [' & '.join(map(_tex, line)) + r' \\' for line in (head, *rows)]
+    lines = [' & '.join(map(_tex_cell, line)) + r' \\' for line in (head, *rows)]
     notes = [rf'\par\footnotesize {_tex(note)}' for note in _notes(table)]
     return '\n'.join([r'\begin{table}', r'\centering',
-                      rf"\caption{{{_tex(' '.join([table.title.rstrip('.') + '.', *table.caption]))}}}",
+                      rf'\caption{{{_tex(_sentences(table))}}}',
                       rf"\begin{{tabular}}{{{'l' * left}{'r' * (len(head) - left)}}}",
                       r'\toprule', lines[0], r'\midrule',
                       *lines[1:], r'\bottomrule', r'\end{tabular}', *notes, r'\end{table}'])
@@ -102,7 +108,7 @@ def html(table: Table) -> str:
         align = ['left'] * left + ['right'] * (len(parts) - left)
         cells = (f'<{tag} style="text-align:{a}">{escape(p)}</{tag}>' for p, a in zip(parts, align))
         return f"<tr>{''.join(cells)}</tr>"
-    said = escape(' '.join([table.title.rstrip('.') + '.', *table.caption]))
+    said = escape(_sentences(table))
     notes = [f'<li>{escape(note)}</li>' for note in _notes(table)]
     return '\n'.join(['<figure class="cae-bench-table">', f'<figcaption>{said}</figcaption>', '<table>',
                       f"<thead>{line(head, 'th')}</thead>", '<tbody>', *(line(row, 'td') for row in rows), '</tbody>',
@@ -110,13 +116,13 @@ def html(table: Table) -> str:
 
 
 def grid(table: Table) -> tuple[list[str], list[list[str]]]:
-    """Heads and cells as short strings; arch and epochs only where some row has them."""
+    """Heads and cells as short strings without control characters; arch and epochs only where some row has them."""
     named = _label_columns(table)
-    head = [*named, *table.heads]
+    head = [*named, *map(visible, table.heads)]
     rows = []
     for row in table.rows:
         many = ',' in row.source and not row.measured
-        rows.append([*(value(row) for value in named.values()),
+        rows.append([*(visible(value(row)) for value in named.values()),
                      *(cell_text(row.cells.get(c), many) for c in table.columns)])
     return head, rows
 
@@ -153,8 +159,12 @@ def _pad(line: list[str], widths: list[int], left: int) -> list[str]:
     return [part.ljust(w) if i < left else part.rjust(w) for i, (part, w) in enumerate(zip(line, widths))]
 
 
+def _sentences(table: Table) -> str:
+    return visible(' '.join([table.title.rstrip('.') + '.', *table.caption]))
+
+
 def _notes(table: Table) -> list[str]:
-    return [*(f'[{i}] {source}' for i, source in enumerate(table.sources, 1)), *table.footnotes]
+    return list(map(visible, [*(f'[{i}] {source}' for i, source in enumerate(table.sources, 1)), *table.footnotes]))
 
 
 def _csv_cell(cell: Cell | None, spread: bool) -> list[str]:
@@ -182,3 +192,8 @@ _TEX = str.maketrans({'\\': r'\textbackslash{}', '{': r'\{', '}': r'\}', '&': r'
 
 def _tex(value: str) -> str:
     return value.translate(_TEX)
+
+
+def _tex_cell(value: str) -> str:
+    """A bracket or star that begins a line would be taken for an option of the command before it."""
+    return ('{}' if value[:1] in ('[', '*') else '') + _tex(value)
