@@ -35,8 +35,7 @@ def make_record(job, runner, ckpt, model: str, options, started: datetime, secon
         fingerprint=job.fingerprint, metrics=metrics, selection=said.about('selection'), seed=options.seed,
         wall_time_s=round(seconds, 2), peak_memory_mb=round(provenance.peak_memory_mb(), 1),
         hardware=provenance.hardware(), packages=provenance.packages(), git=provenance.git_state(),
-        command=provenance.command(), started=started.isoformat(timespec='seconds'),
-        extra=said.extra(results) | ({'content_hash_covers': job.data.hash_covers} if job.data.hash_covers else {}))
+        command=provenance.command(), started=started.isoformat(timespec='seconds'), extra=said.extra(results))
     return record, said.about('per_image')
 
 
@@ -60,10 +59,15 @@ class _Findings:
         return f'{self.protocol}/{name}' if f'{self.protocol}/{name}' in self.history[-1] else name
 
     def score(self, name: str) -> tuple[float, tuple | None]:
-        """(value, ci95) of a metric."""
+        """(value, ci95) of a metric.
+
+        Few images: draws leave rare classes out of a mean over classes, and all may lie on one side of the value. The
+        interval is widened to hold it.
+        """
         full = self._full(name)
         intervals = {k: v for metric in self.metrics for k, v in getattr(metric, 'ci95', {}).items()}
-        return float(self.history[-1][full]), intervals.get(full)
+        value, ci95 = float(self.history[-1][full]), intervals.get(full)
+        return value, ci95 and (min(ci95[0], value), max(ci95[1], value))
 
     def about(self, attribute: str):
         """The first metric's non-empty `attribute`, this protocol's part of it where protocols share a pass."""

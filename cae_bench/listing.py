@@ -1,4 +1,5 @@
 """Lines for `cae-bench ls`: what there is to run, and what is known already."""
+from .errors import RecordError
 from .paths import shipped
 from .results import list_models, list_published, list_suites, load_records, load_suite
 from .tasks import protocols
@@ -25,7 +26,10 @@ def suites() -> list[str]:
 
 
 def models(results: str) -> list[str]:
-    return [f'{name:32} {family:8} {arch}' for name, family, arch in list_models(load_records(results))]
+    """Name, arch and tasks of each measured model, or a line that says how to measure one; damaged records are named."""
+    damaged: list[RecordError] = []
+    lines = [f'{name:32} {arch:8} {tasks}' for name, arch, tasks in list_models(load_records(results, damaged))]
+    return (lines or [f'{results}: no record yet. Make one with `cae-bench run`.']) + [str(error) for error in damaged]
 
 
 def published() -> list[str]:

@@ -33,3 +33,11 @@ def test_what_belongs_to_another_protocol_of_the_pass_is_left_out(history, tmp_p
 def test_pictures_are_named_from_the_results_folder(tmp_path):
     told = findings('upernet', [{'mIoU': 1.}], pictures=[str(tmp_path / 'work_dirs' / 'm' / 'pictures' / '1-a.png')])
     assert told.extra(tmp_path)['pictures'] == ['work_dirs/m/pictures/1-a.png']
+
+
+def test_an_interval_that_misses_its_value_is_widened_to_hold_it():
+    """Seventy-five classes seen in one image each and never found: draws leave a third of them out, and score higher."""
+    metric = dict(ci95={'mIoU': (28.0, 34.0), 'aAcc': (60.0, 70.0)})
+    told = findings('upernet', [{'mIoU': 25.0, 'aAcc': 65.0, 'mAcc': 40.0}], metric)
+    assert told.score('mIoU') == (25.0, (25.0, 34.0))
+    assert told.score('aAcc') == (65.0, (60.0, 70.0)) and told.score('mAcc') == (40.0, None)

@@ -3,6 +3,7 @@ import contextlib
 import errno
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Callable
 from hashlib import sha256
@@ -12,10 +13,42 @@ from typing import BinaryIO
 from ..errors import RecordError
 
 
+MOST_BYTES = 64 * 2 ** 20          # of a record, which has a hundred kilobytes
+
+
+def read_text(path: Path) -> str:
+    """The text of a regular file of reasonable size; raises RecordError for anything else, OSError included."""
+    try:
+        status = path.stat()                     # before it is opened: to open a FIFO is to wait for its writer
+        if not stat.S_ISREG(status.st_mode):
+            raise RecordError(f'{path}: no regular file. Remove it from the results folder.')
+        if status.st_size > MOST_BYTES:
+            raise RecordError(f'{path}: {status.st_size / 2 ** 20:,.0f} MiB are too many for a record. '
+                              f'Delete the file and run the task again.')
+        return path.read_text(encoding='utf-8')
+    except OSError as error:
+        raise RecordError(f'{path}: cannot be read ({error.strerror or error}). '
+                          f'Check the path and its permissions.') from error
+    except UnicodeDecodeError as error:
+        raise RecordError(f'{path}: not a text file ({error.reason}). '
+                          f'Delete the file and run the task again.') from error
+
+
+def distinct_name(name: str) -> str:
+    """A file name no other name has: 'a_b' stays, 'a/b' -> 'a_b-c14cddc0'."""
+    safe = safe_name(name)
+    return safe if safe == name else hashed_name(name)
+
+
+def hashed_name(name: str) -> str:
+    """The safe name and 8 digits of the sha256 of the name itself."""
+    return f"{safe_name(name)[:91]}-{sha256(name.encode(errors='surrogatepass')).hexdigest()[:8]}"
+
+
 def safe_name(name: str) -> str:
     """A file name for any model name: 'random:vit-tiny' -> 'random_vit-tiny', 'a/../b' -> 'a_.._b'."""
     safe = re.sub(r'[^A-Za-z0-9._+-]+', '_', name).strip('.') or 'unnamed'
-    return safe if len(safe) <= 100 else f'{safe[:91]}-{sha256(name.encode()).hexdigest()[:8]}'
+    return safe if len(safe) <= 100 else f'{safe[:91]}-{sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]}'
 
 
 def replace_together(writers: dict[Path, Callable[[BinaryIO], None]]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 _TYPES = {'object': dict, 'array': list, 'string': str, 'null': type(None), 'boolean': bool, 'integer': int,
           'number': (int, float)}
 _KNOWN = {'$schema', 'title', 'type', 'properties', 'required', 'additionalProperties', 'items', 'minItems', 'maxItems',
-          'minimum', 'minLength', 'pattern', 'enum', 'const'}
+          'minimum', 'maximum', 'minLength', 'pattern', 'enum', 'const', 'if', 'then'}
 Check = Callable[[object], bool]
 
 
@@ -16,7 +16,7 @@ def compile_schema(schema: dict) -> Check:
     """A predicate for one schema; raises ValueError for a word it does not know."""
     if unknown := set(schema) - _KNOWN:
         raise ValueError(f'quick.py knows no schema word {sorted(unknown)}; teach it or leave the word out')
-    checks = [check for make in (_type, _allowed, _number, _string, _array, _object) if (check := make(schema))]
+    checks = [check for make in (_type, _allowed, _number, _string, _array, _object, _if) if (check := make(schema))]
     if len(checks) < 2:
         return checks[0] if checks else lambda _: True
 
@@ -48,8 +48,10 @@ def _allowed(schema: dict) -> Check | None:
 
 
 def _number(schema: dict) -> Check | None:
-    low = schema.get('minimum')
-    return None if low is None else lambda v: not isinstance(v, (int, float)) or v >= low
+    if not {'minimum', 'maximum'} & set(schema):
+        return None
+    low, high = schema.get('minimum', float('-inf')), schema.get('maximum', float('inf'))
+    return lambda v: not isinstance(v, (int, float)) or isinstance(v, bool) or low <= v <= high
 
 
 def _string(schema: dict) -> Check | None:
@@ -84,3 +86,10 @@ def _object(schema: dict) -> Check | None:
                 return False
         return True
     return check
+
+
+def _if(schema: dict) -> Check | None:
+    if 'if' not in schema:
+        return None
+    applies, then = compile_schema(schema['if']), compile_schema(schema['then'])
+    return lambda v: not applies(v) or then(v)

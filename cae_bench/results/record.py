@@ -2,6 +2,8 @@
 import functools
 import hashlib
 import json
+import math
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -9,6 +11,13 @@ from types import MappingProxyType
 from ..errors import RecordError
 from .quick import compile_schema
 from .schema import RECORD, SCHEMA_NAME
+
+
+ROUNDING = 1e-6           # a score may leave its interval by its last digits
+
+
+class NewerRecordError(RecordError):
+    """A record of a schema that this version does not know yet: nothing is wrong with the file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,22 +124,27 @@ def dumps(data: dict, where) -> str:
 
 
 def loads(text: str, path: Path) -> dict:
+    """The JSON of a record; raises RecordError for text that is no JSON or holds a number no float can hold."""
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except ValueError as error:
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_bounded)
+    except (ValueError, RecursionError) as error:
         raise RecordError(f'{path}: not a readable record ({error}). '
                           f'Delete the file and run the task again.') from error
 
 
 def validate(data, where) -> None:
-    """Raises RecordError for the first field that breaks the schema."""
+    """Raises RecordError for the first field that breaks the schema or has a value that cannot be."""
     if _fits()(data):
-        return
+        return _check_intervals(data['metrics'], where)
+    if isinstance(data, dict) and (newer := _newer_schema(data.get('schema'))):
+        raise NewerRecordError(f'{where}: written by a newer cae_bench ({newer}; this one reads up to {SCHEMA_NAME}). '
+                               f'Upgrade cae_bench to read it.')
     error = next(_validator().iter_errors(data), None)
     if error is None:
         return
     name = '.'.join(str(part) for part in error.absolute_path) or 'the whole record'
-    raise _error(where, name, error.message if len(error.message) < 160 else error.message[:157] + '...')
+    message = error.message
+    raise _error(where, name, message if len(message) < 160 else f'{message[:90]}...{message[-67:]}')
 
 
 @functools.cache
@@ -142,6 +156,26 @@ def _fits():
 def _validator():
     from jsonschema import Draft202012Validator
     return Draft202012Validator(RECORD)
+
+
+def _newer_schema(name) -> str | None:
+    """The schema's name if it is one of ours with a higher number."""
+    family, _, known = SCHEMA_NAME.rpartition('/')
+    found = re.fullmatch(rf'{family}/([0-9]{{1,9}})', name) if isinstance(name, str) else None
+    return name if found and int(found[1]) > int(known) else None
+
+
+def _check_intervals(metrics: dict, where) -> None:
+    """What JSON schema has no words for: low <= value <= high."""
+    for name, metric in metrics.items():
+        if metric['ci95'] is None:
+            continue
+        (low, high), value = metric['ci95'], metric['value']
+        if low > high:
+            raise _error(where, f'metrics.{name}.ci95', f'{low} is above {high}')
+        slack = ROUNDING * max(1.0, abs(value))
+        if not low - slack <= value <= high + slack:
+            raise _error(where, f'metrics.{name}.ci95', f'the value {value} lies outside {low} to {high}')
 
 
 def _error(where, name: str, what: str) -> RecordError:
@@ -184,3 +218,16 @@ def _canonical(value, name: str):
 
 def _refuse_constant(name: str):
     raise ValueError(f'{name} is not a number')
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f'{digits[:20]} is no finite number')
+    return number
+
+
+def _bounded(digits: str) -> int:
+    if len(digits) > 300:                               # beyond any float: it could be neither shown nor averaged
+        raise ValueError(f'a number of {len(digits)} digits')
+    return int(digits)

@@ -4,7 +4,8 @@ STATUSES = ('ok', 'failed', 'interrupted')
 
 _TEXT = {'type': 'string', 'minLength': 1}
 _TEXT_OR_NULL = {'type': ['string', 'null']}
-_COUNT = {'type': 'integer', 'minimum': 0}
+_COUNT = {'type': 'integer', 'minimum': 0, 'maximum': 2 ** 64}
+_PERCENT = {'minimum': -1e-6, 'maximum': 100 + 1e-6}       # rounding of the last digits is no damage
 _SHA256 = '^[0-9a-f]{64}$'
 _SLUG = '^[A-Za-z0-9_][A-Za-z0-9_.+-]*$'       # a path part without surprises
 
@@ -25,15 +26,17 @@ _MODEL = _object({
 _DATASET = _object({
     'name': {'type': 'string', 'pattern': _SLUG},
     'num_train': _COUNT,
-    'num_val': _COUNT,
+    'num_val': {**_COUNT, 'minimum': 1},        # nothing is scored on no image
     'content_hash': _TEXT,
 })
-_METRIC = _object({
+_METRIC = {**_object({                          # low <= value <= high is checked by record.py
     'value': {'type': 'number'},
     'unit': {'type': 'string'},
     'higher_is_better': {'type': 'boolean'},
     'ci95': {'type': ['array', 'null'], 'items': {'type': 'number'}, 'minItems': 2, 'maxItems': 2},
-})
+}),
+    'if': {'properties': {'unit': {'const': '%'}}},
+    'then': {'properties': {'value': _PERCENT, 'ci95': {'items': _PERCENT}}}}
 _SELECTION = {                                  # which hyper-parameters were chosen, and by what
     'type': ['object', 'null'],
     'properties': {'by': {'enum': ['paper', 'held-out', 'last epoch', 'fixed']}, 'chosen': {'type': 'object'}},
@@ -57,8 +60,8 @@ RECORD = {'$schema': 'https://json-schema.org/draft/2020-12/schema', 'title': SC
     'metrics': {'type': 'object', 'additionalProperties': _METRIC},
     'selection': _SELECTION,
     'seed': _COUNT,
-    'wall_time_s': {'type': 'number', 'minimum': 0},
-    'peak_memory_mb': {'type': ['number', 'null'], 'minimum': 0},
+    'wall_time_s': {'type': 'number', 'minimum': 0, 'maximum': 1e12},
+    'peak_memory_mb': {'type': ['number', 'null'], 'minimum': 0, 'maximum': 1e12},
     'hardware': {'type': 'object'},
     'packages': {'type': 'object', 'additionalProperties': {'type': 'string'}},
     'git': _GIT,

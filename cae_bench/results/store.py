@@ -6,15 +6,17 @@ from pathlib import Path
 
 from ..errors import RecordError
 from . import files
-from .record import Record, dumps, loads
+from .record import NewerRecordError, Record, dumps, loads
 
 MEASURED = 'measured'
 
 
 def path_for(results_dir: str | Path, record: Record) -> Path:
-    """results/measured/<model>/<dataset>/<protocol>/<recipe>-<fingerprint8>-seed<seed>.json"""
-    folder = Path(results_dir, MEASURED, files.safe_name(record.model.name), record.dataset.name, record.protocol)
-    return folder / f'{record.recipe}-{record.fingerprint[:8]}-seed{record.seed}.json'
+    """results/measured/<model>/<dataset>/<protocol>/<recipe>-<fingerprint8>-seed<seed>.json
+
+    The folder of a model whose name is no file name ends in a hash of it: 'a/b' and 'a_b' are two.
+    """
+    return _path(results_dir, files.distinct_name(record.model.name), record)
 
 
 def check_writable(results_dir: str | Path) -> None:
@@ -29,8 +31,11 @@ def write_record(results_dir: str | Path, record: Record, per_image: dict[str, l
         per_image: column name -> one value per image, 'image' first; read back with `read_per_image`.
     """
     path = path_for(results_dir, record)
+    if _holds_another_model(path, record.model.name):
+        path = _path(results_dir, files.hashed_name(record.model.name), record)
     text = dumps(record.to_dict(), path) + '\n'
-    writers = {path: lambda file: file.write(text.encode())}
+    # Half a surrogate pair, from a file name that is not UTF-8, becomes its JSON escape: it is read back as it was.
+    writers = {path: lambda file: file.write(text.encode(errors='backslashreplace'))}
     if per_image is not None:                   # renamed first: a record never promises columns that are not there
         table = _arrow_table(per_image, path)
         writers = {path.with_suffix('.parquet'): lambda file: _write_parquet(table, file), **writers}
@@ -41,15 +46,7 @@ def write_record(results_dir: str | Path, record: Record, per_image: dict[str, l
 def read_record(path: str | Path) -> Record:
     """Reads and validates one record; raises RecordError naming file, field and remedy."""
     path = Path(path)
-    try:
-        text = path.read_text(encoding='utf-8')
-    except OSError as error:
-        raise RecordError(f'{path}: cannot be read ({error.strerror or error}). '
-                          f'Check the path and its permissions.') from error
-    except UnicodeDecodeError as error:
-        raise RecordError(f'{path}: not a text file ({error.reason}). '
-                          f'Delete the file and run the task again.') from error
-    return Record.from_dict(loads(text, path), path)
+    return Record.from_dict(loads(files.read_text(path), path), path)
 
 
 def load_records(results_dir: str | Path, damaged: list[RecordError] | None = None) -> list[Record]:
@@ -78,17 +75,23 @@ def load_records(results_dir: str | Path, damaged: list[RecordError] | None = No
 def find(results_dir: str | Path, fingerprint: str, seed: int, model: str | None = None) -> Record | None:
     """The finished record of this fingerprint and seed, of any model name or of `model`; None when there is none.
 
-    Failed, interrupted and damaged records do not count as done: the next run replaces them.
+    Failed, interrupted and damaged records do not count as done: the next run replaces them. Raises RecordError for
+    one that a newer version wrote, which must not be replaced.
     """
-    folder = Path(results_dir, MEASURED)
-    pattern = f"{files.safe_name(model) if model else '*'}/*/*/*-{fingerprint[:8]}-seed{seed}.json"
-    for path in sorted(folder.glob(pattern)):
-        try:
-            record = read_record(path)
-        except RecordError:
-            continue
-        if record.fingerprint == fingerprint and record.status == 'ok':
-            return record
+    measured = Path(results_dir, MEASURED)
+    # Versions before this one put 'a/b' into the folder of 'a_b'.
+    names = ['*'] if model is None else [files.distinct_name(model), files.safe_name(model), files.hashed_name(model)]
+    for folder in dict.fromkeys(names):
+        for path in sorted(measured.glob(f'{folder}/*/*/*-{fingerprint[:8]}-seed{seed}.json')):
+            try:
+                record = read_record(path)
+            except NewerRecordError:
+                raise
+            except RecordError:
+                continue
+            if (record.fingerprint == fingerprint and record.status == 'ok'
+                    and (model is None or record.model.name == model)):
+                return record
     return None
 
 
@@ -104,6 +107,19 @@ def read_per_image(record: Record | str | Path) -> dict[str, list] | None:
         return pq.read_table(path).to_pydict()
     except (pa.ArrowException, OSError) as error:
         raise RecordError(f'{path}: damaged per-image file ({error}). Run the task again with --overwrite.') from error
+
+
+def _path(results_dir: str | Path, folder: str, record: Record) -> Path:
+    name = f'{record.recipe}-{record.fingerprint[:8]}-seed{record.seed}.json'
+    return Path(results_dir, MEASURED, folder, record.dataset.name, record.protocol, name)
+
+
+def _holds_another_model(path: Path, name: str) -> bool:
+    """Where 'CAE' and 'cae' are one folder, as on macOS, or an older version put another model's record."""
+    try:
+        return read_record(path).model.name != name
+    except RecordError:                          # not there, or damaged: to be replaced
+        return False
 
 
 @contextlib.contextmanager

@@ -1,4 +1,5 @@
 import errno
+import hashlib
 import json
 import os
 import subprocess
@@ -10,7 +11,8 @@ import pytest
 
 import cae_bench
 from cae_bench.errors import RecordError
-from cae_bench.results import (check_writable, find, load_records, path_for, read_per_image, read_record, write_record)
+from cae_bench.results import (build_table, check_writable, find, load_records, path_for, read_per_image, read_record,
+                               render, write_record)
 from cae_bench.results import files
 
 
@@ -19,21 +21,21 @@ def listing(folder: Path) -> list[str]:
 
 
 def test_a_record_lies_under_model_dataset_protocol_recipe_fingerprint_and_seed(make, tmp_path):
-    record = make('scenes/upernet', model='random:vit-tiny', seed=3)
+    record = make('scenes/upernet', model='random-vit-tiny', seed=3)
     path = write_record(tmp_path, record)
-    assert path == tmp_path / f'measured/random_vit-tiny/scenes/upernet/mini-{record.fingerprint[:8]}-seed3.json'
+    assert path == tmp_path / f'measured/random-vit-tiny/scenes/upernet/mini-{record.fingerprint[:8]}-seed3.json'
     assert read_record(path) == record and read_record(path).path == path
 
 
-@pytest.mark.parametrize('name, safe', [('random:vit-tiny', 'random_vit-tiny'),
-                                        ('timm:vit_base.mae', 'timm_vit_base.mae'),
+@pytest.mark.parametrize('name, safe', [('cae_base-1600e.v2+ema', 'cae_base-1600e.v2+ema'),
+                                        ('random:vit-tiny', 'random_vit-tiny'), ('timm:vit_base.mae', 'timm_vit_base.mae'),
                                         ('../../etc', '_.._etc'), ('..', 'unnamed'), ('', 'unnamed'), ('ä b', '_b'),
-                                        ('x' * 300, None)])
+                                        ('x' * 300, 'x' * 91)])
 def test_odd_model_names_stay_inside_the_results_folder(make, tmp_path, name, safe):
     path = path_for(tmp_path, make(model=name))
     part = path.relative_to(tmp_path / 'measured').parts[0]
     assert len(part) <= 100 and '/' not in part and part not in ('', '.', '..')
-    assert safe is None or part == safe
+    assert part == (safe if safe == name else f'{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}')
 
 
 def test_runs_that_differ_in_anything_never_share_a_file(make, tmp_path):
@@ -122,6 +124,105 @@ def test_a_damaged_record_is_named_and_the_good_ones_are_still_there(make, tmp_p
     assert len(damaged) == 1 and str(damaged[0]).startswith(str(bad)) and what in str(damaged[0])
     with pytest.warns(UserWarning, match='run the task again'):
         assert cae_bench.load_records(tmp_path) == [good]
+
+
+def nested(depth):
+    return b'{"a":' * depth + b'1' + b'}' * depth
+
+
+@pytest.mark.parametrize('content, what', [
+    (nested(100_000), 'not a readable record (maximum recursion depth exceeded'),
+    (b'[' * 100_000, 'not a readable record (maximum recursion depth exceeded'),
+    (b'{"a": 1' + b'0' * 400 + b'}', 'a number of 401 digits'), (b'{"a": 1' + b'0' * 9000 + b'}', 'a number of 9001 digits'),
+    (b'{"a": 1e400}', '1e400 is no finite number'), (b'{"a": -1e+9999}', '-1e+9999 is no finite number'),
+    (b'{"a": Infinity}', 'Infinity is not a number')])
+def test_no_content_of_one_file_hides_the_others(make, tmp_path, content, what):
+    write_record(tmp_path, good := make(model='good'))
+    bad = write_record(tmp_path, make(model='bad'))
+    bad.write_bytes(content)
+    assert load_records(tmp_path, damaged := []) == [good]
+    assert [str(error).startswith(f'{bad}: ') and what in str(error) for error in damaged] == [True]
+    assert len(str(damaged[0])) < len(str(bad)) + 300
+
+
+@pytest.mark.parametrize('number', ['1e400', '1' + '0' * 400, '-5', '1234', '"50"', 'NaN'])
+def test_no_number_of_one_record_hides_the_others_or_is_shown(make, tmp_path, number):
+    write_record(tmp_path, good := make(model='good'))
+    bad = write_record(tmp_path, make(model='bad', value=87.654321))
+    bad.write_text(bad.read_text().replace('87.654321', number))
+    assert load_records(tmp_path, damaged := []) == [good] and len(damaged) == 1
+    assert render(build_table(tmp_path)).count('| measured |') == 1
+
+
+@pytest.mark.parametrize('make_bad, what', [
+    (lambda path: path.mkdir(), 'no regular file'), (os.mkfifo, 'no regular file'),
+    (lambda path: path.symlink_to('nowhere'), 'cannot be read (No such file or directory)'),
+    (lambda path: path.symlink_to(path.name), 'cannot be read (Too many levels of symbolic links)'),
+    (lambda path: path.symlink_to('/dev/zero'), 'no regular file'),
+    (lambda path: os.truncate(os.open(path, os.O_CREAT | os.O_WRONLY), 65 * 2 ** 20), '65 MiB are too many for a record')])
+def test_what_is_no_file_of_a_record_neither_blocks_nor_hides(make, tmp_path, make_bad, what):
+    path = write_record(tmp_path, good := make())
+    make_bad(bad := path.with_name('x.json'))
+    assert load_records(tmp_path, damaged := []) == [good]
+    assert [str(error).startswith(f'{bad}: ') and what in str(error) for error in damaged] == [True]
+
+
+def test_a_record_that_may_not_be_read_is_named(make, tmp_path, monkeypatch):
+    write_record(tmp_path, good := make())
+    bad = write_record(tmp_path, make(model='bad'))
+    read = Path.read_text
+
+    def refuse(path, *arguments, **options):                # the tests may run as root, whom no mode stops
+        if path == bad:
+            raise PermissionError(errno.EACCES, 'Permission denied', str(path))
+        return read(path, *arguments, **options)
+    monkeypatch.setattr(Path, 'read_text', refuse)
+    assert load_records(tmp_path, damaged := []) == [good]
+    assert f'{bad}: cannot be read (Permission denied)' in str(damaged[0])
+
+
+def test_a_record_of_a_newer_version_is_neither_done_nor_run_again(make, tmp_path):
+    record = make()
+    path = write_record(tmp_path, record)
+    path.write_text(path.read_text().replace('cae-bench/record/1', 'cae-bench/record/2'))
+    with pytest.raises(RecordError, match='written by a newer cae_bench.*Upgrade cae_bench'):
+        find(tmp_path, record.fingerprint, 0, 'cae')
+
+
+def test_a_name_that_is_no_utf8_is_written_and_read_back(make, tmp_path):
+    record = make(model='file\udcff', extra={'images': ['a\udc80.jpg']})
+    assert read_record(write_record(tmp_path, record)) == record
+
+
+@pytest.mark.parametrize('names', [('a/b', 'a_b'), ('a_b', 'a/b'), ('a:b', 'a b'), ('a_b', '.a_b.'), ('x' * 300, 'x' * 301)])
+def test_two_names_of_one_file_name_have_their_own_records(make, tmp_path, names):
+    first, second = (make(model=name, value=value) for name, value in zip(names, (1.0, 2.0)))
+    assert first.fingerprint == second.fingerprint
+    paths = [write_record(tmp_path, first)]
+    assert find(tmp_path, first.fingerprint, 0, names[1]) is None
+    paths.append(write_record(tmp_path, second))
+    assert paths[0] != paths[1]
+    for name, record in zip(names, (first, second)):
+        assert find(tmp_path, record.fingerprint, 0, name) == record
+
+
+def test_a_record_in_the_folder_of_an_older_version_is_found_by_its_own_name_alone(make, tmp_path):
+    record = make(model='a/b')
+    new = write_record(tmp_path, record)
+    old = new.parents[2].with_name('a_b') / new.relative_to(new.parents[2])
+    new.parents[2].rename(old.parents[2])
+    assert find(tmp_path, record.fingerprint, 0, 'a/b').path == old and find(tmp_path, record.fingerprint, 0, 'a_b') is None
+    write_record(tmp_path, other := make(model='a_b', value=1.0))          # its place is taken: it lies elsewhere
+    assert read_record(old) == record and find(tmp_path, other.fingerprint, 0, 'a_b') == other
+
+
+def test_where_upper_and_lower_case_are_one_folder_both_records_stay(make, tmp_path):
+    lower = make(model='cae')
+    path = write_record(tmp_path, lower)
+    os.symlink(path.parents[2], path.parents[2].with_name('CAE'))          # as on a file system that ignores case
+    write_record(tmp_path, upper := make(model='CAE', value=1.0))
+    assert read_record(path) == lower
+    assert find(tmp_path, upper.fingerprint, 0, 'CAE') == upper and find(tmp_path, lower.fingerprint, 0, 'cae') == lower
 
 
 def test_a_missing_results_folder_is_an_error_and_an_empty_one_is_empty(tmp_path):
