@@ -122,37 +122,37 @@ def test_classes_are_read_from_the_files_of_both_generations(tmp_path):
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize('name', ['seg_backbone_cae', 'seg_backbone_beit', 'seg_backbone_mae'])
+@pytest.mark.parametrize('name, variant', golden.each_variant('segmentation', square=True))
 @torch.no_grad()
-def test_a_released_segmentation_file_gives_the_recorded_pyramid(name, scenes, tmp_path):
+def test_a_released_segmentation_file_gives_the_recorded_pyramid(name, variant, scenes, tmp_path):
     """The file as CAE's code would write it: encoder, resized tables and pyramid under backbone.*, then the heads."""
     case = golden.case(name)
-    data = {k: torch.from_numpy(v) for k, v in golden.arrays(case['files'][0]).items()}
-    ckpt = checkpoints.load(str(golden.path(case['uses'])), num_heads=case['dims']['heads'])
+    data = {k: torch.from_numpy(v) for k, v in golden.npz(case, 'extra/fpn1.0.weight').items()}
+    dims, images = case['dims'], data[f'{variant}/images']
+    ckpt = checkpoints.load(str(golden.checkpoint(case)), num_heads=dims['heads'])
     sd = {k: v for k, v in ckpt.state_dict.items() if not k.startswith(('norm.', 'rel_pos_bias.'))}
     sd |= {k.removeprefix('extra/'): v for k, v in data.items() if k.startswith('extra/')}
-    tables = data.get('square/rel_pos_tables')
+    tables = data.get(f'{variant}/rel_pos_tables')
     if tables is None:
-        tables = [data['square/rel_pos_table_from_checkpoint']] * ckpt.spec.num_layers
+        tables = [data[f'{variant}/rel_pos_table_from_checkpoint']] * ckpt.spec.num_layers
     sd |= {f'blocks.{i}.attn.relative_position_bias_table': t for i, t in enumerate(tables)}
-    if 'square/pos_embed' in data:
-        sd['pos_embed'] = data['square/pos_embed']
-    cfg, _ = fitted('upernet', scenes, recipe='mini')
+    if f'{variant}/pos_embed' in data:
+        sd['pos_embed'] = data[f'{variant}/pos_embed']
     heads = {f'{h}.{k}': torch.zeros(s) for h in ('decode_head', 'auxiliary_head')
-             for k, s in (('conv_seg.weight', (7, 48, 1, 1)), ('conv_seg.bias', (7,)))}
+             for k, s in (('conv_seg.weight', (7, dims['embed_dim'], 1, 1)), ('conv_seg.bias', (7,)))}
     torch.save(dict(state_dict={f'backbone.{k}': v for k, v in sd.items()} | heads), tmp_path / 'seg.pth')
-    released = checkpoints.load(tmp_path / 'seg.pth', num_heads=case['dims']['heads'])
+    released = checkpoints.load(tmp_path / 'seg.pth', num_heads=dims['heads'])
     cfg = recipes.build(Task('scenes', 'upernet'), released, describe('scenes', scenes, 'ade'),
                         recipes.Options(recipe='mini', eval_only=True))
-    cfg.model.backbone.out_indices = case['dims']['out_indices']
-    cfg.model.backbone.img_size = case['dims']['square_image_size']
+    cfg.model.backbone.out_indices = dims['out_indices']
+    cfg.model.backbone.img_size = images.shape[-1]
     cfg.model.backbone.final_norm = False
     model = built(cfg).eval()
     network = read_network(tmp_path / 'seg.pth')
     missing = {k: v for k, v in model.state_dict().items() if k.startswith('decode_head.') and k not in heads}
     fill(model, released, replace(network, state_dict=network.state_dict | missing))
-    for level, got in enumerate(model.extract_feat(data['square/images'])):
-        np.testing.assert_allclose(got.numpy(), data[f'square/level{level}'].numpy(),
+    for level, got in enumerate(model.extract_feat(images)):
+        np.testing.assert_allclose(got.numpy(), data[f'{variant}/level{level}'].numpy(),
                                    **golden.tolerance(case['tolerance']), err_msg=f'{name} level {level}')
 
 

@@ -13,11 +13,10 @@ def grid_of_name(name):
     return (sides[0], sides[-1])
 
 
-@pytest.fixture
-def recorded():
-    case = golden.case('pos_interp')
-    arrays = {k: torch.from_numpy(v) for k, v in golden.arrays(case['files'][0]).items()}
-    return case, arrays
+@pytest.fixture(params=golden.each('positions'))
+def recorded(request):
+    case = golden.case(request.param)
+    return case, {k: torch.from_numpy(v) for f in golden.held(case, '.npz') for k, v in golden.arrays(f).items()}
 
 
 def close(actual, expected, case, about):
@@ -28,7 +27,9 @@ def close(actual, expected, case, about):
 @pytest.mark.golden
 def test_sincos_table_is_the_recorded_one(recorded):
     case, arrays = recorded
-    for name in (k for k in arrays if k.startswith('sincos_') and '_to_' not in k):
+    tables = [k for k in arrays if k.startswith('sincos_') and '_to_' not in k]
+    assert tables
+    for name in tables:
         grid = grid_of_name(name.split('_')[1])
         close(resize.sincos_2d(case['dims']['embed_dim'], grid), arrays[name], case, 'sin-cos')
 
@@ -62,7 +63,9 @@ def test_relative_tables_resize_by_a_spline_over_a_geometric_grid(recorded):
 @pytest.mark.golden
 def test_relative_index_of_a_rectangular_window_is_the_recorded_one(recorded):
     _, arrays = recorded
-    for name in (k for k in arrays if k.startswith('relative_position_index_')):
+    indices = [k for k in arrays if k.startswith('relative_position_index_')]
+    assert indices
+    for name in indices:
         assert torch.equal(resize.relative_position_index(grid_of_name(name.rsplit('_', 1)[1])), arrays[name])
 
 

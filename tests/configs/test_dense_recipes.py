@@ -222,13 +222,12 @@ def optimizer_of(cfg, model):
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize('name, recorded', [('upernet/cae_vit-base', 'ade20k_cae_base'),
-                                            ('mask_rcnn/cae_vit-base', 'coco_cae_base')])
-def test_the_optimizer_built_from_a_recipe_has_the_recorded_groups(name, recorded):
-    golden.case('layer_decay')
-    record = golden.load_json('layer_decay.json')[recorded]
-    cfg = resolved(name, cfg_options={'optim_wrapper.optimizer.lr': record['recipe']['lr']})
-    set_to_record(cfg, record)
+@pytest.mark.parametrize('recorded', golden.each_record('segmentation groups', 'detection groups'))
+def test_the_optimizer_built_from_a_recipe_has_the_recorded_groups(recorded):
+    record = golden.record(recorded)
+    segments = golden.kind_of_record(recorded) == 'segmentation groups'
+    cfg = resolved('upernet/cae_vit-base' if segments else 'mask_rcnn/cae_vit-base')
+    set_to_record(cfg, record['recipe'])
     model = built(cfg)
     groups = optimizer_of(cfg, model).optimizer.param_groups
     names = {id(p): as_released(n) for n, p in model.named_parameters()}
@@ -242,24 +241,28 @@ def test_the_optimizer_built_from_a_recipe_has_the_recorded_groups(name, recorde
         assert group['lr'] == pytest.approx(record['recipe']['lr'] * scale, rel=1e-12, abs=0), parameter
 
 
-def set_to_record(cfg, record):
-    """Another set of vectors may be of a smaller model or another decay."""
-    cfg.optim_wrapper.paramwise_cfg.layer_decay_rate = record['recipe']['layer_decay']
-    cfg.model.backbone.spec.num_layers = record['recipe']['layers']
+def set_to_record(cfg, recipe):
+    """The recipe with the recorded rate, decays and depth; what else a config says of its groups stays."""
+    cfg.optim_wrapper.optimizer.update(lr=recipe['lr'], weight_decay=recipe['weight_decay'])
+    cfg.optim_wrapper.paramwise_cfg.layer_decay_rate = recipe['layer_decay']
+    if recipe['layers'] != cfg.model.backbone.spec.num_layers:
+        cfg.model.backbone.spec.num_layers = recipe['layers']
+        cfg.model.backbone.out_indices = [recipe['layers'] * (i + 1) // 4 - 1 for i in range(4)]
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize('name, recorded', [('upernet/cae_vit-base', 'ade20k_base_poly'),
-                                            ('mask_rcnn/cae_vit-base', 'coco_base_step')])
-def test_the_schedule_built_from_a_recipe_has_the_recorded_rates(name, recorded):
-    golden.case('lr_schedules')
-    record = golden.load_json('lr_schedules.json')[recorded]
-    cfg = resolved(name)
+@pytest.mark.parametrize('recorded', golden.each_record('poly', 'step'))
+def test_the_schedule_built_from_a_recipe_has_the_recorded_rates(recorded):
+    record = golden.record(recorded)
+    poly = golden.kind_of_record(recorded) == 'poly'
+    cfg = resolved('upernet/cae_vit-base' if poly else 'mask_rcnn/cae_vit-base')
+    own = dict(power=record['power'], min_lr=record['min_lr'], end=record['max_iters']) if poly else dict(
+        milestones=record['step_epochs'], gamma=record['gamma'], end=record['epochs'])
     scale = 0.65 ** 13
     groups = [dict(params=[torch.nn.Parameter(torch.zeros(1))], lr=record['base'] * s, lr_scale=s) for s in (1., scale)]
-    length = cfg.train_cfg.get('max_epochs') or cfg.train_cfg.max_iters
-    scheduler = PARAM_SCHEDULERS.build(dict(cfg.param_scheduler, end=length), default_args=dict(
-        optimizer=torch.optim.SGD(groups, lr=1.), epoch_length=record.get('iters_per_epoch')))
+    scheduler = PARAM_SCHEDULERS.build(
+        {**cfg.param_scheduler, **own, 'warmup_iters': record['warmup_iters'], 'warmup_ratio': record['warmup_ratio']},
+        default_args=dict(optimizer=torch.optim.SGD(groups, lr=1.), epoch_length=record.get('iters_per_epoch')))
     for iteration, rate in record['lr_at_iter'].items():
         scheduler.last_step = int(iteration)
         whole, scaled = scheduler._get_value()

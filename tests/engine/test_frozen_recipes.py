@@ -22,29 +22,49 @@ def paper(protocol, arch='vit-base'):
     return cfg
 
 
-def trainer(cfg, protocol):
+def trainer(cfg, protocol, num_images=IMAGENET):
     keys = ('batch_size', 'bn_group', 'optimizer', 'schedule')
     made = HeadTrainer(protocol, LinearProbe(4, 3, [dict(lr=lr) for lr in cfg.model.probes[protocol].grid.lr]),
                        **{k: cfg.model.probes[protocol][k] for k in keys})
-    made.begin(IMAGENET, cfg.train_cfg.max_epochs)
+    made.begin(num_images, cfg.train_cfg.max_epochs)
     return made
 
 
+def set_to_record(cfg, probe, record):
+    """The recipe with the recorded rate, length and warm-up: nothing changes where the record is of this recipe."""
+    warmup = record['warmup_epochs']
+    if record.get('warmup_steps', -1) > 0:
+        warmup = record['warmup_steps'] / record['iters_per_epoch']
+    probe.grid.lr = [record['absolute_lr'] if 'absolute_lr' in record else record['base']]
+    probe.schedule.update(warmup_epochs=warmup, min_lr=record['min_lr'] if 'min_lr' in record else record['final'])
+    cfg.train_cfg.max_epochs = record['epochs']
+
+
 @pytest.mark.golden
-@pytest.mark.parametrize('protocol, table', [('linear', 'linear_probe'), ('attentive', 'attentive_probe')])
+@pytest.mark.parametrize('name', golden.each_record('fractional', 'cosine'))
 @pytest.mark.parametrize('arch', ['vit-base', 'vit-large'])
-def test_the_paper_recipe_follows_the_published_learning_rate_at_every_recorded_iteration(protocol, table, arch):
-    entry = golden.case('lr_schedules')
-    told = golden.load_json(entry['files'][0])[table]
-    made = trainer(paper(protocol, arch), protocol)
-    per_epoch = told['iters_per_epoch']
-    assert made.steps_per_epoch == per_epoch and made.epochs == told['epochs']
-    tolerance = golden.tolerance(entry['tolerance'])['rtol']
-    for epoch in range(told['epochs']):
-        first = told['first_iter_of_epoch'][epoch]
+def test_the_paper_recipe_follows_the_recorded_learning_rate_at_every_recorded_iteration(name, arch):
+    record, tolerance = golden.record(name), golden.tolerance(golden.case_of_record(name)['tolerance'])['rtol']
+    protocol = 'linear' if golden.kind_of_record(name) == 'fractional' else 'attentive'
+    cfg, per_epoch = paper(protocol, arch), record['iters_per_epoch']
+    set_to_record(cfg, cfg.model.probes[protocol], record)
+    made = trainer(cfg, protocol, per_epoch * cfg.model.probes[protocol].batch_size)
+    assert made.steps_per_epoch == per_epoch and made.epochs == record['epochs']
+    for epoch in range(record['epochs']):
+        first = record['first_iter_of_epoch'][epoch]
         assert made.lr(epoch * per_epoch)[0] == pytest.approx(first, rel=tolerance, abs=1e-15)
         last = (epoch + 1) * per_epoch - 1
-        assert made.lr(last)[0] == pytest.approx(told['last_iter_of_epoch'][epoch], rel=tolerance, abs=1e-15)
+        assert made.lr(last)[0] == pytest.approx(record['last_iter_of_epoch'][epoch], rel=tolerance, abs=1e-15)
+
+
+@pytest.mark.parametrize('arch', ['vit-base', 'vit-large'])
+def test_the_published_schedules_stand_in_the_recipes(arch):
+    for protocol, steps, lr, rule, floor in (('linear', 78, 6.4, 'fractional_epoch', 0.),
+                                             ('attentive', 156, 0.4, 'cosine_table', 1e-6)):
+        cfg = paper(protocol, arch)
+        made = trainer(cfg, protocol)
+        assert (made.steps_per_epoch, made.epochs, made.base) == (steps, 90, [lr])
+        assert cfg.model.probes[protocol].schedule == dict(type=rule, warmup_epochs=10, min_lr=floor)
 
 
 def test_the_published_constants_stand_in_the_recipes():

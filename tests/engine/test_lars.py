@@ -1,4 +1,6 @@
-"""LARS against eight recorded steps, and stacks of tensors against the same tensors one by one."""
+"""LARS against recorded steps, and stacks of tensors against the same tensors one by one."""
+import re
+
 import golden
 import numpy as np
 import pytest
@@ -8,21 +10,26 @@ from cae_bench.engine.frozen_optim import StackedAdamW, StackedSGD
 from cae_bench.engine.lars import LARS
 
 
-def recorded():
-    entry = golden.case('lars')
-    data = golden.arrays(entry['files'][0])
+@pytest.fixture(params=golden.each('lars'))
+def recorded(request):
+    """(arrays, names of the weight decays, names of the tensors, tolerance, the optimizer's constants)."""
+    entry = golden.case(request.param)
+    data = golden.npz(entry, 'lr')
     decays = sorted({key.split('/')[0] for key in data if key.startswith('wd')})
     names = sorted({key.split('/')[-1] for key in data if key.startswith('grad/step1/')})
-    return data, decays, names, golden.tolerance(entry.get('tolerance') or 'rtol 1e-5, atol 1e-7')
+    stated = {key: re.search(rf'{key.replace("_", " ")} ([\d.e-]*\d)', entry['what'])
+              for key in ('momentum', 'trust_coefficient')}
+    constants = {key: float(match[1]) for key, match in stated.items() if match}
+    return data, decays, names, golden.tolerance(entry['tolerance']), constants
 
 
 @pytest.mark.golden
-def test_lars_reproduces_every_recorded_step_and_the_final_momentum():
-    data, decays, names, tolerance = recorded()
+def test_lars_reproduces_every_recorded_step_and_the_final_momentum(recorded):
+    data, decays, names, tolerance, constants = recorded
     start = {name: data[f'init/{name}'] for name in names}
     for decay in decays:
         params = {name: torch.nn.Parameter(torch.from_numpy(start[name].copy())) for name in names}
-        optimizer = LARS(params.values(), weight_decay=float(decay[2:]), momentum=0.9, trust_coefficient=0.001)
+        optimizer = LARS(params.values(), weight_decay=float(decay[2:]), **constants)
         for step, lr in enumerate(data['lr'], 1):
             optimizer.param_groups[0]['lr'] = float(lr)
             for name, p in params.items():
@@ -37,11 +44,11 @@ def test_lars_reproduces_every_recorded_step_and_the_final_momentum():
 
 
 @pytest.mark.golden
-def test_a_stack_of_the_recorded_tensors_takes_the_recorded_steps_in_every_entry():
-    data, decays, names, tolerance = recorded()
+def test_a_stack_of_the_recorded_tensors_takes_the_recorded_steps_in_every_entry(recorded):
+    data, decays, names, tolerance, constants = recorded
     decay = torch.tensor([float(d[2:]) for d in decays])
     params = {n: torch.nn.Parameter(torch.from_numpy(np.stack([data[f'init/{n}']] * len(decays)))) for n in names}
-    optimizer = LARS(params.values(), lr=torch.zeros(len(decays)), weight_decay=decay)
+    optimizer = LARS(params.values(), lr=torch.zeros(len(decays)), weight_decay=decay, **constants)
     for step, lr in enumerate(data['lr'], 1):
         optimizer.param_groups[0]['lr'] = torch.full((len(decays),), float(lr))
         for name, p in params.items():

@@ -8,18 +8,18 @@ from torch import nn
 
 from cae_bench.engine.layer_decay import is_plain, param_groups
 from cae_bench.errors import ConfigError
+from cae_bench.models.probes_attentive import RELEASED, AttentiveProbe
 from cae_bench.registry import MODELS
 
 FINETUNE_NO_DECAY = ('backbone.pos_embed', 'backbone.cls_token')
 
 
-def recorded(name):
-    golden.case('layer_decay')
-    return golden.load_json('layer_decay.json')[name]
-
-
-def cae_base(layers, **settings):
-    return dict(type='cae_bench.ViT', arch='base', num_layers=layers, **settings)
+def encoder_of(record, prefix='', **settings):
+    """A ViT of the recorded depth and with the recorded kinds of parameters."""
+    names = {n.removeprefix(prefix) for n in [*record['parameters'], *record['not_optimised']]}
+    tables = any(n.endswith('relative_position_bias_table') for n in names)
+    return dict(type='cae_bench.ViT', arch='base', num_layers=record['recipe']['layers'],
+                rel_pos_bias='block' if tables else None, layer_scale='blocks.0.gamma_1' in names, **settings)
 
 
 def on_meta(*configs):
@@ -50,13 +50,16 @@ def groups_of(model, record, **rules):
 
 
 @pytest.mark.golden
-def test_finetuning_groups_equal_the_record_and_spare_the_class_token():
-    record = recorded('finetune_cae_base')
+@pytest.mark.parametrize('name', golden.each_record('finetuning groups'))
+def test_finetuning_groups_equal_the_record_and_spare_the_class_token(name):
+    record = golden.record(name)
     model, = on_meta(dict(type='cae_bench.Classifier', num_classes=1000, fc_norm_init='encoder',
-                          backbone=cae_base(record['recipe']['layers'], rel_pos_bias='block')))
+                          backbone=encoder_of(record)))
     ours = groups_of(model, record, no_decay=FINETUNE_NO_DECAY)
     assert_equal_to_record({n.removeprefix('backbone.'): v for n, v in ours.items()}, record)
-    assert ours['backbone.cls_token'][2] == 0 and ours['backbone.blocks.0.attn.relative_position_bias_table'][2] > 0
+    assert ours['backbone.cls_token'][2] == 0
+    tables = [v[2] for n, v in ours.items() if n.endswith('relative_position_bias_table')]
+    assert set(tables) <= {record['recipe']['weight_decay']}
 
 
 def as_released(ours):
@@ -84,12 +87,13 @@ def pyramid():
 
 
 @pytest.mark.golden
-def test_segmentation_groups_equal_the_record_and_decay_the_class_token():
-    record = recorded('ade20k_cae_base')
+@pytest.mark.parametrize('name', golden.each_record('segmentation groups'))
+def test_segmentation_groups_equal_the_record_and_decay_the_class_token(name):
+    record = golden.record(name)
     norm = dict(type='SyncBN', requires_grad=True)
     common = dict(num_classes=150, norm_cfg=norm, align_corners=False)
     parts = on_meta(
-        cae_base(record['recipe']['layers'], rel_pos_bias='block', final_norm=False), pyramid(),
+        encoder_of(record, 'backbone.', final_norm=False), pyramid(),
         dict(type='mmseg.UPerHead', in_channels=[768] * 4, in_index=[0, 1, 2, 3], channels=768, **common),
         dict(type='mmseg.FCNHead', in_channels=768, in_index=2, channels=256, num_convs=1, concat_input=False,
              **common))
@@ -100,12 +104,13 @@ def test_segmentation_groups_equal_the_record_and_decay_the_class_token():
 
 
 @pytest.mark.golden
-def test_detection_groups_equal_the_record():
-    record = recorded('coco_cae_base')
+@pytest.mark.parametrize('name', golden.each_record('detection groups'))
+def test_detection_groups_equal_the_record(name):
+    record = golden.record(name)
     bbox_head = dict(type='mmdet.ConvFCBBoxHead', num_shared_convs=4, num_shared_fcs=1, in_channels=256, num_classes=80,
                      norm_cfg=dict(type='SyncBN', requires_grad=True))
     parts = on_meta(
-        cae_base(record['recipe']['layers'], final_norm=False), pyramid(),
+        encoder_of(record, 'backbone.', final_norm=False), pyramid(),
         dict(type='mmdet.FPN', in_channels=[768] * 4, out_channels=256, num_outs=5),
         dict(type='mmdet.RPNHead', in_channels=256, feat_channels=256), bbox_head,
         dict(type='mmdet.FCNMaskHead', num_convs=4, in_channels=256, conv_out_channels=256, num_classes=80))
@@ -116,13 +121,22 @@ def test_detection_groups_equal_the_record():
 
 
 @pytest.mark.golden
-def test_pretraining_splits_the_recorded_names_without_sparing_any_token():
-    record = recorded('pretrain_cae_base')
+@pytest.mark.parametrize('name', golden.each_record('pretraining groups'))
+def test_pretraining_splits_the_recorded_names_without_sparing_any_token(name):
+    record = golden.record(name)
     decay = record['recipe']['weight_decay']
     for name, (_, scale, recorded_decay) in record['parameters'].items():
         matrix = name.endswith(('token', 'weight')) and 'norm' not in name          # what is not 1-D in this model
         parameter = torch.empty([1] * (2 if matrix else 1), device='meta')
         assert (0.0 if is_plain(name, parameter) else decay) == recorded_decay and scale == 1.0, name
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize('name', golden.each_record('attentive names'))
+def test_the_attentive_probe_trains_the_recorded_names(name):
+    probe = AttentiveProbe(8, 3, cells=[{}], num_heads=2)
+    trained = {n for n, p in probe.named_parameters() if p.requires_grad}
+    assert {RELEASED[n] for n in golden.record(name)['trainable']} == trained
 
 
 def small_model(**settings):

@@ -40,30 +40,30 @@ def assert_forward(model, images, feature, logits, tolerance):
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize('variant', ['plain', 'relpos', 'resized'])
-def test_cae_finetuning_starts_from_the_encoder_norm_and_gives_the_recorded_logits(variant):
-    case = golden.case('cae_finetune')
-    dims, data = case['dims'], tensors(golden.arrays('cae_finetune_io.npz'))
-    images = data[f'{variant}/images']
-    model = build(dims, str(golden.path(case['uses'])), images.shape[-1], fc_norm_init='encoder',
-                  backbone=dict(pos_embed_resize='rebuild', rel_pos_bias='block' if variant == 'relpos' else None))
+@pytest.mark.parametrize('name, variant', golden.each_variant('finetune'))
+def test_cae_finetuning_starts_from_the_encoder_norm_and_gives_the_recorded_logits(name, variant):
+    case = golden.case(name)
+    dims, data = case['dims'], tensors(golden.npz(case, 'fc_norm_weight'))
+    images, tables = data[f'{variant}/images'], data.get(f'{variant}/tables')
+    model = build(dims, str(golden.checkpoint(case)), images.shape[-1], fc_norm_init='encoder',
+                  backbone=dict(pos_embed_resize='rebuild', rel_pos_bias=None if tables is None else 'block'))
     np.testing.assert_array_equal(model.fc_norm.weight.detach(), data['fc_norm_weight'])
     np.testing.assert_array_equal(model.fc_norm.bias.detach(), data['fc_norm_bias'])
     set_head(model, data, fc_norm=False)
-    if variant == 'relpos':
-        for block, table in zip(model.backbone.blocks, data['relpos/tables'], strict=True):
+    if tables is not None:
+        for block, table in zip(model.backbone.blocks, tables, strict=True):
             block.attn.relative_position_bias_table.data.copy_(table)
     tolerance = golden.tolerance(case['tolerance'])
     assert_forward(model, images, data[f'{variant}/feature'], data[f'{variant}/logits'], tolerance)
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize('size', ['native', 'resized'])
-def test_mae_finetuning_gives_the_recorded_pooled_and_class_token_outputs(size):
-    case = golden.case('mae')
-    data = tensors(golden.arrays('mae_io.npz'))
-    images = data['images' if size == 'native' else 'resized/images']
-    checkpoint, tolerance = str(golden.path('mae_ckpt.pth')), golden.tolerance(case['tolerance'])
+@pytest.mark.parametrize('name, size', golden.each_variant('mae'))
+def test_mae_finetuning_gives_the_recorded_pooled_and_class_token_outputs(name, size):
+    case = golden.case(name)
+    data = tensors(golden.npz(case, 'fc_norm_weight'))
+    images = data['images' if size == 'native' else f'{size}/images']
+    checkpoint, tolerance = str(golden.checkpoint(case)), golden.tolerance(case['tolerance'])
     model = build(case['dims'], checkpoint, images.shape[-1])
     set_head(model, data)
     assert_forward(model, images, data[f'{size}/global_pool_feature'], data[f'{size}/global_pool_logits'], tolerance)
@@ -72,13 +72,13 @@ def test_mae_finetuning_gives_the_recorded_pooled_and_class_token_outputs(size):
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize('size', ['native', 'resized'])
-def test_beit_finetuning_copies_the_shared_table_and_gives_the_recorded_outputs(size):
-    case = golden.case('beit')
-    data = tensors(golden.arrays('beit_io.npz'))
-    images = data['images' if size == 'native' else 'resized/images']
-    checkpoint = str(golden.path('beit_ckpt.pth'))
-    tolerance = golden.tolerance(case['tolerance'], 'resized' if size == 'resized' else '')
+@pytest.mark.parametrize('name, size', golden.each_variant('beit'))
+def test_beit_finetuning_copies_the_shared_table_and_gives_the_recorded_outputs(name, size):
+    case = golden.case(name)
+    data = tensors(golden.npz(case, 'fc_norm_weight'))
+    images = data['images' if size == 'native' else f'{size}/images']
+    checkpoint = str(golden.checkpoint(case))
+    tolerance = golden.tolerance(case['tolerance'], '' if size == 'native' else size)
     backbone = dict(rel_pos_bias='block')
     model = build(case['dims'], checkpoint, images.shape[-1], backbone)
     tables = [n for n, _ in model.named_parameters() if n.endswith('relative_position_bias_table')]
@@ -90,10 +90,11 @@ def test_beit_finetuning_copies_the_shared_table_and_gives_the_recorded_outputs(
 
 
 @pytest.mark.golden
-def test_beit_with_the_encoder_norm_as_fc_norm_is_what_the_cae_script_makes_of_it():
-    case = golden.case('beit')
-    data = tensors(golden.arrays('beit_io.npz'))
-    model = build(case['dims'], str(golden.path('beit_ckpt.pth')), backbone=dict(rel_pos_bias='block'),
+@pytest.mark.parametrize('name', golden.each('beit'))
+def test_beit_with_the_encoder_norm_as_fc_norm_is_what_the_cae_script_makes_of_it(name):
+    case = golden.case(name)
+    data = tensors(golden.npz(case, 'fc_norm_weight'))
+    model = build(case['dims'], str(golden.checkpoint(case)), backbone=dict(rel_pos_bias='block'),
                   fc_norm_init='encoder')
     feature = data['native/mean_pool_feature_ckpt_norm']
     assert_forward(model, data['images'], feature, None, golden.tolerance(case['tolerance']))

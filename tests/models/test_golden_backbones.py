@@ -12,15 +12,14 @@ pytestmark = pytest.mark.golden
 
 def build(case: dict, **settings) -> ViT:
     """A ViT with the weights of the case's checkpoint, in eval mode."""
-    file = case.get('uses') or next(f for f in case['files'] if f.endswith('.pth'))
-    vit = ViT(checkpoint=str(golden.path(file)), num_heads=case['dims']['heads'], **settings)
+    vit = ViT(checkpoint=str(golden.checkpoint(case)), num_heads=case['dims']['heads'], **settings)
     vit.init_weights()
     return vit.eval()
 
 
 def arrays(case: dict) -> dict[str, torch.Tensor]:
-    file = next(f for f in case['files'] if f.endswith('.npz'))
-    return {k: torch.from_numpy(v) for k, v in golden.arrays(file).items() if v.dtype.kind in 'fib'}
+    data = golden.npz(case, next(iter(case['arrays'])))
+    return {k: torch.from_numpy(v) for k, v in data.items() if v.dtype.kind in 'fib'}
 
 
 def close(got: torch.Tensor, want: torch.Tensor, case: dict, about: str = '') -> None:
@@ -39,27 +38,28 @@ def pooled(vit: ViT, images: torch.Tensor, weight: torch.Tensor, bias: torch.Ten
     return torch.nn.functional.layer_norm(raw, weight.shape, weight, bias, vit.spec.norm_eps)
 
 
+@pytest.mark.parametrize('name', golden.each('linear'))
 @torch.no_grad()
-def test_cae_linear_feature_is_the_class_token_after_the_norm():
-    case = golden.case('cae_linear')
+def test_cae_linear_feature_is_the_class_token_after_the_norm(name):
+    case = golden.case(name)
     data = arrays(case)
-    vit = load_backbone(str(golden.path(case['uses'])), num_heads=case['dims']['heads'])
+    vit = load_backbone(str(golden.checkpoint(case)), num_heads=case['dims']['heads'])
     close(vit.forward_features(data['images'])[:, 0], data['feature'], case, 'feature')
 
 
+@pytest.mark.parametrize('name', golden.each('attentive'))
 @torch.no_grad()
-def test_cae_attentive_tokens_agree():
-    case = golden.case('cae_attentive')
+def test_cae_attentive_tokens_agree(name):
+    case = golden.case(name)
     data = arrays(case)
     close(build(case).forward_features(data['images']), data['tokens'], case, 'tokens')
 
 
-@pytest.mark.parametrize('name', ['cae_pretrain', 'cae_pretrain_proj'])
+@pytest.mark.parametrize('name', golden.each('cae_pretrain'))
 @torch.no_grad()
 def test_cae_encoder_agrees_on_visible_tokens_alone(name):
     case = golden.case(name)
-    file = next(f for f in case['files'] if '_io' in f)
-    images, mask, want = (torch.from_numpy(golden.arrays(file)[k]) for k in ('images', 'mask', 'encoder_out'))
+    images, mask, want = (arrays(case)[k] for k in ('images', 'mask', 'encoder_out'))
     vit = build(case)
     tokens, grid = vit.embed(images)
     seen = torch.cat([torch.ones(len(mask), 1, dtype=torch.bool), ~mask], 1)
@@ -67,18 +67,19 @@ def test_cae_encoder_agrees_on_visible_tokens_alone(name):
     close(vit.norm(vit.encode(visible, grid, [vit.num_layers - 1])[0]), want, case, 'forward')
 
 
-@pytest.mark.parametrize('variant', ['plain', 'relpos', 'resized'])
+@pytest.mark.parametrize('name, variant', golden.each_variant('finetune'))
 @torch.no_grad()
-def test_cae_finetune_feature_is_the_normed_mean_of_patches(variant):
-    case = golden.case('cae_finetune')
+def test_cae_finetune_feature_is_the_normed_mean_of_patches(name, variant):
+    case = golden.case(name)
     data = arrays(case)
-    settings = {'plain': {}, 'relpos': dict(rel_pos_bias='block'),
-                'resized': dict(img_size=case['dims']['resized_image_size'], pos_embed_resize='rebuild')}[variant]
+    settings = dict(rel_pos_bias='block') if f'{variant}/tables' in data else {}
+    if f'{variant}/pos_embed' in data:
+        settings |= dict(img_size=tuple(data[f'{variant}/images'].shape[2:]), pos_embed_resize='rebuild')
     vit = build(case, **settings)
-    if variant == 'relpos':
-        set_tables(vit, data['relpos/tables'])
-    if variant == 'resized':
-        close(vit.pos_embed, data['resized/pos_embed'], case)
+    if f'{variant}/tables' in data:
+        set_tables(vit, data[f'{variant}/tables'])
+    if f'{variant}/pos_embed' in data:
+        close(vit.pos_embed, data[f'{variant}/pos_embed'], case)
     feature = pooled(vit, data[f'{variant}/images'], data['fc_norm_weight'], data['fc_norm_bias'])
     close(feature, data[f'{variant}/feature'], case)
     close(feature @ data['head_weight'].T + data['head_bias'], data[f'{variant}/logits'], case)
@@ -86,9 +87,10 @@ def test_cae_finetune_feature_is_the_normed_mean_of_patches(variant):
 
 
 @pytest.mark.parametrize('size', ['native', 'resized', 'resized while running'])
+@pytest.mark.parametrize('name', golden.each('mae'))
 @torch.no_grad()
-def test_mae_features_agree(size):
-    case = golden.case('mae')
+def test_mae_features_agree(name, size):
+    case = golden.case(name)
     data = arrays(case)
     vit = build(case, img_size=case['dims']['resized_image_size'] if size == 'resized' else None)
     at = size.split()[0]
@@ -106,9 +108,10 @@ def test_mae_features_agree(size):
 
 @pytest.mark.parametrize('tables', ['shared', 'block'])
 @pytest.mark.parametrize('size', ['native', 'resized', 'resized while running'])
+@pytest.mark.parametrize('name', golden.each('beit'))
 @torch.no_grad()
-def test_beit_features_agree(size, tables):
-    case = golden.case('beit')
+def test_beit_features_agree(name, size, tables):
+    case = golden.case(name)
     data = arrays(case)
     vit = build(case, rel_pos_bias=tables, img_size=case['dims']['resized_image_size'] if size == 'resized' else None)
     at = size.split()[0]

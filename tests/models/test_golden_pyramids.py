@@ -12,14 +12,14 @@ pytestmark = pytest.mark.golden
 
 
 def build(case: dict, **settings) -> ViT:
-    vit = ViT(checkpoint=str(golden.path(case['uses'])), num_heads=case['dims']['heads'],
+    vit = ViT(checkpoint=str(golden.checkpoint(case)), num_heads=case['dims']['heads'],
               out_indices=case['dims']['out_indices'], final_norm=False, **settings)
     vit.init_weights()
     return vit.eval()
 
 
 def load(case: dict) -> dict[str, torch.Tensor]:
-    return {k: torch.from_numpy(v) for k, v in golden.arrays(case['files'][0]).items()}
+    return {k: torch.from_numpy(v) for k, v in golden.npz(case, 'extra/fpn1.0.weight').items()}
 
 
 def fill(vit: ViT, neck: ViTPyramid, data: dict, tables: torch.Tensor | None) -> None:
@@ -38,14 +38,13 @@ def check_levels(case: dict, vit: ViT, neck: ViTPyramid, data: dict, variant: st
                                    **golden.tolerance(case['tolerance']), err_msg=f'{variant} level {level}')
 
 
-@pytest.mark.parametrize('variant', ['square', 'nonsquare'])
-@pytest.mark.parametrize('name', ['seg_backbone_cae', 'seg_backbone_beit', 'seg_backbone_mae'])
+@pytest.mark.parametrize('name, variant', golden.each_variant('segmentation'))
 @torch.no_grad()
 def test_segmentation_pyramid_agrees(name, variant):
     case = golden.case(name)
     data = load(case)
     scale = dict(layer_scale=True) if any('gamma' in k for k in data) else {}
-    vit = build(case, img_size=case['dims'][f'{variant}_image_size'], rel_pos_bias='block', **scale)
+    vit = build(case, img_size=tuple(data[f'{variant}/images'].shape[2:]), rel_pos_bias='block', **scale)
     neck = ViTPyramid(case['dims']['embed_dim'])
     fill(vit, neck, data, data.get(f'{variant}/rel_pos_tables'))
     if f'{variant}/pos_embed' in data:
@@ -56,9 +55,10 @@ def test_segmentation_pyramid_agrees(name, variant):
     check_levels(case, vit, neck, data, variant)
 
 
+@pytest.mark.parametrize('name', golden.each('detection'))
 @torch.no_grad()
-def test_detection_pyramid_agrees_at_native_padded_and_unaligned_sizes():
-    case = golden.case('det_backbone_cae')
+def test_detection_pyramid_agrees_at_native_padded_and_unaligned_sizes(name):
+    case = golden.case(name)
     data = load(case)
     vit = build(case, img_size=case['dims']['native_image_size'], runtime_pos_resize='scale_factor')
     neck = ViTPyramid(case['dims']['embed_dim'])
@@ -66,14 +66,15 @@ def test_detection_pyramid_agrees_at_native_padded_and_unaligned_sizes():
     tolerance = golden.tolerance(case['tolerance'], 'pos-embed')
     np.testing.assert_allclose(vit.pos_embed.numpy(), data['pos_embed_after_load'].numpy(), **tolerance)
     variants = [k.removesuffix('/images') for k in data if k.endswith('/images')]
-    assert len(variants) >= 3
+    assert variants
     for variant in variants:
         check_levels(case, vit, neck, data, variant)
 
 
-def test_relative_tables_resized_while_running_follow_the_loaders_spline():
-    case = golden.case('pos_interp')
-    data = golden.arrays(case['files'][0])
+@pytest.mark.parametrize('name', golden.each('positions'))
+def test_relative_tables_resized_while_running_follow_the_loaders_spline(name):
+    case = golden.case(name)
+    data = {k: v for f in golden.held(case, '.npz') for k, v in golden.arrays(f).items()}
     tolerance = golden.tolerance(case['tolerance'], 'relative')
     compared = 0
     for name, table in data.items():

@@ -16,16 +16,17 @@ def close(ours, theirs, entry, about):
 
 def opened(case):
     entry = golden.case(case)
-    data = golden.arrays(entry['files'][0])
-    vit = cae_bench.load_backbone(str(golden.path(entry['uses'])), num_heads=entry['dims']['heads'])
+    data = golden.npz(entry, 'images')
+    vit = cae_bench.load_backbone(str(golden.checkpoint(entry)), num_heads=entry['dims']['heads'])
     with torch.no_grad():
         tokens = vit.forward_features(torch.from_numpy(data['images']))
     return entry, data, tokens
 
 
 @pytest.mark.golden
-def test_linear_probe_matches_in_evaluation_and_training_mode():
-    entry, data, tokens = opened('cae_linear')
+@pytest.mark.parametrize('case', golden.each('linear'))
+def test_linear_probe_matches_in_evaluation_and_training_mode(case):
+    entry, data, tokens = opened(case)
     close(tokens[:, 0], data['feature'], entry, 'feature')
     probe = LinearProbe(entry['dims']['embed_dim'], entry['dims']['classes'], cells=[{}, {}])
     with torch.no_grad():
@@ -44,8 +45,9 @@ def test_linear_probe_matches_in_evaluation_and_training_mode():
 
 
 @pytest.mark.golden
-def test_attentive_probe_matches_before_and_after_batch_norm_in_both_modes():
-    entry, data, tokens = opened('cae_attentive')
+@pytest.mark.parametrize('case', golden.each('attentive'))
+def test_attentive_probe_matches_before_and_after_batch_norm_in_both_modes(case):
+    entry, data, tokens = opened(case)
     close(tokens, data['tokens'], entry, 'tokens')
     probe = AttentiveProbe(entry['dims']['embed_dim'], entry['dims']['classes'], cells=[{}, {}, {}],
                            num_heads=entry['dims']['heads'])
@@ -63,8 +65,9 @@ def test_attentive_probe_matches_before_and_after_batch_norm_in_both_modes():
 
 
 @pytest.mark.golden
-def test_the_switch_evaluates_with_batch_statistics_and_moves_the_running_ones_as_the_official_loop_does():
-    entry, data, _ = opened('cae_attentive')
+@pytest.mark.parametrize('case', golden.each('attentive'))
+def test_the_switch_evaluates_with_batch_statistics_and_moves_the_running_ones_as_the_official_loop_does(case):
+    entry, data, _ = opened(case)
     probe = AttentiveProbe(entry['dims']['embed_dim'], entry['dims']['classes'], cells=[{}],
                            num_heads=entry['dims']['heads'], eval_batch_stats=True)
     probe.load_released({k[2:]: torch.from_numpy(v) for k, v in data.items() if k.startswith('w/')})

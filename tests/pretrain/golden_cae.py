@@ -1,4 +1,6 @@
 """A CAE for a golden case: sizes from the manifest alone."""
+import re
+
 import golden
 import numpy as np
 import torch
@@ -17,17 +19,14 @@ def build(dims: dict, **settings) -> CAE:
                **{'drop_path_rate': 0., **settings})
 
 
-def loaded(dims: dict, file: str, **settings) -> tuple[CAE, dict]:
-    """The model with a file's weights, and the file's other entries."""
-    content = safe_load.read(golden.path(file))
-    model = build(dims, **settings)
+def loaded(entry: dict, **settings) -> tuple[CAE, dict]:
+    """The model of a case with the weights of its checkpoint, and the whole content of that file."""
+    content = safe_load.read(golden.checkpoint(entry))
+    weight = re.search(r'([\d.]+) \* mse', entry.get('loss', ''))
+    model = build(entry['dims'], **(dict(align_weight=float(weight[1])) if weight else {}), **settings)
     model.load_released(content.get('model', content))
     return model.eval(), content
 
 
 def tensors(arrays: dict) -> dict[str, torch.Tensor]:
     return {k: torch.from_numpy(v) for k, v in arrays.items() if v.dtype.kind in 'biuf' and isinstance(v, np.ndarray)}
-
-
-def of_file(entry: dict, word: str) -> str:
-    return next(f for f in entry['files'] if word in f)

@@ -3,19 +3,18 @@ import golden
 import numpy as np
 import pytest
 import torch
-from golden_cae import build, loaded, of_file, tensors
+from golden_cae import build, loaded, tensors
 
 from cae_bench import checkpoints
 
 pytestmark = pytest.mark.golden
-CASES = ['cae_pretrain', 'cae_pretrain_proj']
 
 
-@pytest.fixture(scope='module', params=CASES)
+@pytest.fixture(scope='module', params=golden.each('cae_pretrain'))
 def case(request):
     entry = golden.case(request.param)
-    model, content = loaded(entry['dims'], of_file(entry, '_ckpt'))
-    io = golden.arrays(of_file(entry, '_io'))
+    model, content = loaded(entry)
+    io = golden.npz(entry, 'loss_total')
     return entry, model, content, io, tensors(io)
 
 
@@ -55,9 +54,9 @@ def test_losses_gradients_and_their_norms_equal_the_official_ones(case):
 
 def test_written_layout_has_the_keys_of_the_official_file_in_their_order(case):
     _, model, content, _, _ = case
-    written = model.released_state_dict()
-    assert list(written) == list(content['model'])
-    assert all(torch.equal(written[k], v) for k, v in content['model'].items())
+    written, official = model.released_state_dict(), content.get('model', content)
+    assert list(written) == list(official)
+    assert all(torch.equal(written[k], v) for k, v in official.items())
 
 
 def test_alignment_encoder_shares_the_encoders_storage(case):
@@ -76,17 +75,19 @@ def test_written_file_is_read_back_as_a_cae_encoder(case, tmp_path):
     assert all(torch.equal(v, model.encoder.state_dict()[k]) for k, v in ckpt.state_dict.items())
 
 
-def test_weights_of_another_size_are_refused_by_name():
-    first, second = (golden.case(name) for name in CASES)
-    with pytest.raises(checkpoints.CheckpointError, match='not of this CAE.*Give the config'):
-        loaded(first['dims'], of_file(second, '_ckpt'))
+def test_weights_of_another_size_are_refused_by_name(case):
+    entry = case[0]
+    for size in (dict(vocab=entry['dims']['vocab'] + 1), dict(depth=entry['dims']['depth'] + 1)):
+        with pytest.raises(checkpoints.CheckpointError, match='not of this CAE.*Give the config'):
+            loaded(entry | dict(dims=entry['dims'] | size))
 
 
 @pytest.mark.parametrize('alignment, first', [('stale', 'latent_target_first'), ('current', 'latent_target_second')])
-def test_alignment_target_is_stale_or_current_as_asked(alignment, first):
-    entry = golden.case('cae_stale_alignment')
-    model, _ = loaded(entry['dims'], of_file(entry, '_state'), alignment=alignment)
-    io = golden.arrays(of_file(entry, '_io'))
+@pytest.mark.parametrize('name', golden.each('cae_stale'))
+def test_alignment_target_is_stale_or_current_as_asked(name, alignment, first):
+    entry = golden.case(name)
+    model, _ = loaded(entry, alignment=alignment)
+    io = golden.npz(entry, 'latent_target_first')
     t = tensors(io)
     for expected in (first, 'latent_target_second'):
         with torch.no_grad():
@@ -95,11 +96,12 @@ def test_alignment_target_is_stale_or_current_as_asked(alignment, first):
             np.testing.assert_allclose(actual.numpy(), io[name], **golden.tolerance(entry['tolerance']))
 
 
-def test_stale_copy_follows_one_step_behind():
-    entry = golden.case('cae_stale_alignment')
+@pytest.mark.parametrize('name', golden.each('cae_stale'))
+def test_stale_copy_follows_one_step_behind(name):
+    entry = golden.case(name)
     model = build(entry['dims'], alignment='stale')
     model.init_weights()
-    t = tensors(golden.arrays(of_file(entry, '_io')))
+    t = tensors(golden.npz(entry, 'latent_target_first'))
     weight = model.encoder.norm.weight
     before = weight.detach().clone()
     model.run(t['images'], t['mask'])

@@ -21,20 +21,20 @@ def drawn(case: dict) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.golden
-def test_block_masks_are_spread_as_the_official_ones():
-    golden.case('masks')
-    for case in golden.load_json('masks.json')['cases']:
-        masks, placed = drawn(case)
-        assert set(masks.sum((1, 2))) == set(case['distinct_counts'])
-        difference = np.abs(masks.mean(0) - np.array(case['marginal']))
-        assert difference.max() <= 0.025 and difference.mean() <= 0.007
-        assert masks.mean(0)[-1].min() > 0 and masks.mean(0)[:, -1].min() > 0            # no row or column is spared
-        for (mean, std), values in statistics(masks, placed).items():
-            if std is None:
-                assert values.mean() == pytest.approx(case[mean], abs=0.005), mean
-            else:                                            # four standard errors of the difference of two means
-                error = case[std] * (1 / len(values) + 1 / case['masks']) ** 0.5
-                assert abs(values.mean() - case[mean]) <= 4 * error, mean
+@pytest.mark.parametrize('name', golden.each_record('masks'))
+def test_block_masks_are_spread_as_the_official_ones(name):
+    case = golden.record(name)
+    masks, placed = drawn(case)
+    assert set(masks.sum((1, 2))) == set(case['distinct_counts'])
+    difference = np.abs(masks.mean(0) - np.array(case['marginal']))
+    assert difference.max() <= 0.025 and difference.mean() <= 0.007
+    assert masks.mean(0)[-1].min() > 0 and masks.mean(0)[:, -1].min() > 0            # no row or column is spared
+    for (mean, std), values in statistics(masks, placed).items():
+        if std is None:
+            assert values.mean() == pytest.approx(case[mean], abs=0.005), mean
+        else:                                            # four standard errors of the difference of two means
+            error = case[std] * (1 / len(values) + 1 / case['masks']) ** 0.5
+            assert abs(values.mean() - case[mean]) <= 4 * error, mean
 
 
 def statistics(masks: np.ndarray, placed: np.ndarray) -> dict[tuple, np.ndarray]:
@@ -52,14 +52,15 @@ def statistics(masks: np.ndarray, placed: np.ndarray) -> dict[tuple, np.ndarray]
 
 
 @pytest.mark.golden
-def test_the_first_masks_are_those_of_the_official_generator_for_the_same_seed():
-    golden.case('masks')
-    for case in golden.load_json('masks.json')['cases']:
-        generator = BlockMask(case['grid'], case['num_masked'], case['min_patches_per_block'],
-                              case['max_patches_per_block'], case['min_aspect'])
-        rng = random.Random(case['seed'])
-        for expected in case['first_masks_with_python_random_seed']:
-            assert np.array_equal(generator(rng), np.array(expected, bool).ravel())
+@pytest.mark.parametrize('name', golden.each_record('masks'))
+def test_the_first_masks_are_those_of_the_official_generator_for_the_same_seed(name):
+    case = golden.record(name)
+    generator = BlockMask(case['grid'], case['num_masked'], case['min_patches_per_block'],
+                          case['max_patches_per_block'], case['min_aspect'])
+    rng = random.Random(case['seed'])
+    assert case['first_masks_with_python_random_seed']
+    for expected in case['first_masks_with_python_random_seed']:
+        assert np.array_equal(generator(rng), np.array(expected, bool).ravel())
 
 
 def test_random_masks_hide_exactly_as_many_patches_as_asked_and_none_is_spared():

@@ -24,17 +24,17 @@ def spec_of(image: int, patch: int) -> ViTSpec:
 
 # ---- DALL-E ----
 
-@pytest.fixture(scope='module')
-def dall_e():
-    entry = golden.case('dalle')
-    return entry, golden.arrays(next(f for f in entry['files'] if f.endswith('.npz')))
+@pytest.fixture(scope='module', params=golden.each('tokenizer'))
+def dall_e(request):
+    entry = golden.case(request.param)
+    return entry, golden.npz(entry, 'pixels_u8')
 
 
 @pytest.mark.golden
 @pytest.mark.parametrize('kind', ['pkl', 'pth', 'safetensors'])
 def test_dalle_codes_equal_the_official_ones_from_every_kind_of_file(dall_e, kind, tmp_path):
     entry, io = dall_e
-    file = golden.path('dalle_encoder_module.pkl' if kind == 'pkl' else 'dalle_encoder_state.pth')
+    file = golden.path(*golden.held(entry, '.pkl')) if kind == 'pkl' else golden.checkpoint(entry)
     if kind == 'safetensors':
         save_file(torch.load(file, weights_only=True), tmp_path / 'encoder.safetensors')
         file = tmp_path / 'encoder.safetensors'
@@ -54,7 +54,7 @@ def test_dalle_codes_equal_the_official_ones_from_every_kind_of_file(dall_e, kin
 
 @pytest.mark.golden
 def test_tokenizer_weights_are_in_no_checkpoint_and_train_nothing(dall_e):
-    target = dalle.DalleCodes(str(golden.path('dalle_encoder_state.pth')))
+    target = dalle.DalleCodes(str(golden.checkpoint(dall_e[0])))
     assert not list(target.parameters()) and not target.state_dict()
 
 
