@@ -1,11 +1,14 @@
 """Where a number comes from: hardware, package versions, git state, command, memory. Asked once, at the end of a run."""
+import contextlib
 import os
 import platform
 import resource
 import shlex
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, version
 
+from . import __version__
 from .doctor import PACKAGES, distribution
 from .paths import PACKAGE
 
@@ -32,7 +35,11 @@ def git_state() -> dict:
 
 def packages() -> dict[str, str]:
     found = {module: distribution(module) for module in PACKAGES}
-    return {'python': platform.python_version(), **{name: f[1] for name, f in found.items() if f}}
+    versions = {'python': platform.python_version(), 'cae_bench': __version__}
+    for name in ('numpy', 'pillow'):                       # they decode, resize and add up
+        with contextlib.suppress(PackageNotFoundError):    # a drop-in under another name
+            versions[name] = version(name)
+    return versions | {name: f[1] for name, f in found.items() if f}
 
 
 def hardware() -> dict:

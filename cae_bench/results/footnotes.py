@@ -52,11 +52,14 @@ def footnotes(used: list[tuple[Column, int, Published]], published: list[Row], m
               for row in published for column, cell in row.cells.items() if cell.others]
     lines += [f'{letter}: with {text}.' for letter, text in settings.items() if letter]
     cells = [cell for row in measured for cell in row.cells.values()]
-    if any(cell.ci95 for cell in cells):
+    if any(cell.ci95 and not cell.agree for cell in cells):
         lines.append('± is half the 95 % confidence interval of one run over the validation images.')
-    if any(cell.n > 1 for row in (*published, *measured) for cell in row.cells.values()):
+    if any(cell.std is not None for row in (*published, *measured) for cell in row.cells.values()):
         lines.append('± with (n) is the standard deviation over n seeds.')
-    return (*lines, *_selection(measured, records), *_otherwise(measured, titles))
+    if any(cell.agree for cell in cells):
+        lines.append('(n equal): deterministic, n seeds agree; ± is half the 95 % confidence interval of one of them over '
+                     'the validation images.')
+    return (*lines, *_code(measured, titles), *_selection(measured, records), *_otherwise(measured, titles))
 
 
 def _protocols(used: list[tuple[Column, int, Published]]) -> Iterable[str]:
@@ -70,6 +73,18 @@ def _protocols(used: list[tuple[Column, int, Published]]) -> Iterable[str]:
     for place, told in texts.items():
         cited = (f"[{','.join(map(str, sorted(sources)))}] {text}" for text, sources in told.items())
         yield f"{place}: {' | '.join(cited)}"
+
+
+def _code(measured: list[Row], titles: dict[Column, str]) -> Iterable[str]:
+    """A line for each mixture of code that cells are means of."""
+    cells: dict[str, dict[str, list[str]]] = {}
+    for row in measured:
+        for column, title in titles.items():
+            if column in row.cells and (code := row.cells[column].code):
+                cells.setdefault(code, {}).setdefault(row.model, []).append(title)
+    for code, models in cells.items():
+        where = '; '.join(f"{model}: {', '.join(heads)}" for model, heads in models.items())
+        yield f'‡ seeds scored by different code, {code}. In {where}.'
 
 
 def _otherwise(measured: list[Row], titles: dict[Column, str]) -> Iterable[str]:

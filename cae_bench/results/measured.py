@@ -5,6 +5,7 @@ from dataclasses import replace
 from statistics import mean, stdev
 from string import ascii_lowercase
 
+from .code_versions import differing_code
 from .columns import Column, column_of
 from .record import Record
 from .rows import Cell, Row
@@ -58,9 +59,10 @@ def _rows_of(name: str, arch: str | None, records: list[Record], columns: list[C
 def _cell(column: Column, records: list[Record]) -> Cell:
     metrics = [record.metrics[column.metric] for record in records]
     values = [metric.value for metric in metrics]
-    alone = len(values) == 1
-    return Cell(value=mean(values), unit=metrics[0].unit, n=len(values), std=None if alone else stdev(values),
-                ci95=metrics[0].ci95 if alone else None, setting=setting(records[0]),
+    one = len(set(values)) == 1                      # of one run, or of a deterministic protocol: ±0.0 would be luck denied
+    return Cell(value=values[0] if one else mean(values), unit=metrics[0].unit, n=len(values),
+                std=None if one else stdev(values), ci95=metrics[0].ci95 if one else None, agree=one and len(values) > 1,
+                setting=setting(records[0]), code=differing_code(records) if len(records) > 1 else None,
                 evidence=tuple(str(record.path) for record in records if record.path),
                 otherwise=tuple(_otherwise(column, records)))
 

@@ -75,7 +75,7 @@ def to_json(table: Table) -> str:
         if found is None:
             return None
         kind = {'kind': 'measured' if row.measured else 'published'}
-        told = {k: v for k, v in asdict(found).items() if v not in (None, '', ())}
+        told = {k: v for k, v in asdict(found).items() if v not in (None, '', ()) and v is not False}
         return kind | told | {'secondary': found.secondary}
     heads = list(zip(table.columns, table.heads))
     rows = [{'model': row.model, 'arch': row.arch, 'epochs': row.epochs, 'source': row.source, 'measured': row.measured,
@@ -128,13 +128,13 @@ def grid(table: Table) -> tuple[list[str], list[list[str]]]:
 
 
 def cell_text(cell: Cell | None, cite: bool = False) -> str:
-    """'70.3', '70.4†', '62.1 ±1.3', '62.1 ±0.4 (3)', '83.2 [2]', or a dash."""
+    """'70.3', '70.4†', '62.1 ±1.3', '62.1 ±0.4 (3)', '25.9 ±1.9 (3 equal)', '62.1‡ ±0.4 (3)', '83.2 [2]', or a dash."""
     if cell is None:
         return DASH
     digits = '{:.1f}' if cell.unit == '%' else '{:.4g}'
-    shown = digits.format(cell.value) + '†' * cell.secondary
+    shown = digits.format(cell.value) + '†' * cell.secondary + '‡' * bool(cell.code)
     shown += f' ±{digits.format(cell.spread)}' if cell.spread is not None else ''
-    shown += f' ({cell.n})' if cell.n > 1 else ''
+    shown += f" ({cell.n}{' equal' * cell.agree})" if cell.n > 1 else ''
     return shown + (f' [{cell.source}]' if cite else '') + (f' {cell.mark}' if cell.mark else '')
 
 
@@ -182,12 +182,14 @@ def _citation(table: Table, row: Row) -> str:
 def _csv_notes(row: Row) -> str:
     notes = [f'{column.name}: secondary source' for column, cell in row.cells.items() if cell.secondary]
     notes += [f'{column.name}: {cell.setting}' for column, cell in row.cells.items() if cell.setting]
+    notes += [f'{column.name}: seeds scored by different code, {cell.code}' for column, cell in row.cells.items() if cell.code]
+    notes += [f'{column.name}: seeds agree, ± is of one run' for column, cell in row.cells.items() if cell.agree]
     return '; '.join(notes)
 
 
 _TEX = str.maketrans({'\\': r'\textbackslash{}', '{': r'\{', '}': r'\}', '&': r'\&', '%': r'\%', '$': r'\$', '#': r'\#',
                       '_': r'\_', '~': r'\textasciitilde{}', '^': r'\textasciicircum{}', '±': r'$\pm$', '†': r'\dag{}',
-                      '<': r'\textless{}', '>': r'\textgreater{}', '|': r'\textbar{}', DASH: '--'})
+                      '‡': r'\ddag{}', '<': r'\textless{}', '>': r'\textgreater{}', '|': r'\textbar{}', DASH: '--'})
 
 
 def _tex(value: str) -> str:
