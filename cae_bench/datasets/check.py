@@ -7,12 +7,13 @@ from pathlib import Path
 
 from ..errors import DataError
 from . import files
-from .check_annotations import coco_objects, mask_labels, mask_of, object_counts
+from .check_annotations import coco_objects, object_counts
 from .coco_file import read_coco
 from .describe import DataInfo, describe
-from .image_folder import read_image
 from .layouts import OWN, begun, hint, locate, recognise
+from .mask_labels import labels_of, mask_of, read_mask, refuse_unknown
 from .official import COCO_CLASSES, OFFICIAL
+from .pixels import NOTES, look
 
 Progress = Callable[[int, int], None]
 SHOWN = 20
@@ -61,7 +62,7 @@ def check(name: str, root: str | Path, layout: str | None = None, progress: Prog
         report.warnings += begun(root, kinds)
     for kind in kinds:
         try:
-            info = describe(name, root, kind)
+            info = describe(name, root, kind, refuse_objects=False)       # those are named one by one below
         except DataError as error:
             report.problems.append(str(error))
             continue
@@ -102,32 +103,57 @@ class _Pool:
                     yield result
 
 
-def _size_or_error(path: str) -> tuple[int, int] | str:
-    try:
-        return read_image(path).size
-    except DataError as error:
-        return str(error)
+class _Images:
+    """Reads images as the loaders do, and counts those that are not read as they are."""
+
+    def __init__(self, report: Report):
+        self.report = report
+        self.noted: dict[str, list[str]] = {}
+
+    def size(self, path: str) -> tuple[int, int] | str:
+        """(width, height), or what is wrong with the file."""
+        try:
+            size, notes = look(path)
+        except DataError as error:
+            return str(error)
+        for note in notes:
+            self.noted.setdefault(note, []).append(path)
+        return size
+
+    def say(self) -> None:
+        for note, (one, several, becomes) in NOTES.items():
+            if paths := sorted(self.noted.get(note, ())):
+                who = f'1 image {one}' if len(paths) == 1 else f'{len(paths):,} images {several}'
+                self.report.warnings.append(f'{who} {becomes}. The first: {paths[0]}.')
 
 
 def _image_folder(info: DataInfo, root: Path, report: Report, pool: _Pool) -> None:
     paths = [str(root / split / path) for split in (info.extra['train_dir'], info.extra['val_dir'])
              for path in files.names(root / split)]
-    report.problems += [result for result in pool.map(_size_or_error, paths) if isinstance(result, str)]
+    images = _Images(report)
+    report.problems += [result for result in pool.map(images.size, paths) if isinstance(result, str)]
+    images.say()
     report.layouts['image_folder'] = _counts(info)
 
 
-def _pair(pair: tuple[Path, Path]) -> tuple:
-    image, mask = pair
-    return _size_or_error(str(image)), mask_labels(mask)
+def _mask(path: Path) -> tuple[tuple[int, int], set[int]] | str:
+    """((width, height), labels that occur), or what is wrong with the file."""
+    try:
+        mask = read_mask(path)
+    except DataError as error:
+        return str(error)
+    return mask.shape[::-1], labels_of(mask)
 
 
 def _ade(info: DataInfo, root: Path, report: Report, pool: _Pool) -> None:
     report.layouts['ade'] = _counts(info)
+    reader = _Images(report)
     for split in ('train', 'val'):
         images, masks = (root / info.extra[f'{split}_{part}'] for part in ('img', 'ann'))
         pairs = [(images / name, mask_of(masks, name)) for name in files.names(images)]
+        read = pool.map(lambda pair: (reader.size(str(pair[0])), _mask(pair[1])), pairs)
         found, beyond = set(), []
-        for (_, mask), (size, labels) in zip(pairs, pool.map(_pair, pairs)):
+        for (_, mask), (size, labels) in zip(pairs, read):
             unreadable = [result for result in (size, labels) if isinstance(result, str)]
             report.problems += unreadable
             if unreadable:
@@ -138,15 +164,15 @@ def _ade(info: DataInfo, root: Path, report: Report, pool: _Pool) -> None:
             found |= labels[1]
         _judge_labels(split, found, info, report)
         report.problems += beyond                                 # after their common cause: they may be thousands
+    reader.say()
 
 
 def _outside(mask: Path, labels: set[int], info: DataInfo) -> list[str]:
-    last = len(info.classes) - (not info.extra['reduce_zero_label'])
-    beyond = sorted(label for label in labels - {255} if label > last)
-    if not beyond:
-        return []
-    return [f'{mask} holds label {", ".join(map(str, beyond[:5]))}: with {len(info.classes)} classes and '
-            f'reduce_zero_label {str(info.extra["reduce_zero_label"]).lower()}, labels are 0-{last} and 255 (ignored).']
+    try:
+        refuse_unknown(mask, labels, len(info.classes), info.extra['reduce_zero_label'])
+    except DataError as error:
+        return [str(error)]
+    return []
 
 
 def _judge_labels(split: str, found: set[int], info: DataInfo, report: Report) -> None:
@@ -167,22 +193,23 @@ def _coco(info: DataInfo, root: Path, report: Report, pool: _Pool) -> None:
     if info.name == 'coco' and info.classes != COCO_CLASSES:
         report.problems.append('the categories are not those of COCO 2017: download annotations_trainval2017.zip '
                                'again.')
-    words = []
+    words, images = [], _Images(report)
     for split in ('train', 'val'):
         content, _ = read_coco(root / info.extra[f'{split}_ann'])
         folder = root / info.extra[f'{split}_img']
         for image, size in zip(content['images'], pool.map(
-                _size_or_error, [str(folder / image['file_name']) for image in content['images']])):
+                images.size, [str(folder / image['file_name']) for image in content['images']])):
             if isinstance(size, str):
                 report.problems.append(size)
             elif size != (image['width'], image['height']):
                 report.problems.append(f'{folder / image["file_name"]} is {_by(size)} pixels, '
                                        f'{info.extra[f"{split}_ann"]} says {image["width"]}x{image["height"]}: '
                                        'correct the file.')
-        problems, warnings = coco_objects(content, info.extra[f'{split}_ann'])
+        problems, warnings = coco_objects(content, info.extra[f'{split}_ann'], trains=split == 'train')
         report.problems += problems
         report.warnings += warnings
         words.append(object_counts(content, split))
+    images.say()
     report.layouts['coco'] = f'{_counts(info)}; {"; ".join(words)}'
 
 

@@ -1,46 +1,29 @@
-"""What `check` looks for in masks and COCO objects."""
-from collections import Counter
-from pathlib import Path
+"""What `check` says about the objects of COCO files, by the rules of `coco_objects`."""
+from collections import Counter, defaultdict
 
-import numpy as np
-from PIL import Image
+from .coco_objects import all_faults, fault, image_sizes, left_out, reaches_beyond, useless
 
-
-def mask_of(folder: Path, image: str) -> Path:
-    """The mask of an image, named as the image is."""
-    return folder / f'{image.rpartition(".")[0]}.png'
+NAMED = 5                                    # annotations named in one warning
 
 
-def mask_labels(path: Path) -> tuple[tuple[int, int], set[int]] | str:
-    """((width, height), labels that occur), or what is wrong with the file. Palette masks count by index."""
-    try:
-        with Image.open(path) as mask:
-            values = np.asarray(mask)
-    except (OSError, SyntaxError, ValueError) as error:
-        return f'{path} is no readable mask ({error}): replace it.'
-    if values.ndim != 2:
-        return f'{path} has {values.shape[-1]} channels: a mask has one, holding the labels.'
-    return values.shape[::-1], set(np.unique(values).tolist())
-
-
-def coco_objects(content: dict, file: str) -> tuple[list[str], list[str]]:
+def coco_objects(content: dict, file: str, trains: bool) -> tuple[list[str], list[str]]:
     """(problems, warnings) of the objects of one annotation file."""
-    sizes = {image['id']: (image['width'], image['height']) for image in content['images']}
-    problems, warnings = [], []
+    sizes, passed_over, beyond = image_sizes(content), defaultdict(list), []
+    problems = [f'{file}: annotation {number} {wrong}' for number, wrong in all_faults(content)]
     for thing in content['annotations']:
-        width, height = sizes[thing['image_id']]
-        x, y, w, h = thing['bbox'] if len(thing['bbox']) == 4 else (0, 0, 0, 0)
-        here = f'{file}: annotation {thing["id"]}'
-        if w <= 0 or h <= 0 or thing['area'] <= 0:
-            warnings.append(f'{here} has no area: it is left out of training.')
-        elif min(x + w, width) <= max(x, 0) or min(y + h, height) <= max(y, 0):
-            warnings.append(f'{here}: box {thing["bbox"]} lies outside of its {width}x{height} image: it is left out of '
-                            'training.')
-        elif x < -1 or y < -1 or x + w > width + 1 or y + h > height + 1:       # COCO rounds by up to a pixel
-            warnings.append(f'{here}: box {thing["bbox"]} reaches beyond its {width}x{height} image.')
-        problems += [f'{here}: {wrong}' for wrong in _segmentation(thing['segmentation'], width, height)]
-    absent = _absent(content)
-    if absent:
+        size = sizes[thing['image_id']]
+        if fault(thing, *size):
+            continue
+        if reason := left_out(thing, *size):
+            passed_over[reason].append(thing['id'])
+        elif reaches_beyond(thing, *size):
+            beyond.append(thing['id'])
+    if not problems and (nothing := useless(file, content, trains)):
+        problems.append(nothing)
+    warnings = [f'{file}: {_objects(ids)} {reason}: left out of training.' for reason, ids in passed_over.items()]
+    if beyond:
+        warnings.append(f'{file}: {_objects(beyond)} with a box that reaches beyond the image.')
+    if absent := _absent(content):
         warnings.append(f'{file}: no object of {", ".join(absent[:10])}{" ..." * (len(absent) > 10)}.')
     return problems, warnings
 
@@ -51,15 +34,11 @@ def object_counts(content: dict, split: str) -> str:
     return f'{len(content["annotations"]):,} {split} objects, {bare:,} images without any'
 
 
-def _segmentation(segmentation, width: int, height: int) -> list[str]:
-    if isinstance(segmentation, dict):
-        if list(segmentation.get('size', ())) != [height, width]:
-            return [f'its mask is for {segmentation.get("size")} (height, width), the image is {[height, width]}.']
-    elif not isinstance(segmentation, list) or not segmentation:
-        return ['no segmentation: give polygons or a run-length mask.']
-    elif any(len(polygon) < 6 or len(polygon) % 2 for polygon in segmentation):
-        return ['a polygon needs at least three points, x and y each.']
-    return []
+def _objects(ids: list[int]) -> str:
+    """'2 objects (annotations 4, 7)'."""
+    some = ', '.join(map(str, ids[:NAMED])) + (' ...' if len(ids) > NAMED else '')
+    plural = 's' * (len(ids) > 1)
+    return f'{len(ids):,} object{plural} (annotation{plural} {some})'
 
 
 def _absent(content: dict) -> list[str]:

@@ -3,6 +3,7 @@ import json
 from pathlib import Path
 
 from ..errors import DataError
+from .coco_objects import image_fault, is_id
 
 IMAGE_KEYS = {'id', 'file_name', 'height', 'width'}
 OBJECT_KEYS = {'id', 'image_id', 'category_id', 'bbox', 'area', 'iscrowd', 'segmentation'}
@@ -12,12 +13,13 @@ def read_coco(path: Path) -> tuple[dict, bytes]:
     """Returns the content, checked, and the bytes it was read from.
 
     Raises:
-        DataError: no JSON, sections or keys missing, an id used twice, an annotation of an unknown image or category.
+        DataError: no JSON, sections or keys missing, ids that are no numbers or used twice, sizes that are none, an
+            annotation of an unknown image or category.
     """
     raw = path.read_bytes()
     try:
         content = json.loads(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f'{path} is no JSON ({error}): download or export it again.') from None
     sections = ('images', 'annotations', 'categories')
     missing = [s for s in sections if not isinstance(content, dict) or not isinstance(content.get(s), list)]
@@ -29,6 +31,10 @@ def read_coco(path: Path) -> tuple[dict, bytes]:
     _need(path, 'category', content['categories'], {'id', 'name'})
     _need(path, 'image', content['images'], IMAGE_KEYS)
     _need(path, 'annotation', content['annotations'], OBJECT_KEYS)
+    for number, image in enumerate(content['images']):
+        if wrong := image_fault(image):
+            raise DataError(f'{path}: image number {number}: {wrong}. Correct the file, or export it again.')
+    _plain(path, content['categories'], content['annotations'])
     for what, items, key in (('category id', 'categories', 'id'), ('category', 'categories', 'name'),
                              ('image id', 'images', 'id'), ('image', 'images', 'file_name'),
                              ('annotation id', 'annotations', 'id')):
@@ -45,6 +51,19 @@ def _need(path: Path, what: str, items: list, keys: set[str]) -> None:
             label = item.get('id', f'number {number}') if isinstance(item, dict) else f'number {number}'
             raise DataError(f'{path}: {what} {label} has no {absent[0]!r}: every {what} needs '
                             f'{", ".join(sorted(keys))}.')
+
+
+def _plain(path: Path, categories: list[dict], annotations: list[dict]) -> None:
+    """Ids are numbers: text and lists would fail when they are looked up, in the middle of a run."""
+    for category in categories:
+        if not is_id(category['id']) or not isinstance(category['name'], str):
+            raise DataError(f'{path}: category {category["name"]!r} with the id {category["id"]!r}: the name is text, the '
+                            'id a whole number from 0.')
+    for thing in annotations:
+        for key in ('id', 'image_id', 'category_id'):
+            if not is_id(thing[key]):
+                raise DataError(f'{path}: annotation {thing["id"]!r} has the {key} {thing[key]!r}: give a whole number '
+                                'from 0.')
 
 
 def _unique(path: Path, what: str, values: list) -> None:

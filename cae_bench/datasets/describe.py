@@ -12,7 +12,7 @@ from pathlib import Path
 from ..errors import DataError
 from . import files
 from .coco_file import read_coco
-from .coco_objects import useless
+from .coco_objects import refuse_faults, useless
 from .layouts import Places, locate
 from .official import ADE20K_CLASSES
 
@@ -38,18 +38,21 @@ class DataInfo:
     extra: dict = field(default_factory=dict)
 
 
-def describe(name: str, root: str | Path, layout: str) -> DataInfo:
+def describe(name: str, root: str | Path, layout: str, refuse_objects: bool = True) -> DataInfo:
     """Describes data set `name` at `root`; `in1k`, `ade20k` and `coco` have their official folders and classes.
 
     Args:
         layout: 'image_folder', 'ade' or 'coco'.
+        refuse_objects: raise for objects of COCO files that would end or falsify a run; the check names them all.
 
     Raises:
         DataError: the folder is missing, has another layout, or its parts do not fit each other.
     """
     root = Path(root).expanduser()
     places = locate(name, root, layout)
-    return {'image_folder': _image_folder, 'ade': _ade, 'coco': _coco}[layout](name, root, places)
+    if layout == 'coco':
+        return _coco(name, root, places, refuse_objects)
+    return {'image_folder': _image_folder, 'ade': _ade}[layout](name, root, places)
 
 
 def _image_folder(name: str, root: Path, places: Places) -> DataInfo:
@@ -140,7 +143,7 @@ def _match(img: Path, images: Iterable[str], ann: Path, masks: Iterable[str]) ->
         raise DataError(f'{img}: no image for {_some(mask_stems - stems.keys(), "mask")}: add it, or delete the mask.')
 
 
-def _coco(name: str, root: Path, places: Places) -> DataInfo:
+def _coco(name: str, root: Path, places: Places, refuse_objects: bool) -> DataInfo:
     listings, contents, categories, counts, faults = {}, {}, [], [], []
     for img, ann in ((places.train_img, places.train_ann), (places.val_img, places.val_ann)):
         content, raw = read_coco(root / ann)
@@ -154,7 +157,9 @@ def _coco(name: str, root: Path, places: Places) -> DataInfo:
             raise DataError(f'{root / img}: {_some(absent, "image")} of {ann} missing: copy them there, or correct '
                             'file_name (relative to that folder).')
         listings[img] = {file: listing[file] for file in sorted(wanted)}
-        faults.append(useless(root / ann, content, trains=img == places.train_img))
+        if refuse_objects:
+            refuse_faults(root / ann, content)
+            faults.append(useless(root / ann, content, trains=img == places.train_img))
         categories.append([(c['id'], c['name']) for c in content['categories']])
         counts.append(len(wanted))
     if categories[0] != categories[1]:

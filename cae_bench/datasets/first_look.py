@@ -3,11 +3,10 @@ from pathlib import Path
 
 from ..errors import DataError
 from . import files
-from .check_annotations import mask_labels
 from .describe import DataInfo
+from .mask_labels import IGNORED, labels_of, read_mask, refuse_unknown
 
 LOOKS = 32                                   # masks of each split, evenly spread
-IGNORED = 255
 
 
 def look_at_masks(info: DataInfo) -> list[str]:
@@ -28,17 +27,9 @@ def look_at_masks(info: DataInfo) -> list[str]:
 
 
 def _labels(path: Path, info: DataInfo) -> set[int]:
-    seen = mask_labels(path)
-    if isinstance(seen, str):
-        raise DataError(seen)
-    labels = seen[1] - {IGNORED}
-    last = len(info.classes) - (not info.extra['reduce_zero_label'])
-    if labels and max(labels) > last:
-        reduced = str(info.extra['reduce_zero_label']).lower()
-        shift = ' If label 0 means unlabelled, reduce_zero_label should be true.' if max(labels) == last + 1 else ''
-        raise DataError(f'{path} holds label {max(labels)}: {len(info.classes)} classes with reduce_zero_label '
-                        f'{reduced} have labels 0-{last}, and 255 for ignored. Correct meta.json or the masks.{shift}')
-    return labels
+    labels = labels_of(read_mask(path))
+    refuse_unknown(path, labels, len(info.classes), info.extra['reduce_zero_label'])
+    return labels - {IGNORED}
 
 
 def _judge(split: str, found: set[int], info: DataInfo) -> list[str]:

@@ -1,16 +1,15 @@
 """Image classification data in folders, `<split>/<class>/*`: each image is decoded once, for one view or for many."""
 import os
-import warnings
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
-from PIL import Image, UnidentifiedImageError
 
 from ..errors import DataError
 from ..registry import DATASETS, TRANSFORMS
 from . import files
+from .pixels import read_image
 
 
 @DATASETS.register_module()
@@ -81,19 +80,6 @@ class ImageFolder(torch.utils.data.Dataset):
             paths += [os.path.join(self.root, name, file) for file in inside]
             labels += [label] * len(inside)
         return paths, labels
-
-
-def read_image(path: str) -> Image.Image:
-    """The image in RGB. Raises DataError naming a file that cannot be decoded to its end."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')    # some ImageNet files have damaged EXIF blocks and sound pixels
-            with Image.open(path) as image:
-                return image.convert('RGB')
-    except FileNotFoundError:
-        raise DataError(f'{path} is gone since the folder was listed: put it back, or start again.') from None
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise DataError(f'{path} is no readable image ({error}): replace or delete it.') from error
 
 
 def build_transform(transform) -> Callable | dict[str, Callable]:

@@ -13,8 +13,8 @@ from torchvision.transforms import functional as TF
 from ..errors import ConfigError, DataError
 from ..registry import DATA_SAMPLERS, DATASETS, TRANSFORMS
 from . import files
-from .image_folder import read_image
 from .pass_sampler import PassSampler
+from .pixels import read_image
 from .views import RandomCropView, to_tensor
 
 TRAIN = ('train', 'images/train', 'images/training', 'train2017')       # image folder, ADE layout, ADE20K, COCO

@@ -1,29 +1,30 @@
 """Reading images and masks so that a damaged or impossible file is named: the error says which one and what to do."""
 import numpy as np
-from mmcv.transforms import BaseTransform, LoadImageFromFile
+from mmcv.transforms import BaseTransform
 
 from ..errors import DataError
 from ..registry import TRANSFORMS
+from .mask_labels import EIGHT_BITS, IGNORED, labels_of, read_mask, refuse_unknown
+from .pixels import open_image, read_image
 
 
 @TRANSFORMS.register_module()
-class LoadImage(LoadImageFromFile):
-    """mmcv's LoadImageFromFile (BGR uint8, `img`), raising a DataError that names the file if it cannot be decoded."""
+class LoadImage(BaseTransform):
+    """The image at `img_path` as BGR uint8 in `img`, read as in every other task: see `pixels`.
+
+    Pixels are those of mmcv's LoadImageFromFile, but for the rules there; nothing is turned by its EXIF orientation.
+
+    Raises:
+        DataError: names a file that cannot be read, or whose size is not what a COCO file says.
+    """
 
     def transform(self, results: dict) -> dict:
-        path = results['img_path']
-        try:
-            return super().transform(results)
-        except Exception as error:
-            raise DataError(f'{path}: {_reason(error)}; replace the image or remove it from the data set') from None
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return 'no such image, though the data set lists it'
-    if isinstance(error, OSError):
-        return f'cannot be read ({error.strerror or error})'
-    return 'not an image that can be decoded'                   # mmcv asserts, OpenCV raises: neither says more
+        image = np.ascontiguousarray(np.asarray(read_image(results['img_path']))[..., ::-1])
+        height, width = image.shape[:2]
+        if not (results.get('height', height) == height and results.get('width', width) == width):
+            raise DataError(f'{results["img_path"]} is {width}x{height} pixels as stored, its annotation file says '
+                            f'{results["width"]}x{results["height"]}: correct the file, or turn the image.')
+        return dict(results, img=image, img_shape=(height, width), ori_shape=(height, width))
 
 
 @TRANSFORMS.register_module()
@@ -36,7 +37,7 @@ class CheckMask(BaseTransform):
             that it cannot read is named too. Without it the mask must have been read by the transform before.
     """
 
-    def __init__(self, num_classes: int, ignore_index: int = 255, load: dict | None = None):
+    def __init__(self, num_classes: int, ignore_index: int = IGNORED, load: dict | None = None):
         self.num_classes = num_classes
         self.ignore_index = ignore_index
         self.load = TRANSFORMS.build(load) if load else None
@@ -44,6 +45,7 @@ class CheckMask(BaseTransform):
     def transform(self, results: dict) -> dict:
         path = results['seg_map_path']
         if self.load is not None:
+            self._look(path, results)
             try:
                 results = self.load(results)
             except Exception as error:
@@ -51,6 +53,19 @@ class CheckMask(BaseTransform):
                                 'replace it or remove it together with its image') from None
         self._check(results['gt_seg_map'], results, path)
         return results
+
+    def _look(self, path: str, results: dict) -> None:
+        """What a loader cannot see: a mask too large to decode, and labels that do not fit into its 8 bits."""
+        try:
+            with open_image(path) as mask:
+                fits = mask.mode in EIGHT_BITS
+        except (OSError, SyntaxError, ValueError) as error:
+            if isinstance(error, DataError):
+                raise
+            return                                             # the loader's to say
+        if not fits:
+            refuse_unknown(path, labels_of(read_mask(path)), self.num_classes, bool(results.get('reduce_zero_label')),
+                           self.ignore_index)
 
     def _check(self, mask: np.ndarray, results: dict, path: str) -> None:
         if mask.ndim != 2:
@@ -60,8 +75,6 @@ class CheckMask(BaseTransform):
                             f"{results['ori_shape'][0]}x{results['ori_shape'][1]} (rows x columns); they must agree")
         wrong = mask[(mask >= self.num_classes) & (mask != self.ignore_index)]
         if wrong.size:
-            shift = 1 if results.get('reduce_zero_label') else 0        # as the file has it, before 0 became ignored
-            raise DataError(
-                f'{path}: mask value {int(wrong[0]) + shift} is outside the {self.num_classes} classes '
-                f'({shift} to {self.num_classes - 1 + shift}, {self.ignore_index} is ignored); '
-                'correct the mask, or classes and reduce_zero_label in meta.json')
+            reduced = bool(results.get('reduce_zero_label'))
+            in_file = labels_of(wrong.astype(int) + reduced)                   # before label 0 became the ignored one
+            refuse_unknown(path, in_file, self.num_classes, reduced, self.ignore_index)

@@ -20,7 +20,8 @@ from torchvision.transforms import functional as TF
 
 from ..errors import DataError
 from ..registry import DATASETS, FUNCTIONS, TRANSFORMS
-from .image_folder import ImageFolder, read_image, stratified
+from .image_folder import ImageFolder, stratified
+from .pixels import read_image
 
 LEFT_OUT = -2                                        # label of such an image, as in a feature bank
 HOPELESS = 8                                         # unreadable images in a row: the last batch may be that small

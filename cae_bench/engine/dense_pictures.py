@@ -5,9 +5,10 @@ import numpy as np
 from mmengine.dist import all_gather_object
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
-from PIL import Image, ImageOps
+from PIL import Image
 from pycocotools import mask as rle
 
+from ..datasets.pixels import read_image
 from ..registry import HOOKS
 from . import _drawing as drawing
 
@@ -53,7 +54,7 @@ class _Pictures(Hook):
         self.pictures = sorted(path for paths in all_gather_object(self.drawn) for path in paths)
 
     def _keep(self, runner, number: int, info: dict, sample) -> None:
-        photo = drawing.zoomed(ImageOps.exif_transpose(Image.open(sample.img_path)).convert('RGB'))
+        photo = drawing.zoomed(read_image(sample.img_path))
         classes = runner.val_dataloader.dataset.metainfo['classes']
         path = Path(runner.work_dir, 'pictures', f'{number}-{Path(sample.img_path).stem}.png')
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -116,14 +116,14 @@ def test_boxes_sizes_and_segmentations_of_coco_files_are_verified(scenes):
     path.write_text(json.dumps(content))
     report = check('scenes', scenes, 'coco')
     assert [line.split(': ', 1)[1] for line in report.warnings] == [
-        'annotation 1 has no area: it is left out of training.',
-        'annotation 2: box [60, 3, 9, 5] reaches beyond its 64x64 image.',
-        'annotation 4: box [70, 3, 9, 5] lies outside of its 64x64 image: it is left out of training.']
+        '1 object (annotation 1) without area: left out of training.',
+        '1 object (annotation 4) outside of their images: left out of training.',
+        '1 object (annotation 2) with a box that reaches beyond the image.']
     sizes, *others = report.problems
     assert '00012.jpg is 64x64 pixels, annotations/instances_train.json says 64x63' in sizes
     assert [line.split(': ', 1)[1] for line in others] == [
-        'annotation 3: its mask is for [32, 64] (height, width), the image is [64, 64].',
-        'annotation 5: a polygon needs at least three points, x and y each.']
+        'annotation 3 has a mask for [32, 64] (height, width), the image is [64, 64].',
+        'annotation 5 has a polygon of fewer than three points, x and y each.']
     assert '1 images without any' in report.layouts['coco']
 
 

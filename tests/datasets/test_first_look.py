@@ -48,6 +48,8 @@ def crowds(objects, content):
 def small(objects, content):
     for image in content['images']:
         image['width'] = 20
+    for thing in objects:
+        thing['segmentation'] = [[1, 1, 9, 1, 9, 9]]
 
 
 def not_a_number(objects, content):
@@ -85,7 +87,7 @@ def meta(scenes, **changes):
 
 def test_labels_beyond_the_classes_name_file_and_remedy(scenes):
     assert look_at_masks(describe('scenes', scenes, 'ade')) == []
-    with pytest.raises(DataError, match='holds label .: 3 classes with reduce_zero_label false have labels 0-2'):
+    with pytest.raises(DataError, match='holds label 3, .: with 3 classes and reduce_zero_label false, labels are 0-2'):
         look_at_masks(meta(scenes, classes=['a', 'b', 'c']))
 
 
