@@ -39,7 +39,7 @@ val_pipeline = [
 ]
 # for mmseg's own tools, which look for these transforms by their bare names
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadImageFromFile', color_type='color_ignore_orientation'),
     dict(type='Resize', scale=(2048, 512), keep_ratio=True),
     dict(type='LoadAnnotations'),
     dict(type='PackSegInputs'),

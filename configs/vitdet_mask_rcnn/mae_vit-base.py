@@ -47,7 +47,7 @@ val_pipeline = [
     dict(type='mmdet.PackDetInputs', meta_keys=meta_keys),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadImageFromFile', color_type='color_ignore_orientation'),
     dict(type='Resize', scale=(side, side), keep_ratio=True),
     dict(type='PackDetInputs', meta_keys=meta_keys),
 ]
