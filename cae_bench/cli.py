@@ -9,6 +9,7 @@ from typing import Optional
 import typer
 
 from . import __version__
+from .cfg_options import parse as parse_options, spread
 from .errors import CaeBenchError, ConfigError, nearest
 from .logs import speaks
 from .visible import visible, visible_lines
@@ -63,13 +64,13 @@ def run(checkpoint: str = typer.Argument(..., help='A file, timm:NAME, random:vi
         skip_corrupt: bool = typer.Option(False, '--skip-corrupt', help='Leave out unreadable images (frozen only).'),
         tensorboard: bool = typer.Option(False, '--tensorboard', help='Write TensorBoard event files too.'),
         watch: bool = typer.Option(False, '--watch', help='CHECKPOINT is a folder: evaluate each file as it appears.'),
-        cfg_options: list[str] = typer.Option([], '--cfg-options', metavar='K=V', help='Override the recipe; repeatable.')):
+        cfg_options: list[str] = typer.Option([], '--cfg-options', metavar='K=V ...', help='Override the recipe: one pair or several.')):
     """Evaluate a checkpoint: one record for each task, one table row at the end."""
     from . import benchmark
     from .tasks import parse_data
     options = dict(recipe=recipe, seed=seed, device=device, amp=amp, limit=limit, launcher=launcher, resume=resume,
                    overwrite=overwrite, shorten=shorten, grid=_grid(grid), share_views=share_views,
-                   skip_corrupt=skip_corrupt, eval_only=eval_only, tensorboard=tensorboard, cfg_options=_cfg_options(cfg_options))
+                   skip_corrupt=skip_corrupt, eval_only=eval_only, tensorboard=tensorboard, cfg_options=parse_options(cfg_options))
     options |= dict(tasks=tasks.split(',') if tasks else None, suite=suite, data=parse_data(data), results=results,
                     name=name, arch=arch, num_heads=num_heads, dry_run=dry_run)
     if watch:
@@ -170,13 +171,13 @@ def pretrain(config: str = typer.Argument(..., help='A name (see `cae-bench ls p
              knn: Optional[int] = typer.Option(None, metavar='N', help='Score k-NN every N epochs (labelled folders).'),
              pictures: Optional[int] = typer.Option(None, metavar='N', help='Save a picture every N epochs.'),
              tensorboard: bool = typer.Option(False, '--tensorboard', help='Write TensorBoard event files too.'),
-             cfg_options: list[str] = typer.Option([], '--cfg-options', metavar='K=V', help='Override the config; repeatable.')):
+             cfg_options: list[str] = typer.Option([], '--cfg-options', metavar='K=V ...', help='Override the config: one pair or several.')):
     """Pretrain an encoder from a folder of images, to a checkpoint that `run` takes."""
     from .pretraining import pretrain as train
     from .tasks import parse_data
     path = train(config, data=parse_data(data), work_dir=work_dir, resume=resume, amp=amp, seed=seed, device=device,
                  launcher=launcher, tokenizer=tokenizer, max_corrupt=max_corrupt, knn=knn, pictures=pictures,
-                 tensorboard=tensorboard, cfg_options=_cfg_options(cfg_options))
+                 tensorboard=tensorboard, cfg_options=parse_options(cfg_options))
     if speaks():
         typer.echo(path)
 
@@ -216,20 +217,6 @@ def _progress(what: str):
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _cfg_options(pairs: list[str]) -> dict:
-    """['a.b=3', 'c=[1,2]'] -> {'a.b': 3, 'c': [1, 2]}; what is no JSON value stays text."""
-    values = {}
-    for pair in pairs:
-        key, equals, value = pair.partition('=')
-        if not equals:
-            raise ConfigError(f'--cfg-options {pair}: expected KEY=VALUE, e.g. train_cfg.max_iters=100')
-        try:
-            values[key] = json.loads(value)
-        except json.JSONDecodeError:
-            values[key] = value
-    return values
-
-
 def _grid(pairs: list[str]) -> dict:
     """['lr=0.01,0.1', 'k=10,20'] -> {'lr': [0.01, 0.1], 'k': [10, 20]}."""
     axes = {}
@@ -257,7 +244,7 @@ def main() -> None:
     debug = '--debug' in sys.argv
     if debug:
         os.environ['CAE_BENCH_DEBUG'] = '1'
-    arguments = [a for a in sys.argv[1:] if a != '--debug']
+    arguments = spread([a for a in sys.argv[1:] if a != '--debug'])
     try:
         code = app(args=arguments, standalone_mode=False) or 0
         if code == 130:                                  # Typer has turned Ctrl-C into its exit code

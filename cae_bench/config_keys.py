@@ -14,13 +14,60 @@ def merge(cfg: Config, options: dict, registries: dict[str, Registry]) -> None:
     """Sets dotted keys, {'model.align_weight': 1.0}; a key must be there already, or be one its class takes.
 
     registries: top-level key -> where the classes below it are registered.
+
+    Raises:
+        ConfigError: no such key, or text where a bool, a number or a list stands.
     """
     for key, value in options.items():
         registry = registries.get(key.split('.')[0])
         place, last = _parent(cfg, key, registry)
         if last not in _known(place, registry):
             raise ConfigError(f'--cfg-options {key}: there is no {last!r}.{nearest(last, _known(place, registry))}')
+        check_type(cfg, key, value)
         place[last] = value
+
+
+def check_type(cfg: Config, key: str, value) -> None:
+    """Raises ConfigError for text where the config, or a default of its class, has a bool, a number or a list.
+
+    Text is true whatever it says: `drop_last=no` would drop. None is always taken: it switches things off.
+    """
+    place, last = _parent(cfg, key)
+    kind = _kind(_present(place, last))
+    if value is None or kind is None or _kind(value) == kind:
+        return
+    allowed = {'bool': value in (0, 1) and not isinstance(value, str),
+               'number': isinstance(value, (list, tuple)) and _kind(value) != 'list',         # img_size=[224,336]
+               'numbers': _kind(value) == 'number',                                           # out_indices=-1
+               'list': isinstance(value, (list, tuple)), 'dict': False}
+    if not allowed[kind]:
+        expected = {'bool': 'True or False', 'number': 'a number', 'numbers': 'numbers, e.g. [1,2]',
+                    'list': 'a list, e.g. [a,b]', 'dict': f'a key below it, e.g. {key}.KEY={value}'}[kind]
+        raise ConfigError(f'--cfg-options {key}={value}: expected {expected}')
+
+
+def _kind(value) -> str | None:
+    """'bool', 'number', 'numbers' (a list of them), 'list', 'dict'; None for text and all else, which says no type."""
+    if isinstance(value, bool):
+        return 'bool'
+    if isinstance(value, (int, float)):
+        return 'number'
+    if isinstance(value, (list, tuple)):
+        return 'numbers' if value and all(_kind(item) == 'number' for item in value) else 'list'
+    return 'dict' if isinstance(value, dict) else None
+
+
+def _present(place, last: str):
+    """What stands at the key; where nothing does, the default of the class (of this project) that takes it."""
+    if isinstance(place, (list, tuple)):
+        return place[int(last)] if last.isdigit() and int(last) < len(place) else None
+    if last in place or not str(place.get('type', '')).startswith('cae_bench.'):
+        return place.get(last)
+    from . import registry
+    children = [r for r in vars(registry).values() if isinstance(r, Registry)]
+    cls = next(filter(None, (r.get(place['type']) for r in children)), None)
+    parameter = inspect.signature(cls).parameters.get(last) if cls else None
+    return None if parameter is None or parameter.default is parameter.empty else parameter.default
 
 
 def fits(cfg: Config, key: str) -> bool:

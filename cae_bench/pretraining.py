@@ -5,7 +5,7 @@ becomes (`view`, `mask`) and how long and how fast (`pretrain`); everything else
 same for every method and is made here.
 """
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 
 from .errors import ConfigError, DataError, nearest
@@ -116,10 +116,11 @@ def _named(cfg, options: Options) -> dict:
             raise ConfigError(
                 f'--tokenizer {options.tokenizer}: what this config predicts needs no file; leave the option out')
         asked['model.target.checkpoint'] = options.tokenizer
+    defaults = {f.name: None if f.default is MISSING else f.default for f in fields(Recipe)}
     for key in asked:
         first, _, rest = key.partition('.')
-        if first == 'pretrain' and rest in {f.name for f in fields(Recipe)}:
-            cfg.pretrain.setdefault(rest, None)
+        if first == 'pretrain' and rest in defaults:
+            cfg.pretrain.setdefault(rest, defaults[rest])
     for length, other in (('epochs', 'updates'), ('updates', 'epochs')):         # one of the two says how long
         if f'pretrain.{length}' in asked and f'pretrain.{other}' not in asked:
             cfg.pretrain.pop(other, None)

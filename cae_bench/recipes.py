@@ -110,7 +110,10 @@ def build(task: Task, ckpt: Checkpoint, data, options: Options) -> Config:
         tensorboard.add_to(cfg)
     from . import config_keys
     # Tasks asked for together share the options; each takes those it has a place for.
-    cfg.merge_from_dict({key: value for key, value in options.cfg_options.items() if config_keys.fits(cfg, key)})
+    fitting = {key: value for key, value in options.cfg_options.items() if config_keys.fits(cfg, key)}
+    for key, value in fitting.items():
+        config_keys.check_type(cfg, key, value)
+    cfg.merge_from_dict(fitting)
     check_taps(cfg.model.backbone, ckpt.spec.num_layers, ckpt.source)
     if cfg.benchmark.frozen:
         from . import probe_settings
