@@ -12,6 +12,7 @@ from mmengine.config import Config, ConfigDict
 from . import effective_batch
 from .errors import ConfigError, nearest
 from .launch import LAUNCHERS, world_size
+from .logs import say
 from .paths import shipped
 from .taps import check_taps
 from .tasks import Task
@@ -134,6 +135,8 @@ def overrides_of(cfg: Config, options: Options) -> dict:
     absent = {key for key in options.cfg_options if not config_keys.fits(cfg, key)}
     if not trains_heads(cfg):
         absent.add('share_views')
+    if not is_shortened(cfg, options):
+        absent.add('shorten')
     kept = {k: v for k, v in options.overrides().items() if k not in absent | {'grid'}}
     return kept | ({'grid': grid} if grid else {})
 
@@ -159,6 +162,11 @@ def check_options(cfgs: list[Config], options: Options) -> None:
         raise ConfigError(f'--seed {options.seed}: choose a number from 0 to {2 ** 32 - 1}')
     if options.limit is not None and options.limit < 1:
         raise ConfigError(f'--limit {options.limit}: keep at least one image')
+    whole = [cfg.benchmark.config.partition('/')[0] for cfg in cfgs if not is_shortened(cfg, options)]
+    if options.shorten != 1 and whole:
+        if len(whole) == len(cfgs):
+            raise ConfigError(f'--shorten {options.shorten:g} changes no schedule of {", ".join(whole)}: leave it out')
+        say(f'--shorten {options.shorten:g}: nothing to shorten in {", ".join(dict.fromkeys(whole))}')
     axes = {axis for cfg in cfgs for axis in grid_axes(cfg)}
     for axis in set(options.grid) - axes:
         raise ConfigError(f'--grid {axis}=...: no head of these tasks has it.{nearest(axis, axes)}')
@@ -224,14 +232,35 @@ def _fit(cfg: Config, values: dict) -> None:
 
 
 def _shorten(cfg: Config, factor: float) -> None:
-    """Scales every length named in the header's `schedule` together."""
+    """Scales every length of the schedule together."""
     if factor <= 0:
         raise ConfigError(f'--shorten {factor:g}: give a factor above 0, e.g. 0.1 for a tenth of the schedule')
-    if factor == 1:
-        return
+    for path, length in _shortened(cfg, factor).items():
+        place, last = _place(cfg, path)
+        place[last] = length
+
+
+def _shortened(cfg: Config, factor: float) -> dict[str, int | float]:
+    """{place: new length} of those in the header's `schedule` that a factor changes, and of warm-ups of heads with them.
+
+    Empty where there is nothing to shorten: one pass over the data fills a bank for k-NN.
+    """
+    lengths = {}
     for path in cfg.benchmark.get('schedule', ()):
         place, last = _place(cfg, path)
-        place[last] = max(1, round(place[last] * factor))
+        if (length := max(1, round(place[last] * factor))) != place[last]:
+            lengths[path] = length
+    for name, probe in probes(cfg).items():
+        if 'schedule' in probe and 'train_cfg.max_epochs' in lengths:
+            ratio = lengths['train_cfg.max_epochs'] / cfg.train_cfg.max_epochs
+            lengths[f'model.probes.{name}.schedule.warmup_epochs'] = probe.schedule.warmup_epochs * ratio
+    return lengths
+
+
+def is_shortened(cfg: Config, options: Options) -> bool:
+    """Whether --shorten changes this task's schedule; nothing else may be recorded of it."""
+    shipped_recipe = _read(shipped('configs') / cfg.benchmark.config)
+    return not options.eval_only and bool(_shortened(shipped_recipe, options.shorten))
 
 
 def _place(cfg: Config, path: str) -> tuple:
