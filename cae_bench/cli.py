@@ -104,7 +104,7 @@ def table(results: str = RESULTS,
 @app.command(epilog='Example: cae-bench compare cae_base mae_base')
 def compare(a: str = typer.Argument(..., help='A model name, or the file of a record.'), b: str = typer.Argument(...),
             results: str = RESULTS):
-    """What differs between two results, whether it is significant, and whether they may be compared at all."""
+    """What differs between two results over all their seeds, whether it is significant, and whether they may be compared."""
     from .results import compare as compared, explain
     typer.echo(explain(compared(a, b, results)))
 

@@ -12,7 +12,12 @@ def commit_of(record: Record) -> str:
     return commit + ' with uncommitted changes' * bool(record.git['dirty'])
 
 
-def differing_code(records: Iterable[Record]) -> str | None:
+def recorded_by_all(records: Iterable[Record]) -> list[str]:
+    """The packages that can move a score and that every record names the version of."""
+    return sorted(set.intersection(*(set(record.packages) for record in records)) - set(IDLE))
+
+
+def differing_code(records: Iterable[Record], by_seed: bool = True) -> str | None:
     """What scored which seed, 'commit 1a2b3c4d (seeds 0, 1) and 5e6f7a8b (seed 2); torch 2.12.0 (...) and ...'.
 
     None where one commit without changes and the same packages scored all. A package that some records do not name is
@@ -21,16 +26,16 @@ def differing_code(records: Iterable[Record]) -> str | None:
     records = list(records)
     parts = []
     if len({commit_of(r) for r in records}) > 1 or any(r.git['dirty'] for r in records):
-        parts.append(_by_seed('commit', [(commit_of(r), r.seed) for r in records]))
-    shared = set.intersection(*(set(r.packages) for r in records)) - set(IDLE)
-    parts += [_by_seed(name, [(r.packages[name], r.seed) for r in records])
-              for name in sorted(shared) if len({r.packages[name] for r in records}) > 1]
-    return '; '.join(parts) or None
+        parts.append(('commit', [commit_of(r) for r in records]))
+    parts += [(name, versions) for name in recorded_by_all(records)
+              if len(set(versions := [r.packages[name] for r in records])) > 1]
+    return '; '.join(_by_seed(what, versions, records) if by_seed else f'{what} {" and ".join(dict.fromkeys(versions))}'
+                     for what, versions in parts) or None
 
 
-def _by_seed(what: str, found: list[tuple[str, int]]) -> str:
+def _by_seed(what: str, versions: list[str], records: list[Record]) -> str:
     seeds: dict[str, list[int]] = {}
-    for value, seed in found:
-        seeds.setdefault(value, []).append(seed)
+    for version, record in zip(versions, records):
+        seeds.setdefault(version, []).append(record.seed)
     named = (f"{value} (seed{'s' * (len(own) > 1)} {', '.join(map(str, own))})" for value, own in seeds.items())
     return f'{what} {" and ".join(named)}'

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ..errors import RecordError, nearest
 from ..visible import visible
+from .code_versions import commit_of, differing_code, recorded_by_all
 from .columns import METRICS
 from .measured import setting
 from .paired import Difference, differences
@@ -11,18 +12,22 @@ from .record import Record
 from .store import load_records, read_record
 
 
+Runs = tuple[Record, ...]         # the seeds of one model on one task, of one fingerprint
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """Two records set against each other; `differences` is empty where `obstacles` forbid the comparison."""
-    a: Record
-    b: Record
+    """Two models' runs set against each other; `differences` is empty where `obstacles` forbid the comparison."""
+    a: Runs
+    b: Runs
     obstacles: tuple[str, ...]
     remarks: tuple[str, ...]
+    warnings: tuple[str, ...]         # runs scored by different code, and what the interval leaves out
     differences: tuple[Difference, ...]
 
 
 def compare(a: str, b: str, results_dir: str | Path = 'results') -> list[Pair]:
-    """Compares two records, or two models on every task both were measured on.
+    """Compares two records, or two models with all their seeds on every task both were measured on.
 
     Args:
         a, b: the path of a record, or the name of a model measured under `results_dir`.
@@ -30,9 +35,10 @@ def compare(a: str, b: str, results_dir: str | Path = 'results') -> list[Pair]:
         RecordError for an unknown name, with the nearest ones, or when two models share no task.
     """
     ours, theirs = _records(a, results_dir), _records(b, results_dir)
-    if len(ours) == len(theirs) == 1:
-        return [_pair(ours[0], theirs[0])]
-    pairs = [_pair(*best) for task in dict.fromkeys(r.task for r in ours) if (best := _closest(task, ours, theirs))]
+    one, other = _repetitions(ours), _repetitions(theirs)
+    if len(one) == len(other) == 1:
+        return [_pair(one[0], other[0])]
+    pairs = [_pair(*best) for task in dict.fromkeys(r.task for r in ours) if (best := _closest(task, one, other))]
     if not pairs:
         raise RecordError(f'{a} and {b} were measured on no common task: {_tasks(ours)} against {_tasks(theirs)}.')
     return pairs
@@ -56,15 +62,28 @@ def obstacles(a: Record, b: Record) -> tuple[str, ...]:
     return tuple(found)
 
 
-def remarks(a: Record, b: Record) -> tuple[str, ...]:
+def remarks(a: Runs, b: Runs) -> tuple[str, ...]:
     """What else differs and may move the score a little, or explain it."""
-    told = [('settings', setting(a), setting(b)), ('seed', a.seed, b.seed),
-            ('hyper-parameters chosen on', a.selection and a.selection['by'], b.selection and b.selection['by']),
-            ('commit', (a.git['commit'] or '')[:8], (b.git['commit'] or '')[:8])]
-    told += [(name, a.packages.get(name), b.packages.get(name)) for name in ('torch', 'mmengine', 'mmdet', 'mmseg')]
-    same = a.fingerprint == b.fingerprint and a.seed == b.seed
-    return (*(['one and the same run'] if same else []),
-            *(f'{name}: {_word(x)} and {_word(y)}' for name, x, y in told if x != y))
+    facts = {'settings': setting, 'seed': lambda run: run.seed,
+             'hyper-parameters chosen on': lambda run: run.selection and run.selection['by'], 'commit': commit_of}
+    facts |= {name: lambda run, name=name: run.packages.get(name) for name in recorded_by_all([*a, *b])}
+    words = [(name, _words(a, fact), _words(b, fact)) for name, fact in facts.items()]
+    same = [(run.fingerprint, run.seed) for run in a] == [(run.fingerprint, run.seed) for run in b]
+    return (*(['one and the same run'] if same else []), *(f'{name}: {x} and {y}' for name, x, y in words if x != y))
+
+
+def warnings(a: Runs, b: Runs) -> tuple[str, ...]:
+    """Why the interval may say less, or more, than it seems to."""
+    found = [f'seeds of {name} were scored by different code, {code}' for name, runs in (('A', a), ('B', b))
+             if len(runs) > 1 and (code := differing_code(runs))]
+    if not found and (code := differing_code([*a, *b], by_seed=False)):
+        found.append(f'A and B were scored by different code, {code}')
+    if len(a) == len(b) == 1:
+        found.append('one seed each: the interval is over images alone, another seed may move either score')
+    elif 1 in (len(a), len(b)):
+        one, other = ('A', 'B') if len(a) == 1 else ('B', 'A')
+        found.append(f'{one} has one seed: its seeds are taken to vary as those of {other}')
+    return tuple(found)
 
 
 def explain(pairs: list[Pair]) -> str:
@@ -73,11 +92,18 @@ def explain(pairs: list[Pair]) -> str:
 
 
 def _lines(pair: Pair) -> list[str]:
-    lines = [f'{pair.a.task}: A = {pair.a.model.name}, B = {pair.b.model.name} '
-             f'(recipe {pair.a.recipe}, protocol version {pair.a.protocol_version})']
+    first = pair.a[0]
+    lines = [f'{first.task}: A = {_name(pair.a)}, B = {_name(pair.b)} '
+             f'(recipe {first.recipe}, protocol version {first.protocol_version})']
     lines += [f'  not comparable: {text}' for text in pair.obstacles]
     lines += [f'  {METRICS.get(d.metric, d.metric)}: {_sentence(d)}' for d in pair.differences]
-    return lines + [f'  differs: {text}' for text in pair.remarks]
+    return lines + [f'  differs: {text}' for text in pair.remarks] + [f'  warning: {text}' for text in pair.warnings]
+
+
+def _name(runs: Runs) -> str:
+    """'cae (seed 0)', 'cae (3 seeds: 0, 1, 2)'."""
+    seeds = ', '.join(str(run.seed) for run in runs)
+    return f'{runs[0].model.name} ({f"{len(runs)} seeds: {seeds}" if len(runs) > 1 else f"seed {seeds}"})'
 
 
 def _sentence(d: Difference) -> str:
@@ -88,17 +114,25 @@ def _sentence(d: Difference) -> str:
     return f'{gap} [{d.ci95[0]:+.1f}, {d.ci95[1]:+.1f}], p = {d.p:.2g}: {verdict} ({d.test})'
 
 
-def _pair(a: Record, b: Record) -> Pair:
-    stops = obstacles(a, b)
-    return Pair(a=a, b=b, obstacles=stops, remarks=remarks(a, b), differences=() if stops else differences(a, b))
+def _pair(a: Runs, b: Runs) -> Pair:
+    stops = obstacles(a[0], b[0])
+    return Pair(a=a, b=b, obstacles=stops, remarks=remarks(a, b), warnings=() if stops else warnings(a, b),
+                differences=() if stops else differences(a, b))
 
 
-def _closest(task: str, ours: list[Record], theirs: list[Record]) -> tuple[Record, Record] | None:
-    """The two records of a task with the fewest obstacles, then of one seed, then the newest."""
-    pairs = [(a, b) for a in ours for b in theirs if a.task == b.task == task]
-    pairs.sort(key=lambda p: (p[0].started, p[1].started), reverse=True)
-    return min(pairs, default=None, key=lambda p: (len(obstacles(*p)), setting(p[0]) != setting(p[1]),
-                                                   p[0].seed != p[1].seed, p[0].seed))
+def _repetitions(records: list[Record]) -> list[Runs]:
+    """Runs of one fingerprint, by seed; of a seed that was run twice the newest."""
+    found: dict[tuple[str, str], dict[int, Record]] = {}
+    for record in sorted(records, key=lambda r: r.started):
+        found.setdefault((record.task, record.fingerprint), {})[record.seed] = record
+    return [tuple(seeds[seed] for seed in sorted(seeds)) for seeds in found.values()]
+
+
+def _closest(task: str, ours: list[Runs], theirs: list[Runs]) -> tuple[Runs, Runs] | None:
+    """The runs of a task with the fewest obstacles, then of one setting, then the newest."""
+    pairs = [(a, b) for a in ours for b in theirs if a[0].task == b[0].task == task]
+    pairs.sort(key=lambda p: tuple(max(run.started for run in runs) for runs in p), reverse=True)
+    return min(pairs, default=None, key=lambda p: (len(obstacles(p[0][0], p[1][0])), setting(p[0][0]) != setting(p[1][0])))
 
 
 def _records(name: str, results_dir: str | Path) -> list[Record]:
@@ -115,8 +149,10 @@ def _records(name: str, results_dir: str | Path) -> list[Record]:
     return found
 
 
-def _word(value) -> str:
-    return 'none' if value in (None, '') else str(value)
+def _words(runs: Runs, fact) -> str:
+    """The fact of every run, each value once, in the order of seeds."""
+    values = dict.fromkeys(fact(run) for run in runs)
+    return ', '.join('none' if value in (None, '') else str(value) for value in values)
 
 
 def _tasks(records: list[Record]) -> str:

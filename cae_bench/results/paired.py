@@ -1,11 +1,13 @@
 """Is a difference more than luck? Paired tests on the same validation images, and a weaker one from two intervals."""
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .record import Metric, Record
 from .store import read_per_image
 
 RESAMPLES = 2000
+UNPAIRED = 'two intervals as if from different images: careful, misses small differences'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,7 +15,7 @@ class Difference:
     """A - B of one metric, in its unit, with its 95 % interval and the probability of as much by luck alone."""
     metric: str
     unit: str
-    a: float
+    a: float                                         # mean over A's runs
     b: float
     ci95: tuple[float, float] | None = None
     p: float | None = None
@@ -24,12 +26,21 @@ class Difference:
         return None if self.ci95 is None else not self.ci95[0] <= 0 <= self.ci95[1]
 
 
-def differences(a: Record, b: Record) -> tuple[Difference, ...]:
-    """One for each metric both records have, by the strongest test their files allow."""
-    columns = _same_images(read_per_image(a), read_per_image(b))
-    common = [name for name in a.metrics if name in b.metrics]
-    drawn = _drawn(columns) if columns else {}
-    return tuple(_difference(name, a.metrics[name], b.metrics[name], columns, drawn) for name in common)
+def differences(a: Sequence[Record], b: Sequence[Record]) -> tuple[Difference, ...]:
+    """One for each metric all runs have, by the strongest test their files allow.
+
+    Args:
+        a, b: the runs of each model, seed by seed. One run each: McNemar's test or a bootstrap over images. More:
+            images and seeds are both luck, see `pooled.pooled_interval`.
+    """
+    runs = [*a, *b]
+    columns = _same_images([read_per_image(run) for run in runs])
+    common = [name for name in a[0].metrics if all(name in run.metrics for run in runs)]
+    drawn = _draws(columns) if columns else {}
+    if len(runs) == 2:
+        return tuple(_difference(name, a[0].metrics[name], b[0].metrics[name], columns, drawn) for name in common)
+    images = len(columns[0]['image']) if columns else a[0].dataset.num_val
+    return tuple(_pooled(name, [run.metrics[name] for run in runs], len(a), columns, drawn, images) for name in common)
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
@@ -41,28 +52,26 @@ def mcnemar(only_a: int, only_b: int) -> float:
 
 
 def miou_gaps(a: dict, b: dict, seed: int = 0):
-    """mIoU(A) - mIoU(B) in percent for each draw of images with replacement, the same images for both.
+    """mIoU(A) - mIoU(B) in percent for each draw of images with replacement, the same images for both."""
+    scores = miou_draws([a, b], seed)
+    return scores[0] - scores[1]
+
+
+def miou_draws(runs: list[dict], seed: int = 0):
+    """(runs, draws) mIoU in percent on draws of images with replacement, the same images for all runs.
 
     Args:
-        a, b: columns `intersection` and `union`, for each image a list of pixel counts per class.
+        runs: columns `intersection` and `union`, for each image a list of pixel counts per class.
     """
     import numpy as np
-    images = len(a['union'])
+    images = len(runs[0]['union'])
     draws = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), RESAMPLES).astype(np.float64)
 
     def drawn(columns: dict):
         counts = [draws @ np.asarray(columns[name], dtype=np.float64) for name in ('intersection', 'union')]
         with np.errstate(invalid='ignore'):
             return 100 * np.nanmean(counts[0] / counts[1], axis=1)             # a class nobody drew is left out
-    return drawn(a) - drawn(b)
-
-
-def _drawn(columns: tuple[dict, dict]) -> dict:
-    """Metric -> differences over draws of images, for metrics that are no mean over images."""
-    if all({'intersection', 'union'} <= set(c) for c in columns):
-        return {'mIoU': miou_gaps(*columns)}
-    from .paired_ap import gaps
-    return gaps(*columns, RESAMPLES)
+    return np.stack([drawn(columns) for columns in runs])
 
 
 def bootstrap(gaps) -> tuple[tuple[float, float], float]:
@@ -74,21 +83,52 @@ def bootstrap(gaps) -> tuple[tuple[float, float], float]:
     return (float(low), float(high)), float(min(1.0, max(2 * tail, 1 / len(gaps))))
 
 
-def _difference(name: str, a: Metric, b: Metric, columns: tuple[dict, dict] | None, drawn: dict) -> Difference:
-    told = dict(metric=name, unit=a.unit, a=a.value, b=b.value)
+def _draws(runs: list[dict]) -> dict:
+    """Metric -> (runs, draws) scores over draws of images, for metrics that are no mean over images."""
+    if all({'intersection', 'union'} <= set(columns) for columns in runs):
+        return {'mIoU': miou_draws(runs)}
+    from .paired_ap import draws
+    return draws(runs, RESAMPLES)
+
+
+def _difference(name: str, a: Metric, b: Metric, columns: list[dict] | None, drawn: dict) -> Difference:
+    """Of one run each."""
+    scores = dict(metric=name, unit=a.unit, a=a.value, b=b.value)
     if columns and name == 'top1' and all('correct' in c for c in columns):
         gaps = [int(x) - int(y) for x, y in zip(columns[0]['correct'], columns[1]['correct'])]
-        return Difference(**told, **_from_correct(gaps))
+        return Difference(**scores, **_from_correct(gaps))
     if name in drawn:
-        ci95, p = bootstrap(drawn[name])
-        return Difference(**told, ci95=ci95, p=p, test=f"paired bootstrap over {len(columns[0]['image'])} images")
+        ci95, p = bootstrap(drawn[name][0] - drawn[name][1])
+        return Difference(**scores, ci95=ci95, p=p, test=f"paired bootstrap over {len(columns[0]['image'])} images")
     if a.ci95 and b.ci95:
         error = math.hypot(a.ci95[1] - a.ci95[0], b.ci95[1] - b.ci95[0]) / 2 / 1.96
         gap = a.value - b.value
         p = math.erfc(abs(gap) / error / math.sqrt(2)) if error else float(gap == 0)
-        return Difference(**told, ci95=(gap - 1.96 * error, gap + 1.96 * error), p=p,
-                          test='two intervals as if from different images: careful, misses small differences')
-    return Difference(**told)
+        return Difference(**scores, ci95=(gap - 1.96 * error, gap + 1.96 * error), p=p, test=UNPAIRED)
+    return Difference(**scores)
+
+
+def _pooled(name: str, metrics: list[Metric], n: int, columns: list[dict] | None, drawn: dict, images: int) -> Difference:
+    """Of several runs, the first n of them A's."""
+    import numpy as np
+    from .pooled import pooled_interval
+    values = np.array([metric.value for metric in metrics])
+    scores = dict(metric=name, unit=metrics[0].unit, a=float(values[:n].mean()), b=float(values[n:].mean()))
+    seeds = f'{n} + {len(values) - n} seeds'
+    if columns and name == 'top1' and all('correct' in c for c in columns):
+        correct = 100 * np.array([c['correct'] for c in columns], dtype=np.float64)
+        covariance, test = np.cov(correct) / images, f'paired over {images} images and {seeds}'
+    elif name in drawn:
+        covariance = np.cov(drawn[name][:, ~np.isnan(drawn[name]).any(0)])
+        test = f'paired bootstrap over {images} images, {seeds}'
+    elif all(metric.ci95 for metric in metrics):
+        errors = np.array([metric.ci95[1] - metric.ci95[0] for metric in metrics]) / 2 / 1.96
+        ours = np.arange(len(values)) < n            # runs of one model as if equal on every image
+        covariance, test = np.outer(errors, errors) * (ours[:, None] == ours), f'{seeds}, {UNPAIRED}'
+    else:
+        return Difference(**scores)
+    ci95, p = pooled_interval(values[:n], values[n:], covariance, images)
+    return Difference(**scores, ci95=ci95, p=p, test=test)
 
 
 def _from_correct(gaps: list[int]) -> dict:
@@ -99,10 +139,18 @@ def _from_correct(gaps: list[int]) -> dict:
                 test=f'McNemar over {n} images')
 
 
-def _same_images(a: dict | None, b: dict | None) -> tuple[dict, dict] | None:
-    """Both sets of columns in the order of A's images; None unless they are the same images."""
-    if not a or not b or sorted(a['image']) != sorted(b['image']) or len(set(a['image'])) != len(a['image']):
+def _same_images(runs: list[dict | None]) -> list[dict] | None:
+    """All sets of columns in the order of the first one's images; None unless they are the same images."""
+    if not all(runs) or len(set(runs[0]['image'])) != len(runs[0]['image']):
         return None
-    place = {image: i for i, image in enumerate(b['image'])}
-    order = [place[image] for image in a['image']]
-    return a, {name: [values[i] for i in order] for name, values in b.items()}
+    names = sorted(runs[0]['image'])
+    if any(sorted(columns['image']) != names for columns in runs):
+        return None
+    return [runs[0], *(_ordered(columns, runs[0]['image']) for columns in runs[1:])]
+
+
+def _ordered(columns: dict, images: list[str]) -> dict:
+    if columns['image'] == images:
+        return columns
+    place = {image: i for i, image in enumerate(columns['image'])}
+    return {name: [values[place[image]] for image in images] for name, values in columns.items()}
