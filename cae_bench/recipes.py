@@ -50,9 +50,13 @@ class Options:
 
 
 def find(protocol: str, spec: ViTSpec, recipe: str) -> Path:
-    """configs/<protocol>/mini.py, or for the paper's recipe the most specific of family and arch, arch, vit-base."""
+    """configs/<protocol>/mini.py, or for the paper's recipe the most specific one.
+
+    That is the one of family and arch, then of the arch, of the family's base, of any base.
+    """
     folder = shipped('configs') / protocol
-    names = {'mini': ['mini.py'], 'paper': [*_own_names(spec), 'vit-base.py']}
+    names = {'mini': ['mini.py'],
+             'paper': [f'{spec.family}_{spec.arch}.py', f'{spec.arch}.py', f'{spec.family}_vit-base.py', 'vit-base.py']}
     if recipe not in names:
         raise ConfigError(f'no recipe named {recipe!r}: choose paper (as published) or mini (minutes on a laptop)')
     for name in names[recipe]:
@@ -64,19 +68,18 @@ def find(protocol: str, spec: ViTSpec, recipe: str) -> Path:
 
 
 def borrowed(cfg: Config, spec: ViTSpec) -> str:
-    """What to say where nothing is published for this arch and the recipe is another's; '' where it is its own.
+    """What to say where no official recipe is known for this backbone and the constants are another's; else ''.
 
-    Frozen protocols have one recipe for every arch.
+    Frozen protocols have one recipe for every backbone that has none of its own. `constants_of` in a config's header
+    names what it took its constants from.
     """
-    path = Path(cfg.benchmark.config)
-    if cfg.benchmark.frozen or path.name in ('mini.py', *_own_names(spec)):
+    path, header = Path(cfg.benchmark.config), cfg.benchmark
+    own, source = path.stem == f'{spec.family}_{spec.arch}', header.get('constants_of')
+    frozen = header.frozen or cfg.model.backbone.get('frozen')
+    if frozen or path.name == 'mini.py' or (own and not source):
         return ''
-    return f'nothing is published for {spec.family} {spec.arch}: the constants are those of {path.stem}'
-
-
-def _own_names(spec: ViTSpec) -> tuple[str, str]:
-    """Files of recipes that are for this arch, the more specific first."""
-    return f'{spec.family}_{spec.arch}.py', f'{spec.arch}.py'
+    return (f'no official recipe of {path.parent} is known for {spec.family} {spec.arch}: the constants are those of '
+            f'{source or path.stem}')
 
 
 @cache

@@ -5,6 +5,7 @@
 # segmentation uses once, at load (geometric grid, cubic spline).
 _base_ = '../_base_/mask_rcnn.py'
 
+benchmark = dict(constants_of='cae_vit-base')
 model = dict(backbone=dict(
     layer_scale_init_value=0.1, pos_embed='none', rel_pos_bias='block',
     img_size=224))                                         # the tables stay as they were pretrained

@@ -4,5 +4,6 @@
 # 100 epochs), and so are the 51.6 of coco/vitdet_mask_rcnn: never the same column.
 _base_ = '../_base_/mask_rcnn.py'
 
+benchmark = dict(constants_of='cae_vit-base')
 model = dict(backbone=dict(qkv_bias='full', pos_embed='sincos_col', layer_scale=False, rel_pos_bias='none'))
 optim_wrapper = dict(optimizer=dict(lr=3e-4), paramwise_cfg=dict(layer_decay_rate=0.75))

@@ -2,6 +2,7 @@
 # As mae_vit-base.py: CAE's recipe for large; the config behind the published row was never released.
 _base_ = './mae_vit-base.py'
 
+benchmark = dict(constants_of='cae_vit-large')
 model = dict(
     backbone=dict(arch='large', out_indices=(7, 11, 15, 23)),
     neck=[dict(type='cae_bench.ViTPyramid', embed_dims=1024, norm_cfg={{_base_.norm_cfg}}),

@@ -1,2 +1,3 @@
-# Any other ViT (DeiT, random weights): MAE's recipe, which asks least of the weights. No published number is of it.
+# Any other ViT (DeiT, random weights): CAE's recipe as for MAE, which asks least of the weights. No published number is of
+# it.
 _base_ = './mae_vit-large.py'

@@ -2,4 +2,5 @@
 # compared under it. Nobody has published this number; CAE's own are of mask_rcnn.
 _base_ = './mae_vit-large.py'
 
+benchmark = dict(constants_of='mae_vit-large')
 model = dict(backbone=dict(qkv_bias='qv', pos_embed='sincos_row', layer_scale=True))

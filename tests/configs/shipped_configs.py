@@ -19,6 +19,7 @@ FAMILIES = {
     'mae': dict(pos_embed='sincos_col', qkv_bias='full', layer_scale=False),
     'beit': dict(pos_embed='none', qkv_bias='qv', layer_scale=True, rel_pos_bias='shared', mean=(.5, .5, .5),
                  std=(.5, .5, .5)),
+    'cae_v2': dict(pos_embed='sincos_row', qkv_bias='qv', layer_scale=True),
     'random': dict(),
 }
 PLACES = {
@@ -36,14 +37,14 @@ def name_of(path: Path) -> str:
 
 def checkpoint(family: str, arch: str) -> checkpoints.Checkpoint:
     """Random weights in the form of a released checkpoint: 'mae', 'vit-large'."""
-    plain = checkpoints.load(f'random:{arch}')
+    plain = checkpoints.load(f'random:{arch}', num_heads=12 if family.startswith('cae') and arch != 'vit-large' else None)
     return replace(plain, spec=replace(plain.spec, family=family, **FAMILIES[family]))
 
 
 def archs(path: Path) -> list[tuple[str, str]]:
     """(family, arch) of the backbones that a recipe is for, at full size."""
-    family, _, arch = path.stem.partition('_')
-    if arch:
+    family, _, arch = path.stem.rpartition('_')
+    if family:
         return [(family, arch)]
     own = [a for a in ('vit-base', 'vit-large') if a == path.stem or not (path.parent / f'{a}.py').is_file()]
     return [('random', a) for a in (own if path.stem != 'mini' else ('vit-base', 'vit-large'))]

@@ -13,12 +13,16 @@ BASE, LARGE = (3, 5, 7, 11), (7, 11, 15, 23)
 PUBLISHED = {
     'upernet/cae_vit-base': (1e-4, .65, .1, .1, BASE, 'block', False),
     'upernet/cae_vit-large': (4e-5, .95, .15, 1e-5, LARGE, 'block', False),
+    'upernet/cae_v2_vit-base': (1e-4, .65, .1, .1, BASE, 'block', False),
+    'upernet/cae_v2_vit-large': (4e-5, .95, .15, 1e-5, LARGE, 'block', False),
     'upernet/mae_vit-base': (1e-4, .65, .1, 1., BASE, 'block', True),
     'upernet/mae_vit-large': (4e-4, .65, .2, 1., LARGE, 'block', False),
     'upernet/beit_vit-base': (7e-4, .65, .1, .1, BASE, 'block', None),
     'upernet/beit_vit-large': (2e-5, .95, .2, 1e-6, LARGE, 'block', None),
     'mask_rcnn/cae_vit-base': (3e-4, .75, .2, .1, BASE, 'none', False),
     'mask_rcnn/cae_vit-large': (2e-4, .85, .2, 1e-5, LARGE, 'none', False),
+    'mask_rcnn/cae_v2_vit-base': (3e-4, .75, .2, .1, BASE, 'none', False),
+    'mask_rcnn/cae_v2_vit-large': (2e-4, .85, .2, 1e-5, LARGE, 'none', False),
     'mask_rcnn/mae_vit-base': (3e-4, .75, .2, None, BASE, 'none', False),
     'mask_rcnn/mae_vit-large': (2e-4, .85, .2, None, LARGE, 'none', False),
     'mask_rcnn/beit_vit-base': (3e-4, .75, .2, .1, BASE, 'block', None),
@@ -103,7 +107,7 @@ PATHS = {name_of(path): path for path in FILES}
 
 
 def resolved(name, **options):
-    family, _, arch = PATHS[name].stem.partition('_')
+    family, _, arch = PATHS[name].stem.rpartition('_')
     return fitted(PATHS[name], family, arch, **options)
 
 

@@ -13,7 +13,7 @@ from cae_bench.tasks import protocols
 
 CASES = [pytest.param(path, *backbone, id=f'{name_of(path)}-{backbone[1]}')
          for path in FILES for backbone in archs(path)]
-BLOCKS = {'vit-base': (12, 768), 'vit-large': (24, 1024)}
+BLOCKS = {'vit-tiny': (12, 192), 'vit-small': (12, 384), 'vit-base': (12, 768), 'vit-large': (24, 1024)}
 
 
 def test_every_protocol_has_a_recipe_for_base_and_large():

@@ -6,7 +6,7 @@ from mmengine.optim import build_optim_wrapper
 from shipped_configs import FILES, built, fitted, name_of
 
 PROTOCOLS = ('finetune', 'upernet', 'mask_rcnn')
-CASES = [pytest.param(p, *p.stem.split('_', 1), id=name_of(p)) for p in FILES
+CASES = [pytest.param(p, *p.stem.rsplit('_', 1), id=name_of(p)) for p in FILES
          if p.parent.name in PROTOCOLS and '_vit-' in p.stem]
 EMBEDDINGS = re.compile(r'backbone\.(cls_token|mask_token|pos_embed|patch_embed)')
 BLOCK = re.compile(r'backbone\.blocks\.(\d+)\.')
@@ -22,7 +22,7 @@ def layer(name, depth):
 def test_rates_fall_by_layer_and_only_vectors_biases_and_named_tokens_are_spared(path, family, arch):
     cfg = fitted(path, family, arch)
     model = built(cfg)
-    depth, decay = {'vit-base': 12, 'vit-large': 24}[arch], cfg.optim_wrapper.paramwise_cfg.layer_decay_rate
+    depth, decay = {'vit-tiny': 12, 'vit-small': 12, 'vit-base': 12, 'vit-large': 24}[arch], cfg.optim_wrapper.paramwise_cfg.layer_decay_rate
     tensors = dict(model.named_parameters())
     names = {id(tensor): name for name, tensor in tensors.items()}
     groups = {names[id(t)]: g for g in build_optim_wrapper(model, cfg.optim_wrapper).optimizer.param_groups

@@ -18,10 +18,13 @@ PUBLISHED = {
     'cae_vit-base.py': (4096, 8e-3, .65, 100, 5, .1), 'cae_vit-large.py': (4096, 2e-3, .75, 50, 5, .2),
     'mae_vit-base.py': (1024, 2e-3, .65, 100, 5, .1), 'mae_vit-large.py': (1024, 4e-3, .75, 50, 5, .2),
     'beit_vit-base.py': (1024, 4e-3, .65, 100, 20, .1), 'beit_vit-large.py': (1024, 1e-3, .75, 50, 5, .2),
+    'cae_v2_vit-base.py': (1024, 2e-4, .75, 100, 5, .1), 'cae_v2_vit-small.py': (1024, 4e-4, .75, 200, 20, .1),
+    'cae_v2_vit-tiny.py': (1024, 4e-3, .85, 100, 5, 0.), 'cae_v2_vit-large.py': (4096, 2e-3, .75, 50, 5, .2),
 }
 # what the released checkpoint of each family is, where it is not the default
 SPECS = {
     'cae': dict(pos_embed='sincos_row', qkv_bias='qv', layer_scale=True),
+    'cae_v2': dict(pos_embed='sincos_row', qkv_bias='qv', layer_scale=True),
     'mae': dict(pos_embed='sincos_col', qkv_bias='full', layer_scale=False),
     'beit': dict(pos_embed='none', qkv_bias='qv', layer_scale=True),
 }
@@ -47,18 +50,21 @@ def test_a_recipe_holds_the_published_constants(name):
     assert (optimizer.type, optimizer.betas, optimizer.weight_decay) == ('AdamW', (0.9, 0.999), 0.05)
     assert cfg.param_scheduler.min_lr == 1e-6 and cfg.optim_wrapper.get('clip_grad') is None
     assert cfg.model.fc_norm_init == ('encoder' if name.startswith('cae') else 'fresh')
+    mixing = (cfg.model.mix.mixup_alpha, cfg.model.mix.cutmix_alpha, cfg.model.label_smoothing)
+    assert mixing == ((.2, 0., 0.) if name == 'cae_v2_vit-tiny.py' else (.8, 1., .1))
 
 
 @pytest.mark.parametrize('name', RECIPES)
 def test_a_recipe_builds_at_full_size_with_its_layer_decay(name):
-    family, arch = name.removesuffix('.py').split('_')
+    family, arch = name.removesuffix('.py').rsplit('_', 1)
     cfg = read(name)
     model = built_on_meta(cfg, family)
-    depth = {'vit-base': 12, 'vit-large': 24}[arch]
+    depth = {'vit-tiny': 12, 'vit-small': 12, 'vit-base': 12, 'vit-large': 24}[arch]
     assert len(model.backbone.blocks) == depth
     groups = param_groups(model, cfg.optim_wrapper.optimizer.lr, 0.05, **cfg.optim_wrapper.paramwise_cfg)
     assert {g['layer'] for g in groups} == set(range(depth + 2))
-    least = {12: 3.697e-3, 24: 7.525e-4}[depth]                                      # .65^13, .75^25
+    own = {'cae_v2_vit-base.py': 2.376e-2, 'cae_v2_vit-small.py': 2.376e-2, 'cae_v2_vit-tiny.py': 0.1209}  # .75^13, .85^13
+    least = own.get(name, {12: 3.697e-3, 24: 7.525e-4}[depth])                       # .65^13, .75^25
     assert min(g['lr_scale'] for g in groups) == pytest.approx(least, rel=1e-3)
     names = {id(p): n for n, p in model.named_parameters()}
     decays = {names[id(p)]: g['weight_decay'] for g in groups for p in g['params']}

@@ -2,6 +2,7 @@
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from mmengine.config import Config
@@ -15,7 +16,7 @@ from cae_bench.errors import CaeBenchError, DataError
 from cae_bench.tasks import Task, parse_all
 
 LAYOUT = {'finetune': 'image_folder', 'upernet': 'ade', 'linear_seg': 'ade', 'mask_rcnn': 'coco',
-          'vitdet_mask_rcnn': 'coco'}
+          'vitdet_mask_rcnn': 'coco', 'upernet_ms': 'ade', 'knn': 'image_folder', 'linear': 'image_folder'}
 DATA = dict(image_folder='in1k', ade='ade20k', coco='coco')
 
 
@@ -39,12 +40,24 @@ def test_the_suite_of_the_main_table_is_planned_without_data_in_seconds():
     assert time.monotonic() - start < 60                   # 7 s where nothing else runs
 
 
-@pytest.mark.parametrize('protocol, arch, recipe, said', [
-    ('finetune', 'vit-small', 'paper', 'nothing is published for {} vit-small: the constants are those of vit-base'),
-    ('mask_rcnn', 'vit-small', 'mini', ''), ('finetune', 'vit-base', 'paper', ''), ('upernet', 'vit-large', 'paper', '')])
-def test_another_archs_recipe_is_told(protocol, arch, recipe, said):
-    spec = checkpoints.load(f'random:{arch}').spec
-    assert recipes.borrowed(config(protocol, arch, recipe=recipe), spec) == said.format(spec.family)
+@pytest.mark.parametrize('family, protocol, arch, constants', [
+    ('random', 'finetune', 'vit-small', 'mae_vit-base'), ('random', 'finetune', 'vit-base', 'mae_vit-base'),
+    ('random', 'mask_rcnn', 'vit-large', 'cae_vit-large'), ('deit', 'upernet', 'vit-large', 'mae_vit-large'),
+    ('cae', 'finetune', 'vit-small', 'cae_vit-base'), ('beit', 'upernet', 'vit-small', 'beit_vit-base'),
+    ('mae', 'mask_rcnn', 'vit-base', 'cae_vit-base'), ('cae', 'vitdet_mask_rcnn', 'vit-large', 'mae_vit-large'),
+    ('cae_v2', 'finetune', 'vit-large', 'cae_vit-large'), ('cae_v2', 'upernet', 'vit-base', 'cae_vit-base'),
+    ('cae_v2', 'upernet_ms', 'vit-tiny', 'cae_vit-base'), ('cae_v2', 'mask_rcnn', 'vit-large', 'cae_vit-large'),
+    ('cae', 'finetune', 'vit-base', ''), ('cae_v2', 'finetune', 'vit-tiny', ''), ('beit', 'upernet', 'vit-base', ''),
+    ('mae', 'vitdet_mask_rcnn', 'vit-large', ''), ('random', 'linear_seg', 'vit-base', ''), ('deit', 'knn', 'vit-small', ''),
+    ('cae_v2', 'linear', 'vit-base', '')])
+def test_a_recipe_that_is_anothers_says_whose_and_no_other_does(family, protocol, arch, constants):
+    plain = checkpoints.load(f'random:{arch}')
+    ckpt = replace(plain, spec=replace(plain.spec, family=family))
+    dataset = DATA[LAYOUT[protocol]]
+    cfg = recipes.build(Task(dataset, protocol), ckpt, announced(dataset, LAYOUT[protocol]), recipes.Options())
+    said = f'no official recipe of {protocol} is known for {family} {arch}: the constants are those of {constants}'
+    assert recipes.borrowed(cfg, ckpt.spec) == (said if constants else '')
+    assert recipes.borrowed(config('mask_rcnn', 'vit-small', recipe='mini'), ckpt.spec) == ''
 
 
 @pytest.mark.parametrize('protocol, updates, images', [
