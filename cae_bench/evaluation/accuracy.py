@@ -30,6 +30,8 @@ class ProbeAccuracy(BaseMetric):
     published (the official code prints the running maximum); 'last' the best cell of the last epoch; 'first' always the
     first cell, with nothing chosen on validation data. `<protocol>/top1_last` and, where a tenth of train was held
     out, `<protocol>/top1_held_out` stand beside it: the cell that did best on held-out training images at the end.
+    Where a probe is scored by batch statistics, all of these are, and `<protocol>/top1_running_stats` is what the selected
+    cell and epoch score by running statistics.
 
     Attributes, after evaluate():
         selection: protocol -> how it was selected, the chosen hyper-parameters, the curve over cells and epochs.
@@ -39,6 +41,7 @@ class ProbeAccuracy(BaseMetric):
 
     def __init__(self, collect_device: str = 'cpu'):
         super().__init__(collect_device)
+        self.heads: dict = {}                            # protocol -> Probe; the validation loop hands them over
         self.selection: dict[str, dict] = {}
         self.per_image: dict[str, dict] = {}
         self.ci95: dict[str, tuple[float, float]] = {}
@@ -51,12 +54,16 @@ class ProbeAccuracy(BaseMetric):
         history = hub.get_info(HISTORY, {})
         skipped = {r['skipped'] for r in results if 'skipped' in r}
         hub.update_info(SKIPPED, sorted({*hub.get_info(SKIPPED, []), *skipped}))
-        results = [r for r in results if 'skipped' not in r]
+        everything, results = results, [r for r in results if 'skipped' not in r]
         images, labels = [r['image'] for r in results], np.array([r['label'] for r in results])
         for name in results[0]['probes'] if results else ():
             predicted = np.stack([r['probes'][name][0] for r in results])
             hits = np.stack([r['probes'][name][1] for r in results])
-            remember(history[name], predicted, predicted == labels[:, None], hits)
+            more = {}
+            if name in results[0].get('pooled', ()):
+                more['top1_running_stats'] = (100 * (predicted == labels[:, None]).mean(0)).tolist()
+                predicted, hits, more['batch_statistics'] = self._by_batch_statistics(name, everything)
+            remember(history[name], predicted, predicted == labels[:, None], hits, **more)
         hub.update_info(HISTORY, history)
         metrics = {}
         for name, told in history.items():
@@ -64,18 +71,33 @@ class ProbeAccuracy(BaseMetric):
                 metrics |= self._report(name, told, images, labels)
         return metrics
 
+    def _by_batch_statistics(self, name: str, results: list[dict]) -> tuple[np.ndarray, np.ndarray, list[dict]]:
+        """(predicted, hits, an account for each cell); images left out have a place in `results`, and no row."""
+        head = self.heads[name]
+        there = np.array(['skipped' not in r for r in results])
+        made = head.by_batch_statistics([r['pooled'][name] if 'pooled' in r else None for r in results],
+                                        np.array([r.get('label', -1) for r in results]))
+        accounts = [dict(head.eval_batch_stats, batches=made.batches, repeats=made.repeats, alone=made.alone, top1_with_repeats=float(top1))
+                    for top1 in made.with_repeats]
+        return made.predicted[there], made.hits[there], accounts
+
     def _report(self, name: str, told: dict, images: list[str], labels: np.ndarray) -> dict[str, float]:
         chosen, last = told['kept']['chosen'], told['kept']['last']
         correct = chosen['prediction'] == labels
         self.per_image[name] = dict(image=images, label=labels.tolist(), prediction=chosen['prediction'].tolist(),
                                     correct=correct.tolist())
+        running = chosen.get('top1_running_stats')
         if all(told['diverged']):                        # predictions of weights that are not numbers are no score
-            chosen = dict(chosen, top1=math.nan, top5=math.nan)
+            chosen, running = dict(chosen, top1=math.nan, top5=math.nan), running and math.nan
         metrics = {f'{name}/top1': chosen['top1'], f'{name}/top5': chosen['top5']}
         self.ci95[f'{name}/top1'] = wilson(int(correct.sum()), len(labels))
         if told['select'] != 'first':
             metrics[f'{name}/top1_last'] = last['top1']
             self.ci95[f'{name}/top1_last'] = wilson(int((last['prediction'] == labels).sum()), len(labels))
+        if running is not None:
+            metrics[f'{name}/top1_running_stats'] = running
+            self.ci95[f'{name}/top1_running_stats'] = wilson(round(chosen['top1_running_stats'] * len(labels) / 100),
+                                                             len(labels))
         held_out = told.get('held_out')
         if held_out:
             cell = int(np.argmax(alive(held_out['top1'], told['diverged'])))
@@ -88,6 +110,7 @@ class ProbeAccuracy(BaseMetric):
             by=selected_by(told), epoch=chosen['epoch'],
             chosen=told['cells'][chosen['cell']], last=dict(told['cells'][last['cell']], top1=last['top1']),
             held_out=held_out, curve=curve(told), shared=told['shared'],
+            batch_statistics=chosen.get('batch_statistics'),
             skipped=dict(count=len(skipped), images=skipped))
         return metrics
 
@@ -104,13 +127,17 @@ def start_history(cells: list[dict], select: str, **shared) -> dict:
     return dict(cells=cells, select=select, shared=shared, epochs=[], kept={}, diverged=[False] * len(cells))
 
 
-def remember(told: dict, predicted: np.ndarray, correct: np.ndarray, hits: np.ndarray) -> None:
-    """Adds one validation of all cells, and keeps the predictions of the cells that may be reported."""
+def remember(told: dict, predicted: np.ndarray, correct: np.ndarray, hits: np.ndarray, **more: list) -> None:
+    """Adds one validation of all cells, and keeps the predictions of the cells that may be reported.
+
+    more: lists with one entry for each cell, of which that of a kept cell is kept.
+    """
     top1, top5 = (100 * correct.mean(0)).tolist(), (100 * hits.mean(0)).tolist()
     epoch = told['epoch'] if 'epoch' in told else len(told['epochs']) + 1
     told['epochs'].append(dict(epoch=epoch, top1=top1, top5=top5))
     cell = 0 if told['select'] == 'first' else int(np.argmax(alive(top1, told['diverged'])))
-    now = dict(epoch=epoch, cell=cell, top1=top1[cell], top5=top5[cell], prediction=predicted[:, cell].copy())
+    now = dict(epoch=epoch, cell=cell, top1=top1[cell], top5=top5[cell], prediction=predicted[:, cell].copy(),
+               **{key: values[cell] for key, values in more.items()})
     told['kept']['last'] = now
     before = told['kept'].get('chosen')
     if before is None or told['select'] != 'best' or now['top1'] > before['top1']:

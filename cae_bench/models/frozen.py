@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from ..errors import ConfigError, DataError
 from ..registry import MODEL_WRAPPERS, MODELS
 from . import frozen_speed
+from .batch_statistics import judge
 from .feature_bank import FeatureBank
 from .feature_cache import FeatureCache, default_folder, weights_hash
 from .probes import LookUpProbe, TrainedProbe, expand_grid
@@ -150,13 +151,15 @@ class FrozenProbes(BaseModel):
     def val_step(self, data: dict) -> list[dict]:
         """One dict for each image: image, label, and by protocol the prediction and top-5 hit of every cell.
 
+        `pooled` has, of protocols that are scored by whole groups of images, the features (G, D) to do it with.
         dict(skipped=name) stands in the place of an image that cannot be decoded.
         """
         ready = {name: p for name, p in self.probes.items() if self.can_score(p)}
-        scored = self.scores(data['views'][self.eval_view], ready)
+        scored = self._evaluate(data['views'][self.eval_view], ready)
         labels, skipped = data['label'], iter(data.get('skipped', ()))
-        ranked = {name: judge(s.cpu(), labels) for name, s in scored.items()}
-        return [dict(image=image, label=int(label),
+        ranked = {name: judge(s.cpu(), labels) for name, (s, _) in scored.items()}
+        pooled = {name: x.float().cpu().numpy() for name, (_, x) in scored.items() if x is not None}
+        return [dict(image=image, label=int(label), pooled={name: x[i] for name, x in pooled.items()},
                      probes={name: (top[i], hit[i]) for name, (top, hit) in ranked.items()})
                 if label >= 0 else dict(skipped=next(skipped))
                 for i, (image, label) in enumerate(zip(data['image'], labels))]
@@ -168,10 +171,14 @@ class FrozenProbes(BaseModel):
 
     def scores(self, images: Tensor, probes: dict[str, nn.Module]) -> dict[str, Tensor]:
         """(B, G, C) of each probe given."""
+        return {name: scores for name, (scores, _) in self._evaluate(images, probes).items()}
+
+    def _evaluate(self, images: Tensor, probes: dict[str, nn.Module]) -> dict[str, tuple[Tensor, Tensor | None]]:
+        """What `evaluate` of each probe gives."""
         if not probes:
             return {}
         features = self.features(images, {p.feature for p in probes.values()})
-        return {name: probe.predict(features[probe.feature]) for name, probe in probes.items()}
+        return {name: probe.evaluate(features[probe.feature]) for name, probe in probes.items()}
 
     def forward(self, inputs, data_samples=None, mode: str = 'tensor'):
         """uint8 images -> {protocol: scores (B, G, C)}."""
@@ -228,10 +235,3 @@ class Replica(nn.Module):
 
     def forward(self, *args, **kwargs):
         return self.module(*args, **kwargs)
-
-
-def judge(scores: Tensor, labels: Tensor) -> tuple:
-    """scores (B, G, C) -> predicted class (B, G) as int32 and whether the label is among the best five, (B, G)."""
-    top = scores.topk(min(5, scores.shape[-1]), dim=-1).indices
-    hit = (top == labels.cpu().view(-1, 1, 1)).any(-1)
-    return top[..., 0].int().numpy(), hit.numpy()

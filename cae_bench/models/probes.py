@@ -31,6 +31,10 @@ class Probe(nn.Module):
         """Scores (B, G, C) in evaluation."""
         raise NotImplementedError
 
+    def evaluate(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Scores (B, G, C), and (B, G, D) where the reported score is made of whole groups of images, else None."""
+        return self.predict(x), None
+
 
 class LookUpProbe(Probe):
     """A probe that is not trained: it looks things up in the features of all training images."""

@@ -6,11 +6,14 @@ constant that softmax ignores, and since attention weights sum to one the value 
 The numbers are those of the textbook form up to rounding, for about a fiftieth of the arithmetic, and xhat serves every
 cell.
 """
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..errors import ConfigError
 from ..registry import MODELS
+from .batch_statistics import BatchScores, score
 from .probes import FreeBatchNorm, TrainedProbe, generator, stack
 
 # name of a released attentive checkpoint -> name here (there without the cell axis)
@@ -31,15 +34,18 @@ class AttentiveProbe(TrainedProbe):
     Args:
         num_heads: attention heads, those of the encoder.
         query_std: 0 starts the query at zero as the torch release does: uniform attention at the first step.
-        eval_batch_stats: evaluate with batch statistics, and let them move the running ones, as the official evaluation
-            loop does; published attentive scores were obtained that way, with 384 images a device.
+        eval_batch_stats: `ranks` and `batch_size` of an evaluation by batch statistics, as published scores were
+            obtained (see batch_statistics.py): it makes the score, that of running statistics stands beside
+            it. None: running statistics alone.
     """
 
     def __init__(self, in_dims: int, num_classes: int, cells: list[dict], num_heads: int, name: str = 'attentive',
                  feature: str = 'tokens', bn_eps: float = 1e-5, norm_eps: float = 1e-6, query_std: float = 0.,
-                 init_std: float = 0.02, head_std: float = 0.01, eval_batch_stats: bool = False):
+                 init_std: float = 0.02, head_std: float = 0.01,
+                 eval_batch_stats: dict | None = None):
         super().__init__(num_classes, feature, cells)
-        self.num_heads, self.norm_eps, self.eval_batch_stats = num_heads, norm_eps, eval_batch_stats
+        self.num_heads, self.norm_eps = num_heads, norm_eps
+        self.eval_batch_stats = checked(eval_batch_stats, name)
         rng, count = generator(name), len(cells)
 
         def drawn(std, *shape):
@@ -79,11 +85,20 @@ class AttentiveProbe(TrainedProbe):
         return torch.einsum('ghe,ghed->ghd', query, keys) * self.norm_k_weight[:, None]
 
     def logits(self, x: Tensor, train: bool, track: bool = True) -> Tensor:
-        x = self.norm(self.pool(x), train, track)
+        return self.classify(self.pool(x), train, track)
+
+    def classify(self, pooled: Tensor, train: bool, track: bool = True) -> Tensor:
+        """pooled (B, G, D) -> scores (B, G, C); `train` and `track` as in logits()."""
+        x = self.norm(pooled, train, track)
         return torch.einsum('bgd,gcd->bgc', x, self.weight) + self.bias
 
-    def predict(self, x: Tensor) -> Tensor:
-        return self.logits(x, train=self.eval_batch_stats).float()
+    def evaluate(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        pooled = self.pool(x)
+        return self.classify(pooled, train=False).float(), pooled if self.eval_batch_stats else None
+
+    def by_batch_statistics(self, pooled: list[np.ndarray | None], labels: np.ndarray) -> BatchScores:
+        """Of all images of a split in the order of its list; None stands for an image that was left out."""
+        return score(self, pooled, labels, **self.eval_batch_stats)
 
     def load_released(self, state: dict[str, Tensor]) -> None:
         """Puts the weights of one released head into every cell; `num_batches_tracked` says nothing, it is left out."""
@@ -93,3 +108,14 @@ class AttentiveProbe(TrainedProbe):
                 if not name.endswith('num_batches_tracked'):
                     target = own[RELEASED[name]]
                     target.copy_(value.reshape(target.shape[1:]).expand_as(target))
+
+
+def checked(eval_batch_stats: dict | None, name: str) -> dict | None:
+    """dict(ranks, batch_size) of positive numbers, or None; ConfigError for anything else."""
+    if eval_batch_stats is None:
+        return None
+    numbers = dict(eval_batch_stats) if isinstance(eval_batch_stats, dict) else {}
+    if set(numbers) != {'ranks', 'batch_size'} or any(type(n) is not int or n < 1 for n in numbers.values()):
+        raise ConfigError(f'{name}.eval_batch_stats={eval_batch_stats}: give dict(ranks=32, batch_size=384), positive '
+                          'numbers, or None for running statistics alone.')
+    return numbers

@@ -10,7 +10,8 @@ PROTOCOLS = {'knn': 'k-NN', 'knn_meanpool': 'k-NN, mean', 'linear': 'linear', 'l
              'attentive': 'attentive', 'finetune': 'fine-tune', 'linear_seg': 'linear seg.', 'upernet': 'UPerNet',
              'upernet_ms': 'UPerNet, multi-scale', 'mask_rcnn': 'Mask R-CNN', 'vitdet_mask_rcnn': 'ViTDet'}
 METRICS = {'top1': 'top-1', 'top5': 'top-5', 'top1_last': 'top-1 in the last epoch',
-           'top1_held_out': 'top-1 by held-out training images', 'bbox_mAP': 'box AP', 'segm_mAP': 'mask AP',
+           'top1_held_out': 'top-1 by held-out training images',
+           'top1_running_stats': 'top-1 by running statistics', 'top1_best_epoch': 'top-1 in the best epoch', 'bbox_mAP': 'box AP', 'segm_mAP': 'mask AP',
            'bbox_mAP_50': 'box AP50', 'segm_mAP_50': 'mask AP50'}
 # What a table shows of a protocol when no suite says it; any other protocol shows the first metric of its record.
 HEADLINE = {'upernet': ['mIoU'], 'mask_rcnn': ['bbox_mAP', 'segm_mAP'], 'vitdet_mask_rcnn': ['bbox_mAP', 'segm_mAP']}

@@ -89,7 +89,9 @@ def _code(measured: list[Row], titles: dict[Column, str]) -> Iterable[str]:
 
 def _otherwise(measured: list[Row], titles: dict[Column, str]) -> Iterable[str]:
     """A line for each column whose runs were scored by other selections as well."""
-    words = {'held-out': 'by held-out training images', 'last epoch': 'in the last epoch'}
+    words = {'held-out': 'by held-out training images', 'last epoch': 'in the last epoch',
+             'running statistics': 'by running statistics of batch norm',
+             'best epoch': 'in the epoch that is best on the validation images'}
     for column, title in titles.items():
         told = [(how, f'{row.model} {value:.1f}') for row in measured if column in row.cells
                 for how, value in row.cells[column].otherwise]

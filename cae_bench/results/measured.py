@@ -11,6 +11,7 @@ from .record import Record
 from .rows import Cell, Row
 
 OTHERWISE = {'held_out': 'held-out', 'last': 'last epoch'}       # suffix of a metric -> `by` of a selection
+BESIDE = {'running_stats': 'running statistics', 'best_epoch': 'best epoch'}       # further scores of the same head
 
 def measured_rows(records: list[Record], columns: list[Column], tags: dict) -> tuple[list[Row], dict[str, str]]:
     """Rows by model name, and footnote letter -> setting; the letter is '' when every cell has the same setting."""
@@ -73,6 +74,10 @@ def _otherwise(column: Column, records: list[Record]) -> Iterator[tuple[str, flo
     for suffix, how in OTHERWISE.items():
         name = f'{column.metric}_{suffix}'
         if not done & {how, 'fixed'} and all(name in record.metrics for record in records):
+            yield how, mean(record.metrics[name].value for record in records)
+    for suffix, how in BESIDE.items():
+        name = f'{column.metric}_{suffix}'
+        if all(name in record.metrics for record in records):
             yield how, mean(record.metrics[name].value for record in records)
 
 

@@ -40,7 +40,7 @@ val_evaluator = dict(type='cae_bench.ProbeAccuracy')
 # The trainers are built from the probes: effective batch, BatchNorm group, optimizer and schedule are each probe's own.
 optim_wrapper = dict(type='OptimWrapper', constructor='cae_bench.ProbeOptimizers')
 train_cfg = dict(type='cae_bench.FrozenTrainLoop', max_epochs=90, val_interval=1)
-val_cfg = dict(type='ValLoop')
+val_cfg = dict(type='cae_bench.ProbeValLoop')
 
 custom_hooks = [dict(type='cae_bench.HeadLines')]
 default_scope = 'cae_bench'

@@ -29,7 +29,7 @@ class Slow(Hook):
 def main(mode: str, data: Path, work_dir: Path) -> None:
     small = dict(batch_size=16, bn_group=8)             # 3 steps an epoch; loader batches of 10 straddle every group
     cfg = join([config('linear', data, work_dir, epochs=3, grid=dict(lr=[0.5, 2.]), hold_out=True, **small),
-                config('attentive', data, work_dir, epochs=3, **small), config('knn', data, work_dir)])
+                config('attentive', data, work_dir, epochs=3, eval_batch_stats=dict(ranks=3, batch_size=5), **small), config('knn', data, work_dir)])
     cfg.train_dataloader.dataset.update(held_out=0.2, skip_corrupt=True)
     cfg.train_cfg.val_interval = 3                      # after the first epoch, for k-NN, and after the last
     cfg.default_hooks.checkpoint = dict(type='CheckpointHook', by_epoch=False, interval=7, save_last=False)

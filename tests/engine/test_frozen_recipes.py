@@ -72,7 +72,7 @@ def test_the_published_constants_stand_in_the_recipes():
     assert (linear.batch_size, linear.bn_group, linear.grid.lr, linear.bn_eps) == (16384, 512, [6.4], 1e-6)
     assert linear.feature == 'cls'
     assert (attentive.batch_size, attentive.bn_group, attentive.grid.lr, attentive.bn_eps) == (8192, 256, [0.4], 1e-5)
-    assert attentive.optimizer.nesterov and not attentive.eval_batch_stats
+    assert attentive.optimizer.nesterov and attentive.eval_batch_stats == dict(ranks=32, batch_size=384)
     assert paper('knn').model.probes.knn.grid.k[0] == 20 and paper('knn').model.probes.knn.grid.temperature[0] == 0.07
     assert paper('linear').train_dataloader.dataset.views.clamped.type == 'cae_bench.ClampedCropView'
     assert paper('attentive').train_dataloader.dataset.views.crop.type == 'cae_bench.RandomCropView'

@@ -4,6 +4,7 @@ import pytest
 from mmengine.logging import MessageHub
 
 from cae_bench.evaluation.accuracy import HISTORY, ProbeAccuracy, wilson
+from cae_bench.models.batch_statistics import BatchScores
 
 
 def test_wilson_interval_matches_worked_values_and_stays_inside_0_and_100():
@@ -77,3 +78,33 @@ def test_a_diverged_head_is_never_chosen_and_is_named_in_the_curve(start):
 
 def test_a_probe_all_of_whose_heads_diverged_has_no_score(start):
     assert np.isnan(validate(start('best'), 1, [3, 9], diverged=[True, True])['linear/top1'])
+
+
+class ByGroups:
+    """A head that scores every image right by batch statistics, under two cells of which one is reported."""
+    eval_batch_stats = dict(ranks=32, batch_size=384)
+
+    def by_batch_statistics(self, pooled, labels):
+        assert [None if p is None else p.tolist() for p in pooled] == [[[0.]] * 2, None, [[2.]] * 2, [[3.]] * 2]
+        predicted = np.stack([labels, np.zeros_like(labels)], 1)
+        return BatchScores(predicted, predicted == labels[:, None], np.array([98., 50.]), batches=2, repeats=1, alone=0)
+
+
+def test_the_score_of_whole_groups_is_reported_and_that_of_running_statistics_beside_it(start):
+    metric = start('best')
+    metric.heads = {'linear': ByGroups()}
+    for i in range(4):
+        hit = np.array([i == 0, True])                  # by running statistics: 1 of 3 and all
+        metric.process({}, [dict(skipped='1.jpg') if i == 1 else
+                            dict(image=f'{i}.jpg', label=1, probes={'linear': (hit.astype(np.int32), hit)},
+                                 pooled={'linear': np.full((2, 1), i, np.float32)})])
+    pages = MessageHub.get_current_instance().get_info(HISTORY)
+    pages['linear'].update(epoch=1)
+    MessageHub.get_current_instance().update_info(HISTORY, pages)
+    out = metric.evaluate(4)
+    assert out['linear/top1'] == 100. and out['linear/top1_running_stats'] == pytest.approx(100 / 3)
+    assert metric.ci95['linear/top1_running_stats'] == wilson(1, 3)
+    assert metric.per_image['linear']['image'] == ['0.jpg', '2.jpg', '3.jpg']
+    assert metric.per_image['linear']['correct'] == [True] * 3
+    assert metric.selection['linear']['batch_statistics'] == dict(ranks=32, batch_size=384, batches=2, repeats=1, alone=0,
+                                                                  top1_with_repeats=98.)

@@ -66,10 +66,17 @@ def test_attentive_probe_matches_before_and_after_batch_norm_in_both_modes(case)
 
 @pytest.mark.golden
 @pytest.mark.parametrize('case', golden.each('attentive'))
-def test_the_switch_evaluates_with_batch_statistics_and_moves_the_running_ones_as_the_official_loop_does(case):
+def test_evaluation_by_batch_statistics_is_the_official_one_of_a_ranks_batch(case):
     entry, data, _ = opened(case)
+    tokens = torch.from_numpy(data['tokens'])
     probe = AttentiveProbe(entry['dims']['embed_dim'], entry['dims']['classes'], cells=[{}],
-                           num_heads=entry['dims']['heads'], eval_batch_stats=True)
+                           num_heads=entry['dims']['heads'], eval_batch_stats=dict(ranks=1, batch_size=len(tokens)))
     probe.load_released({k[2:]: torch.from_numpy(v) for k, v in data.items() if k.startswith('w/')})
-    close(probe.predict(torch.from_numpy(data['tokens']))[:, 0], data['logits_train'], entry, 'after batch norm')
+    running, pooled = probe.evaluate(tokens)
+    close(running[:, 0], data['logits_eval'], entry, 'after batch norm')
+    close(probe.classify(pooled, train=True, track=False)[:, 0], data['logits_train'], entry, 'after batch norm')
+    labels = data['logits_train'].argmax(-1)
+    made = probe.by_batch_statistics(list(pooled.detach().numpy()), labels)
+    assert made.predicted[:, 0].tolist() == labels.tolist() and made.hits.all()
+    probe.logits(tokens, train=True)
     close(probe.norm.running_mean[0], data['bn_running_mean_after_train'], entry, 'after batch norm')

@@ -311,6 +311,16 @@ def test_scores_selected_otherwise_stand_below_the_table(make, fill):
         ['held-out', 67.], ['last epoch', 70.]]
 
 
+def test_further_scores_of_the_same_head_stand_below_the_table_whatever_was_selected(make, fill):
+    def scored(task, beside, selection, **fields):
+        return make(task=task, metrics={'top1': Metric(value=72.), f'top1_{beside}': Metric(value=73.)},
+                    selection=selection, **fields)
+    table = build_table(fill(scored('scenes/attentive', 'running_stats', {'by': 'paper', 'chosen': {'lr': 0.4}}),
+                             scored('scenes/finetune', 'best_epoch', None)))
+    assert 'attentive top-1 by running statistics of batch norm: cae 73.0.' in table.footnotes
+    assert 'fine-tune top-1 in the epoch that is best on the validation images: cae 73.0.' in table.footnotes
+
+
 def test_one_folder_read_in_two_layouts_is_not_two_data_sets(make, tmp_path):
     """Each layout has its own file list and so its own hash; only within a task do two hashes mean other data."""
     for task, data in (('scenes/linear', 'aaaaaaaa0'), ('scenes/upernet', 'bbbbbbbb0'), ('scenes/knn_meanpool', 'aaaaaaaa0')):
