@@ -1,5 +1,6 @@
 # ADE20K as all published dense recipes read it, and what their runs share; fits any data in ADE layout. No model here.
-# Source: CAE downstream_tasks/semantic_segmentation/configs/_base_ = mmsegmentation 0.11's ade20k.py, in 1.x's words.
+# Source: CAE downstream_tasks/semantic_segmentation/configs_local/_base_/datasets/ade20k.py, mmsegmentation 0.11's file,
+# in 1.x's words.
 
 crop_size = (512, 512)
 

@@ -1,5 +1,6 @@
 # Mask R-CNN on a plain ViT with global attention, COCO 1x: what the recipes beside have in common.
-# Source: CAE downstream_tasks/detection, configs/_base_ and configs/cae/*giou_4conv1f_coco_maskrcnn_1x*.py, which run
+# Source: CAE downstream_tasks/detection/evaluation/object_detection/configs, _base_ and
+# mask_rcnn/*giou_4conv1f_coco_maskrcnn_1x*.py, which run
 # mmdetection 2.11 (Swin-Transformer-Object-Detection) and descend from iBOT's, with another head and schedule.
 # Precision: published under apex O1 (fp16 where it is safe). `--amp fp16` is that, on CUDA; without it fp32.
 # Batch norms are synchronised over GPUs; a run of one process has nothing to synchronise, and mmengine's Runner then

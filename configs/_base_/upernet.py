@@ -1,6 +1,6 @@
 # UPerNet on a plain ViT, ADE20K: what the recipes of CAE, MAE and BEiT have in common; those beside say what differs.
-# Source, where no other is named: CAE downstream_tasks/semantic_segmentation, configs/_base_/models/upernet_cae.py and
-# configs/cae/upernet/*.py, which run mmsegmentation 0.11 under mmcv 1.3; BEiT's code is its ancestor.
+# Source, where no other is named: CAE downstream_tasks/semantic_segmentation/configs_local, _base_/models/upernet_cae.py
+# and cae/upernet/*.py, which run mmsegmentation 0.11 under mmcv 1.3; BEiT's code is its ancestor.
 # Precision: published under apex O1 (fp16 where it is safe). `--amp fp16` is that, on CUDA; without it fp32.
 # Batch norms are synchronised over GPUs; a run of one process has nothing to synchronise, and mmengine's Runner then
 # turns SyncBN into BN by itself. Fewer GPUs keep the batch of 16 by accumulation, which batch norms do not see.

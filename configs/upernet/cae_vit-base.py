@@ -1,6 +1,6 @@
 # ADE20K, UPerNet, 160k iterations, 8 GPUs x 2 images of 512 x 512. CAE-B: 48.1 / 49.7 / 50.3 mIoU after 300 / 800 /
 # 1600 epochs of pretraining (CAE README).
-# Source: downstream_tasks/semantic_segmentation/configs/cae/upernet/ of Atten4Vis/CAE, file by learning rate.
+# Source: downstream_tasks/semantic_segmentation/configs_local/cae/upernet/ of Atten4Vis/CAE, file by learning rate.
 #
 # The learning rate goes with the pretraining: 1e-4 for 1600 epochs (below), 2e-4 for 800, 3e-4 for 300. Say
 #     --cfg-options optim_wrapper.optimizer.lr=2e-4

@@ -1,5 +1,6 @@
 # ADE20K, UPerNet, 160k iterations, 8 GPUs x 2 images. CAE-L, 1600 epochs of pretraining: 54.9 mIoU (CAE README).
-# Source: upernet_cae_large_24_512_slide_160k_ade20k_pt_4e-5 of downstream_tasks/semantic_segmentation.
+# Source: upernet_cae_large_24_512_slide_160k_ade20k_pt_decay095_4e-5_dp015.py of downstream_tasks/
+# semantic_segmentation/configs_local/cae/upernet/.
 _base_ = './cae_vit-base.py'
 
 model = dict(
