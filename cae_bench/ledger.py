@@ -35,7 +35,8 @@ def make_record(job, runner, ckpt, model: str, options, started: datetime, secon
         fingerprint=job.fingerprint, metrics=metrics, selection=said.about('selection'), seed=options.seed,
         wall_time_s=round(seconds, 2), peak_memory_mb=round(provenance.peak_memory_mb(), 1),
         hardware=provenance.hardware(), packages=provenance.packages(), git=provenance.git_state(),
-        command=provenance.command(), started=started.isoformat(timespec='seconds'), extra=said.extra(results))
+        command=provenance.command(), started=started.isoformat(timespec='seconds'),
+        extra=said.extra(results) | ({'content_hash_covers': job.data.hash_covers} if job.data.hash_covers else {}))
     return record, said.about('per_image')
 
 

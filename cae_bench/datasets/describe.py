@@ -1,8 +1,7 @@
-"""What a data folder holds: classes, sizes, where things lie and a hash, without opening a single image.
+"""What a data folder holds: classes, sizes, where things lie and a hash, without decoding a single image.
 
 A folder that cannot serve is refused here, before anything is trained on it.
 """
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable
@@ -13,6 +12,7 @@ from ..errors import DataError
 from . import files
 from .coco_file import read_coco
 from .coco_objects import refuse_faults, useless
+from .content_hash import Listings, content_hash
 from .layouts import Places, locate
 from .official import ADE20K_CLASSES
 
@@ -21,8 +21,8 @@ from .official import ADE20K_CLASSES
 class DataInfo:
     """A data set, ready to be written into a config.
 
-    content_hash: sha256 over the sorted relative paths and sizes of both splits' files; COCO files and meta.json,
-        which are read anyway, count with their content.
+    content_hash: sha256 over both splits' files, names and contents, and over COCO files and meta.json.
+    hash_covers: what of the files it depends on, in words; large folders are not read whole (`content_hash.py`).
     extra: places relative to `root`.
         image_folder: train_dir, val_dir.
         ade: train_img, val_img, train_ann, val_ann (folders), img_suffix, seg_map_suffix, reduce_zero_label.
@@ -36,6 +36,7 @@ class DataInfo:
     num_val: int
     content_hash: str
     extra: dict = field(default_factory=dict)
+    hash_covers: str = ''
 
 
 def describe(name: str, root: str | Path, layout: str, refuse_objects: bool = True) -> DataInfo:
@@ -64,7 +65,7 @@ def _image_folder(name: str, root: Path, places: Places) -> DataInfo:
             raise DataError(f'{root}: {_some(only, "class")} in {here} but not in {there}: add the folder there, or '
                             'delete it here.')
     return DataInfo(name, str(root), 'image_folder', tuple(classes[places.train_img]), *map(len, listings.values()),
-                    _hash(listings), dict(train_dir=places.train_img, val_dir=places.val_img))
+                    extra=dict(train_dir=places.train_img, val_dir=places.val_img), **_hash(root, listings))
 
 
 def _class_folders(folder: Path, listing: Iterable[str]) -> list[str]:
@@ -105,7 +106,7 @@ def _ade(name: str, root: Path, places: Places) -> DataInfo:
                  val_ann=places.val_ann, img_suffix=suffixes.pop(), seg_map_suffix='.png',
                  reduce_zero_label=meta['reduce_zero_label'])
     return DataInfo(name, str(root), 'ade', tuple(meta['classes']), len(listings[places.train_img]),
-                    len(listings[places.val_img]), _hash(listings, contents), extra)
+                    len(listings[places.val_img]), extra=extra, **_hash(root, listings, contents))
 
 
 def _read_meta(path: Path) -> tuple[dict, bytes]:
@@ -169,17 +170,12 @@ def _coco(name: str, root: Path, places: Places, refuse_objects: bool) -> DataIn
         raise DataError(next(filter(None, faults)))
     extra = dict(train_img=places.train_img, val_img=places.val_img, train_ann=places.train_ann, val_ann=places.val_ann)
     classes = tuple(c for _, c in categories[0])
-    return DataInfo(name, str(root), 'coco', classes, *counts, _hash(listings, contents), extra)
+    return DataInfo(name, str(root), 'coco', classes, *counts, extra=extra, **_hash(root, listings, contents))
 
 
-def _hash(listings: dict[str, dict[str, int]], contents: dict[str, bytes] | None = None) -> str:
-    digest = hashlib.sha256()
-    for folder in sorted(listings):
-        for path, size in listings[folder].items():
-            digest.update(f'{folder}/{path}\0{size}\n'.encode('utf-8', 'surrogateescape'))
-    for path, raw in sorted((contents or {}).items()):
-        digest.update(f'{path}\0{hashlib.sha256(raw).hexdigest()}\n'.encode())
-    return digest.hexdigest()
+def _hash(root: Path, listings: Listings, contents: dict[str, bytes] | None = None) -> dict[str, str]:
+    known = content_hash(root, listings, contents)
+    return dict(content_hash=known.value, hash_covers=known.covers)
 
 
 def _some(names: Iterable[str], what: str, limit: int = 3) -> str:

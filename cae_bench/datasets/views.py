@@ -20,6 +20,7 @@ from torchvision.transforms import functional as TF
 
 from ..errors import DataError
 from ..registry import DATASETS, FUNCTIONS, TRANSFORMS
+from .content_hash import content_hash
 from .image_folder import ImageFolder, stratified
 from .pixels import read_image
 
@@ -75,10 +76,12 @@ class ImageViews(ImageFolder):
         return '/'.join(Path(self.paths[index]).parts[-3:])
 
     def content_hash(self) -> str:
-        """SHA-256 over class, name, size in bytes and label of every image, in order."""
-        total = hashlib.sha256()
-        for path, label in zip(self.paths, self.labels):
-            total.update(f'{"/".join(Path(path).parts[-2:])}:{os.path.getsize(path)}:{label}\n'.encode())
+        """SHA-256 over the images and, in their order, names and labels."""
+        names = [os.path.relpath(path, self.root) for path in self.paths]
+        images = content_hash(self.root, {'': dict(zip(names, map(os.path.getsize, self.paths)))})
+        total = hashlib.sha256(images.value.encode())
+        for name, label in zip(names, self.labels):
+            total.update(f'{name}:{label}\n'.encode())
         return total.hexdigest()
 
 

@@ -110,7 +110,7 @@ def test_the_official_class_lists_are_complete():
     assert ADE20K_CLASSES[44] == 'chest of drawers'                # line breaks in the list are no part of a name
 
 
-def test_the_hash_follows_names_and_sizes_and_what_coco_files_and_meta_say(folders, ade, coco):
+def test_the_hash_follows_names_contents_and_what_coco_files_and_meta_say(folders, ade, coco):
     def hashes():
         return [describe('x', root, layout).content_hash
                 for root, layout in ((folders, 'image_folder'), (ade, 'ade'), (coco, 'coco'))]

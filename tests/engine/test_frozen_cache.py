@@ -1,5 +1,6 @@
 """Cached features: computed once, trusted only when whole, and for nothing but what they were made from."""
 import multiprocessing
+import os
 import time
 
 import pytest
@@ -54,7 +55,7 @@ def test_cached_epochs_train_what_recomputed_features_would(data, tmp_path, coun
     assert sum(counted) == 48 + 4 * 48
 
 
-@pytest.mark.parametrize('change', ['weights', 'view', 'precision', 'normalisation', 'images'])
+@pytest.mark.parametrize('change', ['weights', 'view', 'precision', 'normalisation', 'images', 'pixels at one size'])
 def test_a_change_of_anything_the_features_come_from_makes_a_new_cache(data, tmp_path, counted, change):
     run(cached(data, tmp_path, epochs=1))
     cfg = cached(data, tmp_path, epochs=1)
@@ -68,7 +69,13 @@ def test_a_change_of_anything_the_features_come_from_makes_a_new_cache(data, tmp
         cfg.model.mean = [120., 120., 120.]
     else:
         first = data / 'train/class0/0.png'
-        first.write_bytes(first.read_bytes() + b' ')
+        raw = first.read_bytes()
+        times = first.stat()
+        first.write_bytes(raw + b' ' if change == 'images' else (data / 'train/class1/0.png').read_bytes())
+        if change != 'images':                             # another picture, as long as the old one, with its time
+            assert len(raw) >= first.stat().st_size
+            first.write_bytes(first.read_bytes().ljust(len(raw)))
+            os.utime(first, ns=(times.st_atime_ns, times.st_mtime_ns))
     run(cfg)
     assert sum(counted) == 96 and len(list((tmp_path / 'cache').iterdir())) == 2
 
