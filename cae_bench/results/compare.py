@@ -64,20 +64,24 @@ def obstacles(a: Record, b: Record) -> tuple[str, ...]:
 
 def remarks(a: Runs, b: Runs) -> tuple[str, ...]:
     """What else differs and may move the score a little, or explain it."""
-    facts = {'settings': setting, 'seed': lambda run: run.seed,
-             'hyper-parameters chosen on': lambda run: run.selection and run.selection['by'], 'commit': commit_of}
+    facts = {'settings': setting}
+    if len(a) == len(b) == 1:                    # more are listed in the head
+        facts['seed'] = lambda run: run.seed
+    facts |= {'hyper-parameters chosen on': lambda run: run.selection and run.selection['by'], 'commit': commit_of}
     facts |= {name: lambda run, name=name: run.packages.get(name) for name in recorded_by_all([*a, *b])}
     words = [(name, _words(a, fact), _words(b, fact)) for name, fact in facts.items()]
     same = [(run.fingerprint, run.seed) for run in a] == [(run.fingerprint, run.seed) for run in b]
     return (*(['one and the same run'] if same else []), *(f'{name}: {x} and {y}' for name, x, y in words if x != y))
 
 
-def warnings(a: Runs, b: Runs) -> tuple[str, ...]:
+def warnings(a: Runs, b: Runs, tested: bool = True) -> tuple[str, ...]:
     """Why the interval may say less, or more, than it seems to."""
     found = [f'seeds of {name} were scored by different code, {code}' for name, runs in (('A', a), ('B', b))
              if len(runs) > 1 and (code := differing_code(runs))]
     if not found and (code := differing_code([*a, *b], by_seed=False)):
         found.append(f'A and B were scored by different code, {code}')
+    if not tested:
+        return tuple(found)
     if len(a) == len(b) == 1:
         found.append('one seed each: the interval is over images alone, another seed may move either score')
     elif 1 in (len(a), len(b)):
@@ -115,9 +119,10 @@ def _sentence(d: Difference) -> str:
 
 
 def _pair(a: Runs, b: Runs) -> Pair:
-    stops = obstacles(a[0], b[0])
-    return Pair(a=a, b=b, obstacles=stops, remarks=remarks(a, b), warnings=() if stops else warnings(a, b),
-                differences=() if stops else differences(a, b))
+    stops, damaged = obstacles(a[0], b[0]), []
+    found = () if stops else differences(a, b, damaged)
+    return Pair(a=a, b=b, obstacles=stops, remarks=remarks(a, b), differences=found,
+                warnings=() if stops else (*map(str, damaged), *warnings(a, b, tested=any(d.ci95 for d in found))))
 
 
 def _repetitions(records: list[Record]) -> list[Runs]:

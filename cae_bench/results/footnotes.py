@@ -57,8 +57,8 @@ def footnotes(used: list[tuple[Column, int, Published]], published: list[Row], m
     if any(cell.std is not None for row in (*published, *measured) for cell in row.cells.values()):
         lines.append('± with (n) is the standard deviation over n seeds.')
     if any(cell.agree for cell in cells):
-        lines.append('(n equal): deterministic, n seeds agree; ± is half the 95 % confidence interval of one of them over '
-                     'the validation images.')
+        lines.append('(n equal): deterministic, n seeds agree; ± is half the 95 % confidence interval of one of them '
+                     'over the validation images.')
     return (*lines, *_code(measured, titles), *_selection(measured, records), *_otherwise(measured, titles))
 
 

@@ -60,10 +60,11 @@ def _rows_of(name: str, arch: str | None, records: list[Record], columns: list[C
 def _cell(column: Column, records: list[Record]) -> Cell:
     metrics = [record.metrics[column.metric] for record in records]
     values = [metric.value for metric in metrics]
-    one = len(set(values)) == 1                      # of one run, or of a deterministic protocol: ±0.0 would be luck denied
+    one = len(set(values)) == 1              # one run, or a deterministic protocol, whose ±0.0 would deny the images' luck
+    several = len(values) > 1
     return Cell(value=values[0] if one else mean(values), unit=metrics[0].unit, n=len(values),
-                std=None if one else stdev(values), ci95=metrics[0].ci95 if one else None, agree=one and len(values) > 1,
-                setting=setting(records[0]), code=differing_code(records) if len(records) > 1 else None,
+                std=None if one else stdev(values), ci95=metrics[0].ci95 if one else None, agree=one and several,
+                setting=setting(records[0]), code=differing_code(records) if several else None,
                 evidence=tuple(str(record.path) for record in records if record.path),
                 otherwise=tuple(_otherwise(column, records)))
 

@@ -3,6 +3,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..errors import RecordError
 from .record import Metric, Record
 from .store import read_per_image
 
@@ -26,15 +27,17 @@ class Difference:
         return None if self.ci95 is None else not self.ci95[0] <= 0 <= self.ci95[1]
 
 
-def differences(a: Sequence[Record], b: Sequence[Record]) -> tuple[Difference, ...]:
+def differences(a: Sequence[Record], b: Sequence[Record],
+                damaged: list[RecordError] | None = None) -> tuple[Difference, ...]:
     """One for each metric all runs have, by the strongest test their files allow.
 
     Args:
         a, b: the runs of each model, seed by seed. One run each: McNemar's test or a bootstrap over images. More:
             images and seeds are both luck, see `pooled.pooled_interval`.
+        damaged: gets the errors of per-image files that cannot be read, which are done without; raised without a list.
     """
     runs = [*a, *b]
-    columns = _same_images([read_per_image(run) for run in runs])
+    columns = _same_images([_per_image(run, damaged) for run in runs])
     common = [name for name in a[0].metrics if all(name in run.metrics for run in runs)]
     drawn = _draws(columns) if columns else {}
     if len(runs) == 2:
@@ -108,7 +111,8 @@ def _difference(name: str, a: Metric, b: Metric, columns: list[dict] | None, dra
     return Difference(**scores)
 
 
-def _pooled(name: str, metrics: list[Metric], n: int, columns: list[dict] | None, drawn: dict, images: int) -> Difference:
+def _pooled(name: str, metrics: list[Metric], n: int, columns: list[dict] | None, drawn: dict,
+            images: int) -> Difference:
     """Of several runs, the first n of them A's."""
     import numpy as np
     from .pooled import pooled_interval
@@ -137,6 +141,16 @@ def _from_correct(gaps: list[int]) -> dict:
     half = 1.96 * math.sqrt(max(0.0, (only_a + only_b) / n - gap ** 2) / n)
     return dict(ci95=(100 * (gap - half), 100 * (gap + half)), p=mcnemar(only_a, only_b),
                 test=f'McNemar over {n} images')
+
+
+def _per_image(run: Record, damaged: list[RecordError] | None) -> dict | None:
+    try:
+        return read_per_image(run)
+    except RecordError as error:
+        if damaged is None:
+            raise
+        damaged.append(error)
+        return None
 
 
 def _same_images(runs: list[dict | None]) -> list[dict] | None:

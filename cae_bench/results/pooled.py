@@ -1,22 +1,25 @@
 """A difference between two models over images and seeds: is it more than the luck of either?
 
-Images are the same for all runs, seeds are each model's own. With the score of every run and how the scores vary together
-when images are drawn anew (covariance C, of the bootstrap or, for a mean over images, exact), the variance of the gap is
+Images are the same for all runs, seeds are each model's own. With the score of every run and how the scores vary
+together when images are drawn anew (covariance C, of the bootstrap or, for a mean over images, exact), the variance of
+the gap is
 
     V = u'Cu + max(0, excess),   u = (1/n_A, ..., -1/n_B, ...)
 
-The first term is that of the images for the averaged models. A seed's share is the variance s^2 of a model's scores over
-its seeds, s_A^2/n_A + s_B^2/n_B, less what C already holds of it: runs that differ image by image without being better or
-worse differ by chance on any images. Degrees of freedom are Welch's and Satterthwaite's. Drawing three seeds with
-replacement instead calls more than 10 % of differences by luck alone significant where seeds matter most: three are too few
-to stand for all others. Here it is 3 to 7 % of them for one to five seeds a side (tests/results/test_pooled.py).
+The first term is that of the images for the averaged models. A seed's share is the variance s^2 of a model's scores
+over its seeds, s_A^2/n_A + s_B^2/n_B, less what C already holds of it: runs that differ image by image without being
+better or worse differ by chance on any images. Degrees of freedom are Welch's and Satterthwaite's. Drawing three
+seeds with replacement instead calls more than 10 % of differences by luck alone significant where seeds matter most:
+three are too few to stand for all others. Here it is 3 to 7 % of them for one to five seeds a side
+(tests/results/test_pooled.py).
 """
 import math
 
 import numpy as np
 
 
-def pooled_interval(a: np.ndarray, b: np.ndarray, covariance: np.ndarray, images: int) -> tuple[tuple[float, float], float]:
+def pooled_interval(a: np.ndarray, b: np.ndarray, covariance: np.ndarray,
+                    images: int) -> tuple[tuple[float, float], float]:
     """(95 % interval, two-sided p) of mean(a) - mean(b).
 
     Args:
@@ -42,7 +45,7 @@ def pooled_interval(a: np.ndarray, b: np.ndarray, covariance: np.ndarray, images
 
 
 def _seed_parts(a: np.ndarray, b: np.ndarray, of_a: np.ndarray, of_b: np.ndarray) -> list[tuple[float, float, int]]:
-    """Of each model with several runs: (variance its seeds give to the gap, what of it images give too, its freedom)."""
+    """Of each model with several runs: (variance its seeds give the gap, what of it images give too, its freedom)."""
     found = [(runs, c) for runs, c in ((a, of_a), (b, of_b)) if len(runs) > 1]
     parts = []
     for runs, c in found:

@@ -81,9 +81,9 @@ def to_json(table: Table) -> str:
     rows = [{'model': row.model, 'arch': row.arch, 'epochs': row.epochs, 'source': row.source, 'measured': row.measured,
              'cells': {head: cell(row.cells.get(column), row) for column, head in heads}} for row in table.rows]
     columns = [{'head': head, **asdict(column)} for column, head in heads]
-    return json_escaped(json.dumps({'title': table.title, 'caption': list(table.caption), 'columns': columns, 'rows': rows,
-                                    'sources': list(table.sources), 'footnotes': list(table.footnotes)},
-                                   indent=1, ensure_ascii=False))
+    data = {'title': table.title, 'caption': list(table.caption), 'columns': columns, 'rows': rows,
+            'sources': list(table.sources), 'footnotes': list(table.footnotes)}
+    return json_escaped(json.dumps(data, indent=1, ensure_ascii=False))
 
 
 def latex(table: Table) -> str:
@@ -182,7 +182,8 @@ def _citation(table: Table, row: Row) -> str:
 def _csv_notes(row: Row) -> str:
     notes = [f'{column.name}: secondary source' for column, cell in row.cells.items() if cell.secondary]
     notes += [f'{column.name}: {cell.setting}' for column, cell in row.cells.items() if cell.setting]
-    notes += [f'{column.name}: seeds scored by different code, {cell.code}' for column, cell in row.cells.items() if cell.code]
+    notes += [f'{column.name}: seeds scored by different code, {cell.code}'
+              for column, cell in row.cells.items() if cell.code]
     notes += [f'{column.name}: seeds agree, ± is of one run' for column, cell in row.cells.items() if cell.agree]
     return '; '.join(notes)
 

@@ -104,8 +104,13 @@ def read_per_image(record: Record | str | Path) -> dict[str, list] | None:
     import pyarrow as pa
     import pyarrow.parquet as pq
     try:
-        return pq.read_table(path).to_pydict()
-    except (pa.ArrowException, OSError) as error:
+        if not path.is_file():                   # a FIFO would be waited for
+            raise OSError('no regular file')
+        table = pq.read_table(path)
+        if not pa.types.is_string(table.schema.field('image').type):
+            raise OSError('its images have no names')
+        return table.to_pydict()
+    except (pa.ArrowException, OSError, KeyError, UnicodeDecodeError) as error:
         raise RecordError(f'{path}: damaged per-image file ({error}). Run the task again with --overwrite.') from error
 
 

@@ -58,7 +58,7 @@ def load_suite(name: str) -> Suite:
         raise ConfigError(f'no suite named {name!r}.{nearest(name, list_suites())}')
     try:
         return _suite(path.stem, yaml.safe_load(path.read_text(encoding='utf-8')))
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ConfigError(f'{path}: not a suite ({type(error).__name__}: {error}). '
                           f'Compare it with benchmarks/suites/cae_paper.yml.') from error
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from cae_bench.errors import RecordError
@@ -146,3 +148,14 @@ def test_an_unknown_model_gets_the_nearest_names(put, tmp_path):
 def test_a_run_compared_with_itself_is_recognised(put):
     path = put(model='a')
     assert only(compare(path, path)).remarks == ('one and the same run',)
+
+
+def test_a_damaged_per_image_file_costs_its_own_test_alone_and_is_named(put, tmp_path):
+    columns = {'image': ['x', 'y'], 'correct': [True, False]}
+    for task in ('scenes/linear', 'scenes/knn'):
+        for model in 'ab':
+            path = put(columns, task=task, model=model, sha256=model * 64, ci95=(40.0, 60.0))
+    Path(path).with_suffix('.parquet').write_bytes(b'PAR1')
+    knn, linear = compare('a', 'b', tmp_path)
+    assert linear.differences[0].test == 'McNemar over 2 images' and 'two intervals' in knn.differences[0].test
+    assert f'warning: {path[:-5]}.parquet: damaged per-image file' in explain([knn])

@@ -70,6 +70,20 @@ def test_a_damaged_parquet_is_named(make, tmp_path):
         read_per_image(path)
 
 
+def test_a_parquet_that_is_a_fifo_or_names_no_images_is_named(make, tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    path = write_record(tmp_path, make())
+    for columns in ({'correct': [True]}, {'image': [1]}):
+        pq.write_table(pa.table(columns), path.with_suffix('.parquet'))
+        with pytest.raises(RecordError, match=r'seed0\.parquet: damaged per-image file'):
+            read_per_image(path)
+    path.with_suffix('.parquet').unlink()
+    os.mkfifo(path.with_suffix('.parquet'))
+    with pytest.raises(RecordError, match=r'seed0\.parquet: damaged per-image file \(no regular file\)'):
+        read_per_image(path)
+
+
 def test_a_full_disk_leaves_the_old_record_and_no_temporary_file(make, tmp_path, monkeypatch):
     old = make(value=1.0)
     write_record(tmp_path, old, {'image': ['a']})
@@ -152,6 +166,22 @@ def test_no_number_of_one_record_hides_the_others_or_is_shown(make, tmp_path, nu
     bad.write_text(bad.read_text().replace('87.654321', number))
     assert load_records(tmp_path, damaged := []) == [good] and len(damaged) == 1
     assert render(build_table(tmp_path)).count('| measured |') == 1
+
+
+def test_a_thousand_records_are_read_and_shown_within_a_second(make, tmp_path):
+    import time
+    shipped = Path(__file__).resolve().parents[2] / 'results/measured/cae_vit-tiny_scenes/scenes/upernet'
+    data = json.loads(next(shipped.glob('*.json')).read_text())
+    for seed in range(1000):
+        path = tmp_path / f'measured/m{seed % 20}/scenes/upernet/mini-{data["fingerprint"][:8]}-seed{seed}.json'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({**data, 'seed': seed, 'model': {**data['model'], 'name': f'm{seed % 20}'}}, indent=1))
+
+    def seconds() -> float:
+        started = time.process_time()                        # of this process: others may be at work
+        assert len(build_table(tmp_path).rows) == 20
+        return time.process_time() - started
+    assert any(seconds() < 1 for _ in range(3))
 
 
 @pytest.mark.parametrize('make_bad, what', [
