@@ -63,11 +63,14 @@ def run(checkpoint: str, tasks: list[str] | None = None, suite: str | None = Non
     wanted = parse_all(tasks or load_suite(suite or 'cae_paper').tasks)      # a typing error is told before torch is imported
     _choose_device(options.get('device'))
     from . import checkpoints
+    from .ledger import check_recordable
     from .recipes import Options, check_precision
     options = Options(**options)
     checkpoints.guard_mmengine()
     ckpt = checkpoints.load(checkpoint, num_heads=num_heads, arch=arch)
-    jobs = plan(wanted, ckpt, data or {}, options, may_lack_data=dry_run)
+    jobs, model = plan(wanted, ckpt, data or {}, options, may_lack_data=dry_run), name or ckpt.name
+    for job in jobs:
+        check_recordable(job, ckpt, model, options)
     if dry_run:
         from .dry_run import announce
         announce([(group, _one_config(group, options)) for group in groups(jobs)], ckpt, options)
@@ -75,7 +78,7 @@ def run(checkpoint: str, tasks: list[str] | None = None, suite: str | None = Non
     for job in jobs:
         check_precision(job.cfg, options.amp)
     check_writable(results)
-    return _execute(jobs, ckpt, name or ckpt.name, Path(results), options)
+    return _execute(jobs, ckpt, model, Path(results), options)
 
 
 def plan(wanted: list[Task], ckpt, data: dict[str, str], options, may_lack_data: bool = False) -> list[Job]:
@@ -114,19 +117,20 @@ def groups(jobs: list[Job]) -> list[list[Job]]:
 
 def _execute(jobs: list[Job], ckpt, model: str, results: Path, options) -> Outcome:
     from mmengine.dist import is_main_process
-    from .results import find, write_record
-    outcome, pending = Outcome(), []
-    for job in jobs:
-        old = None if options.overwrite else find(results, job.fingerprint, options.seed, model)
-        if old:
-            say(f'{job.task}: already done ({_headline(old)}), {old.path}')
-            outcome.records.append(old)
-        else:
-            pending.append(job)
-    for group in groups(pending):
+    from .results import write_record
+    from .work_lock import work_lock
+    outcome = Outcome()
+    waiting = groups(_without_record(jobs, outcome, model, results, options))
+    while waiting:
+        group = waiting.pop(0)
         title = ' + '.join(str(job.task) for job in group)
-        with _failures(outcome, title):
-            record_of = _run_group(group, title, ckpt, model, results, options)
+        work_dir = _work_dir(group, model, results, options.seed)
+        with _failures(outcome, title), work_lock(work_dir, title, options.launcher) as had_to_wait:
+            left = _without_record(group, outcome, model, results, options) if had_to_wait else group
+            if len(left) < len(group):                   # the other run has done these
+                waiting[:0] = groups(left)
+                continue
+            record_of = _run_group(group, title, work_dir, ckpt, model, results, options)
             for job in group:                            # a protocol that diverged must not cost those beside it
                 with _failures(outcome, str(job.task)):
                     record, per_image = record_of(job)
@@ -137,6 +141,27 @@ def _execute(jobs: list[Job], ckpt, model: str, results: Path, options) -> Outco
                             say(f'{record.task}: {len(pictures)} pictures in {(results / pictures[0]).parent}')
                     outcome.records.append(record)
     return outcome
+
+
+def _without_record(jobs: list[Job], outcome: Outcome, model: str, results: Path, options) -> list[Job]:
+    """The jobs that are still to be done; records of the others go into the outcome."""
+    from .engine.cpu_processes import agree
+    from .provenance import measured_by_others
+    from .results import find
+    if options.overwrite:
+        return jobs
+    old = agree(lambda: [find(results, job.fingerprint, options.seed, model) for job in jobs])
+    for job, record in zip(jobs, old):
+        if record:
+            say(f'{job.task}: already done ({_headline(record)}){measured_by_others(record)}, {record.path}')
+            outcome.records.append(record)
+    return [job for job, record in zip(jobs, old) if not record]
+
+
+def _work_dir(group: list[Job], model: str, results: Path, seed: int) -> Path:
+    from .results import fingerprint, safe_name
+    folder, mark = '+'.join(job.task.protocol for job in group), fingerprint({'group': [j.fingerprint for j in group]})
+    return results / 'work_dirs' / safe_name(model) / group[0].task.dataset / f'{folder}-{mark[:8]}-seed{seed}'
 
 
 @contextlib.contextmanager
@@ -162,7 +187,8 @@ def _failures(outcome: Outcome, title: str):
                                'same command goes on with what is left.') from error
 
 
-def _run_group(group: list[Job], title: str, ckpt, model: str, results: Path, options) -> Callable[[Job], tuple]:
+def _run_group(group: list[Job], title: str, work_dir: Path, ckpt, model: str, results: Path,
+               options) -> Callable[[Job], tuple]:
     """Trains and validates one group; returns what makes (Record, per-image columns) of each of its tasks."""
     from .engine import cpu_processes
     from .effective_batch import told_if_too_large
@@ -170,13 +196,10 @@ def _run_group(group: list[Job], title: str, ckpt, model: str, results: Path, op
     from .eval_only import evaluate
     from .ledger import make_record
     from .recipes import borrowed
-    from .results import fingerprint, safe_name
     started, clock = datetime.now(timezone.utc), time.monotonic()
     cfg = _one_config(group, options)
-    folder, mark = '+'.join(job.task.protocol for job in group), fingerprint({'group': [j.fingerprint for j in group]})
-    cfg.work_dir = str(results / 'work_dirs' / safe_name(model) / group[0].task.dataset /
-                       f'{folder}-{mark[:8]}-seed{options.seed}')
-    cfg.experiment_name = f'{model}-{group[0].task.dataset}-{folder}'
+    cfg.work_dir = str(work_dir)
+    cfg.experiment_name = f'{model}-{group[0].task.dataset}-{"+".join(job.task.protocol for job in group)}'
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='cae_bench.KeepSpec'),
                         dict(type='cae_bench.Progress', task=title)]
     for key, value in cpu_processes.join(options.launcher).items():

@@ -1,21 +1,23 @@
 """From a finished Runner to a Record: scores, confidence, selection, and where it all comes from."""
 import math
 import os
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from . import provenance
+from .errors import ConfigError, RecordError
 from .recipes import overrides_of
 from .results import Dataset, Metric, Model, Record
+from .results.record import dumps
 
 
 def make_record(job, runner, ckpt, model: str, options, started: datetime, seconds: float,
                 results: Path) -> tuple:
     """(Record, per-image columns or None) of one task of a finished run; paths in it start at the results folder."""
     said = _Findings(runner, job.task.protocol)
-    header, config = job.cfg.benchmark, job.cfg.to_dict()
     metrics = {}
-    for name, kind in header.metrics.items():
+    for name, kind in job.cfg.benchmark.metrics.items():
         if not said.knows(name):                         # AP of large objects where the data has none
             continue
         value, ci95 = said.score(name)
@@ -23,21 +25,46 @@ def make_record(job, runner, ckpt, model: str, options, started: datetime, secon
             raise RuntimeError(f'{name} is {value}: the training diverged. Try a smaller learning rate or --amp fp32.')
         metrics[name] = Metric(value=value, ci95=ci95, **kind)
     if not metrics:
-        raise RuntimeError(f'none of {", ".join(header.metrics)} was measured: is the validation split empty?')
-    record = Record(
+        raise RuntimeError(f'none of {", ".join(job.cfg.benchmark.metrics)} was measured: is the validation split empty?')
+    record = replace(_draft(job, ckpt, model, options), metrics=metrics, selection=said.about('selection'),
+                     wall_time_s=round(seconds, 2), peak_memory_mb=round(provenance.peak_memory_mb(), 1),
+                     hardware=provenance.hardware(), packages=provenance.packages(), git=provenance.git_state(),
+                     started=started.isoformat(timespec='seconds'), extra=said.extra(results) | _covers(job.data))
+    return record, said.about('per_image')
+
+
+def check_recordable(job, ckpt, model: str, options) -> None:
+    """Raises ConfigError for names and settings that no record can hold: said before anything is computed."""
+    where = f'{job.task}: its record could not be written'
+    try:
+        text = dumps(_draft(job, ckpt, model, options).to_dict(), where)
+        text.encode()
+    except RecordError as error:
+        what = str(error).partition(' Fix the code')[0].rpartition(': field ')[2]
+        raise ConfigError(f'{where}: {what} Change that name or setting.') from None
+    except UnicodeEncodeError as error:
+        line = text[text.rfind('\n', 0, error.start) + 1:text.find('\n', error.start)].strip(' ,')
+        line = line.encode('utf-8', 'backslashreplace').decode()
+        raise ConfigError(f'{where}: {line} is no UTF-8 text. Rename that, or give another name.') from None
+
+
+def _draft(job, ckpt, model: str, options) -> Record:
+    """What is known of a record before its run."""
+    header = job.cfg.benchmark
+    return Record(
         model=Model(name=model, family=ckpt.spec.family, arch=ckpt.spec.arch, sha256=ckpt.sha256,
                     checkpoint=Path(ckpt.source).name if ckpt.sha256 else None,
                     load_report=ckpt.report.to_dict() if ckpt.report else None),
         dataset=Dataset(name=job.task.dataset, num_train=job.data.num_train, num_val=job.data.num_val,
                         content_hash=job.data.content_hash),
-        protocol=job.task.protocol, protocol_version=header.version, recipe=options.recipe, config=config,
+        protocol=job.task.protocol, protocol_version=header.version, recipe=options.recipe, config=job.cfg.to_dict(),
         overrides=overrides_of(job.cfg, options), limit=options.limit, precision=options.amp,
-        fingerprint=job.fingerprint, metrics=metrics, selection=said.about('selection'), seed=options.seed,
-        wall_time_s=round(seconds, 2), peak_memory_mb=round(provenance.peak_memory_mb(), 1),
-        hardware=provenance.hardware(), packages=provenance.packages(), git=provenance.git_state(),
-        command=provenance.command(), started=started.isoformat(timespec='seconds'),
-        extra=said.extra(results) | ({'content_hash_covers': job.data.hash_covers} if job.data.hash_covers else {}))
-    return record, said.about('per_image')
+        fingerprint=job.fingerprint, seed=options.seed, command=provenance.command(), metrics={}, wall_time_s=0.,
+        hardware={}, packages={}, git={'commit': None, 'dirty': None}, started='2000-01-01T00:00:00Z')
+
+
+def _covers(data) -> dict:
+    return {'content_hash_covers': data.hash_covers} if data.hash_covers else {}
 
 
 class _Findings:

@@ -12,6 +12,7 @@ from .errors import ConfigError, DataError, nearest
 from .logs import prints_go_to, say
 from .paths import shipped
 from .pretrain_recipe import Recipe, in_epochs, recipe_of, runner_config
+from .work_lock import work_lock
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,17 @@ def pretrain(config: str, data: dict[str, str] | None = None, work_dir: str | Pa
     recipe = recipe_of(cfg)
     images = _count(folder, recipe.limit)
     settings = _settings(cfg, name, images, options)
+    recipe = in_epochs(recipe, images)
+    with work_lock(work_dir, title, options.launcher, wait=False):
+        return _train(cfg, recipe, options, folder, work_dir, title, images, settings)
+
+
+def _train(cfg, recipe: Recipe, options: Options, folder: str, work_dir: Path, title: str, images: int,
+           settings: str) -> Path:
     newest, finished = _found(work_dir, settings, options.resume), work_dir / f'{title}.pth'
     if newest and finished.is_file():
         say(f'{title}: already done, {finished}')
         return finished
-    recipe = in_epochs(recipe, images)
     runner_cfg = runner_config(cfg, recipe, options, folder, work_dir, title)
     hook = dict(type='cae_bench.PretrainCheckpoint', name=title, config=settings, every=recipe.save_every,
                 milestones=tuple(recipe.milestones), minutes=options.save_minutes, every_updates=options.save_updates,

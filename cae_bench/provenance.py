@@ -16,7 +16,8 @@ from .paths import PACKAGE
 def command() -> str:
     """The command line as typed, or a note that Python called."""
     name = os.path.basename(sys.argv[0])
-    return shlex.join(['cae-bench', *sys.argv[1:]]) if name in ('cae-bench', '__main__.py') else f'python: {name}'
+    line = shlex.join(['cae-bench', *sys.argv[1:]]) if name in ('cae-bench', '__main__.py') else f'python: {name}'
+    return line.encode('utf-8', 'backslashreplace').decode()                # of a folder whose name is no text
 
 
 def git_state() -> dict:
@@ -31,6 +32,15 @@ def git_state() -> dict:
         return {'commit': None, 'dirty': None}
     commit, changes = ask('rev-parse', 'HEAD'), ask('status', '--porcelain', '--', 'cae_bench', 'configs')
     return {'commit': commit, 'dirty': None if changes is None else bool(changes)}
+
+
+def measured_by_others(record) -> str:
+    """' (measured by commit ..., this is ...)' where other code or another torch than this made a record, else ''."""
+    here = (('commit', git_state()['commit']), ('torch', packages().get('torch')))
+    there = {'commit': record.git['commit'], 'torch': record.packages.get('torch')}
+    differ = [f'{what} {there[what][:12]}, this is {now[:12]}' for what, now in here
+              if now and there[what] and there[what] != now]
+    return f' (measured by {"; by ".join(differ)})' if differ else ''
 
 
 def packages() -> dict[str, str]:

@@ -132,10 +132,14 @@ def build(task: Task, ckpt: Checkpoint, data, options: Options) -> Config:
 
 
 def overrides_of(cfg: Config, options: Options) -> dict:
-    """What differs from this recipe as shipped, for the record: a task takes the options that it has a place for."""
+    """What differs from this recipe as shipped, for the record: a task takes the options that it has a place for.
+
+    How fast the data are read is no part of it: it moves no score, and so no fingerprint.
+    """
     from . import config_keys
     grid = {axis: values for axis, values in options.grid.items() if axis in grid_axes(cfg)}
-    absent = {key for key in options.cfg_options if not config_keys.fits(cfg, key)}
+    absent = {key for key in options.cfg_options
+              if not config_keys.fits(cfg, key) or _SPEED_AND_LOGS & set(key.split('.'))}
     if not trains_heads(cfg):
         absent.add('share_views')
     if not is_shortened(cfg, options):
@@ -307,10 +311,12 @@ def check_precision(cfg: Config, amp: str) -> None:
                           'visible here. Leave --amp out, or use --amp bf16')
 
 
-# Says where things lie, how fast they are read and what is logged: never what the score will be.
-_IDLE_KEYS = {'data_root', 'checkpoint', 'checkpoint_sha256', 'num_workers', 'persistent_workers', 'pin_memory',
-              'prefetch_factor', 'work_dir', 'default_hooks', 'log_processor', 'log_level', 'visualizer', 'vis_backends', 'launcher', 'env_cfg',
-              'randomness', 'seed', 'resume', 'load_from', 'experiment_name', 'benchmark'}
+# How fast things are read and what is logged.
+_SPEED_AND_LOGS = {'num_workers', 'persistent_workers', 'pin_memory', 'prefetch_factor', 'log_processor', 'log_level',
+                   'visualizer', 'vis_backends', 'work_dir', 'experiment_name'}
+# These, where things lie, and what scoring_parts names apart: never what the score will be.
+_IDLE_KEYS = _SPEED_AND_LOGS | {'data_root', 'checkpoint', 'checkpoint_sha256', 'default_hooks', 'launcher', 'env_cfg',
+                                'randomness', 'seed', 'resume', 'load_from', 'benchmark'}
 
 
 def scoring_parts(cfg: Config, ckpt: Checkpoint, data, options: Options) -> dict:

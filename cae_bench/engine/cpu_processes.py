@@ -1,9 +1,14 @@
 """Several processes without GPUs: mmengine's own start-up asks CUDA for a device, whatever the backend."""
 import os
 import subprocess
+from collections.abc import Callable
 
 import torch
+from mmengine.dist import broadcast_object_list, init_dist, is_distributed, is_main_process
+from mmengine.utils.dl_utils import set_multi_processing
 from torch import distributed
+
+from ..launch import LAUNCHERS
 
 
 def join(launcher: str) -> dict:
@@ -20,6 +25,21 @@ def join(launcher: str) -> dict:
     # mmengine would take device_ids from LOCAL_RANK.
     return dict(model_wrapper_cfg=dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False,
                                        find_unused_parameters=False))
+
+
+def meet(launcher: str) -> None:
+    """Joins the processes of a launch, on GPUs too, before a Runner does: what they do next is for all to agree on."""
+    join(launcher)
+    if launcher != 'none' and not is_distributed():
+        set_multi_processing(distributed=True)
+        init_dist(LAUNCHERS[launcher])
+
+
+def agree(ask: Callable):
+    """What `ask()` returns in the first process, in every process."""
+    answer = [ask() if is_main_process() else None]
+    broadcast_object_list(answer)
+    return answer[0]
 
 
 def _take_from_slurm() -> None:

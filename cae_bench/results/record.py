@@ -208,6 +208,8 @@ def _canonical(value, name: str):
         return [_canonical(part, f'{name}.{i}') for i, part in enumerate(value)]
     if isinstance(value, (set, frozenset)):
         return sorted(_canonical(part, name) for part in value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise RecordError(f'{name} is {value}: give a finite number.')
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if hasattr(value, 'item'):
