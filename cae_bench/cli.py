@@ -57,6 +57,8 @@ def run(checkpoint: str = typer.Argument(..., help='A file, timm:NAME, random:vi
         limit: Optional[int] = typer.Option(None, help='Only so many training and validation images.'),
         eval_only: bool = typer.Option(False, '--eval-only', help='Score a trained network as it is; train nothing.'),
         shorten: float = typer.Option(1.0, metavar='F', help='Scale the schedule, e.g. 0.1 for a tenth; recorded.'),
+        epochs_pretrained: Optional[int] = typer.Option(None, '--epochs-pretrained', metavar='N',
+                                                        help='Of the file; UPerNet of CAE-B goes by it.'),
         dry_run: bool = typer.Option(False, '--dry-run', help='Print what would run, and stop.'),
         launcher: str = typer.Option('none', help='none, torchrun or slurm.'),
         grid: list[str] = typer.Option([], '--grid', metavar='K=A,B', help='A head for each value, e.g. lr=0.01,0.1 or k=10,20.'),
@@ -70,7 +72,8 @@ def run(checkpoint: str = typer.Argument(..., help='A file, timm:NAME, random:vi
     from .tasks import parse_data
     options = dict(recipe=recipe, seed=seed, device=device, amp=amp, limit=limit, launcher=launcher, resume=resume,
                    overwrite=overwrite, shorten=shorten, grid=_grid(grid), share_views=share_views,
-                   skip_corrupt=skip_corrupt, eval_only=eval_only, tensorboard=tensorboard, cfg_options=parse_options(cfg_options))
+                   skip_corrupt=skip_corrupt, eval_only=eval_only, epochs_pretrained=epochs_pretrained,
+                   tensorboard=tensorboard, cfg_options=parse_options(cfg_options))
     options |= dict(tasks=tasks.split(',') if tasks else None, suite=suite, data=parse_data(data), results=results,
                     name=name, arch=arch, num_heads=num_heads, dry_run=dry_run)
     if watch:
