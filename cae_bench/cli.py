@@ -264,6 +264,11 @@ def main() -> None:
             raise
         _say(f'error: {error}')
         sys.exit(2 if isinstance(error, CaeBenchError) else 1)
+    except ModuleNotFoundError as error:
+        if debug:
+            raise
+        _say(f'error: {error}. `cae-bench doctor` lists what is missing and how to install it.')
+        sys.exit(1)
     except Exception as error:
         if debug:
             raise
