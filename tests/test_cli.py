@@ -33,6 +33,14 @@ def test_help_and_tables_import_neither_torch_nor_mmengine():
     assert subprocess.run([sys.executable, '-c', code]).returncode == 0
 
 
+def test_the_package_lists_its_api_without_importing_torch():
+    code = ('import sys, cae_bench; names = set(dir(cae_bench)); '
+            'assert {"run", "load_backbone", "load_records", "checkpoints", "__version__"} == set(cae_bench.__all__) <= names; '
+            'assert "torch" not in sys.modules; from cae_bench import *; assert callable(run) and load_backbone')
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_doctor_names_every_package_and_measures_whether_bfloat16_pays():
     done = cae_bench('doctor')
     assert done.returncode == 0, done.stderr
