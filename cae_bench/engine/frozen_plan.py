@@ -31,6 +31,9 @@ def _constants(config: Config) -> Iterator[str]:
 
 def _batches(config: Config, num_train: int, world_size: int) -> Iterator[str]:
     trained = _trained(config)
+    for name, probe in trained.items():
+        if num_train < probe.batch_size:
+            yield f'{name}: cannot run, its batch of {probe.batch_size} is larger than the {num_train} training images'
     if not trained:
         return
     try:
@@ -41,8 +44,6 @@ def _batches(config: Config, num_train: int, world_size: int) -> Iterator[str]:
     for name, probe in trained.items():
         groups = probe.batch_size // probe.bn_group
         here, images = (groups, probe.bn_group // world_size) if shared else (groups // world_size, probe.bn_group)
-        if num_train < probe.batch_size:
-            yield f'{name}: cannot run, its batch of {probe.batch_size} is larger than the {num_train} training images'
         yield (f'{name}: published {groups} x {probe.bn_group}; here {world_size} x {images}, '
                f'{here} groups a step, {num_train // probe.batch_size} steps an epoch '
                f'(forward in micro-batches of {config.train_dataloader.batch_size})')
