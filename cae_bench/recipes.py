@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mmengine.config import Config, ConfigDict
 
-from . import effective_batch, pretraining_length
+from . import effective_batch, input_size
 from .errors import ConfigError, nearest
 from .launch import LAUNCHERS, world_size
 from .logs import say
@@ -29,6 +29,7 @@ class Options:
     device: str | None = None
     amp: str = 'fp32'
     limit: int | None = None
+    input_size: int | None = None            # pixels of every view; classification only
     launcher: str = 'none'
     resume: bool = True
     overwrite: bool = False
@@ -37,13 +38,13 @@ class Options:
     share_views: bool = False                # heads trained in one pass read one crop
     skip_corrupt: bool = False               # leave out images that cannot be decoded; frozen protocols only
     tensorboard: bool = False                # moves no score
-    epochs_pretrained: int | None = None     # for recipes whose constants go with it; default: what file or name say
     eval_only: bool = False                  # the file's own neck and heads are scored, nothing is trained
     cfg_options: dict = field(default_factory=dict)
 
     def overrides(self) -> dict:
         """What was asked for beside the recipe as shipped."""
-        named = {'limit': self.limit, 'shorten': self.shorten if self.shorten != 1 else None,
+        named = {'limit': self.limit, 'input_size': self.input_size,
+                 'shorten': self.shorten if self.shorten != 1 else None,
                  'amp': self.amp if self.amp != 'fp32' else None, 'grid': self.grid or None,
                  'share_views': self.share_views or None, 'skip_corrupt': self.skip_corrupt or None,
                  'eval_only': self.eval_only or None}
@@ -113,14 +114,15 @@ def build(task: Task, ckpt: Checkpoint, data, options: Options) -> Config:
     if options.tensorboard:
         from .engine import tensorboard
         tensorboard.add_to(cfg)
-    if not options.eval_only:
-        pretraining_length.apply(cfg, ckpt, options.epochs_pretrained, options.cfg_options)
+    if options.input_size is not None:
+        input_size.set_all(cfg, options.input_size, ckpt.spec.patch_size)
     from . import config_keys
     # Tasks asked for together share the options; each takes those it has a place for.
     fitting = {key: value for key, value in options.cfg_options.items() if config_keys.fits(cfg, key)}
     for key, value in fitting.items():
         config_keys.check_type(cfg, key, value)
     cfg.merge_from_dict(fitting)
+    input_size.fit(cfg, ckpt.spec.patch_size)
     check_taps(cfg.model.backbone, ckpt.spec.num_layers, ckpt.source)
     if cfg.benchmark.frozen:
         from . import probe_settings
@@ -177,7 +179,6 @@ def check_options(cfgs: list[Config], options: Options) -> None:
         if len(whole) == len(cfgs):
             raise ConfigError(f'--shorten {options.shorten:g} changes no schedule of {", ".join(whole)}: leave it out')
         say(f'--shorten {options.shorten:g}: nothing to shorten in {", ".join(dict.fromkeys(whole))}')
-    pretraining_length.check_used(cfgs, options.epochs_pretrained)
     axes = {axis for cfg in cfgs for axis in grid_axes(cfg)}
     for axis in set(options.grid) - axes:
         raise ConfigError(f'--grid {axis}=...: no head of these tasks has it.{nearest(axis, axes)}')

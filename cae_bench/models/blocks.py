@@ -7,21 +7,24 @@ from torch import Tensor, nn
 
 from .attention import attend
 from .linear import Linear, linear, linear_of_gelu
+from .whole_patches import check_whole
 
 
 class PatchEmbed(nn.Module):
     """Image (B, C, H, W) to patch tokens (B, N, D) in raster order.
 
-    Rows and columns that do not fill a patch are dropped, as a strided convolution does.
+    Raises:
+        ConfigError: H or W is no multiple of the patch; a strided convolution would drop the rest.
     """
 
     def __init__(self, in_channels: int, embed_dims: int, patch_size: int):
         super().__init__()
+        self.patch_size = patch_size
         self.proj = nn.Conv2d(in_channels, embed_dims, patch_size, patch_size)
 
     def forward(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        x = self.proj(x)
-        return x.flatten(2).transpose(1, 2), (x.shape[2], x.shape[3])
+        grid = check_whole(x, self.patch_size)
+        return self.proj(x).flatten(2).transpose(1, 2), grid
 
 
 class DropPath(nn.Module):

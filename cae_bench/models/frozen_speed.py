@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .blocks import Attention, Mlp, PatchEmbed
+from .whole_patches import check_whole
 
 ROWS = 4096                       # tokens of a call, about: for oneDNN's choice of layout
 
@@ -58,8 +59,8 @@ class HalfPatches:
 
     def __call__(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
         p, dtype = self.size, self.linear.dtype
-        rows, cols = x.shape[2] // p, x.shape[3] // p
-        x = x[:, :, :rows * p, :cols * p].to(dtype).unflatten(3, (cols, p)).unflatten(2, (rows, p))
+        rows, cols = check_whole(x, p)
+        x = x.to(dtype).unflatten(3, (cols, p)).unflatten(2, (rows, p))
         return self.linear(x.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)), (rows, cols)
 
 

@@ -25,6 +25,8 @@ class ViTPyramid(BaseModule):
         norm_cfg: of the one norm in fpn1; the papers train with dict(type='SyncBN') on GPUs.
     """
 
+    coarsest = 2                             # patches on a side of the last level's: an odd one left over would be lost
+
     def __init__(self, embed_dims: int, norm_cfg: dict | None = None):
         super().__init__()
         self.embed_dims = embed_dims

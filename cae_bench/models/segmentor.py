@@ -13,6 +13,7 @@ from mmengine.structures import PixelData
 from torch import Tensor, nn
 
 from ..registry import MODELS
+from .whole_patches import missing, pad
 
 AT_ONCE = 2 ** 29                            # bytes of enlarged logits
 
@@ -21,11 +22,16 @@ AT_ONCE = 2 ** 29                            # bytes of enlarged logits
 def Segmentor(keep_logits: bool = False, **config) -> nn.Module:
     """An `mmseg.EncoderDecoder` of the same arguments, trained as it is; only its way of testing is another.
 
+    Images that are no whole number of patches are padded for the network, with labels that count nowhere, and logits
+    are cropped again. mmseg would stretch those of the padded image over the image.
+
     Args:
         keep_logits: let predictions carry `seg_logits` at full size, as mmseg's do: for averaging views of an image.
     """
     model = MODELS.build(dict(type='mmseg.EncoderDecoder', **config))
     model.slide_inference = MethodType(_slide, model)
+    model.encode_decode = MethodType(_encode_decode, model)
+    model.loss = MethodType(_loss, model)
     if not keep_logits:
         model.postprocess_result = MethodType(_postprocess, model)
     return model
@@ -91,6 +97,33 @@ def _slide(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
             total[:, :, rows, columns] += self.encode_decode(window, metas)
             count[:, :, rows, columns] += 1
     return total.div_(count)
+
+
+def _encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
+    """In place of mmseg's: logits (B, C, H, W) of the image, exact also where it is no whole number of patches."""
+    rows, columns = _missing(self, inputs)
+    if not rows and not columns:
+        return type(self).encode_decode(self, inputs, batch_img_metas)
+    inputs = pad(inputs, rows, columns)
+    metas = [dict(meta, img_shape=inputs.shape[2:]) for meta in batch_img_metas]
+    logits = type(self).encode_decode(self, inputs, metas)
+    return logits[..., :logits.shape[2] - rows, :logits.shape[3] - columns]
+
+
+def _loss(self, inputs: Tensor, data_samples: list) -> dict:
+    """In place of mmseg's, padding images and labels where an image is no whole number of patches."""
+    rows, columns = _missing(self, inputs)
+    if rows or columns:
+        for sample in data_samples:
+            labels = pad(sample.gt_sem_seg.data, rows, columns, self.decode_head.ignore_index)
+            sample.gt_sem_seg = PixelData(data=labels)
+    return type(self).loss(self, pad(inputs, rows, columns), data_samples)
+
+
+def _missing(self, inputs: Tensor) -> tuple[int, int]:
+    patch_size = getattr(self.backbone, 'patch_size', 1)
+    coarsest = getattr(self.neck, 'coarsest', 1) if self.with_neck else 1
+    return missing(inputs, patch_size * coarsest, patch_size)
 
 
 def _windows(length: int, crop: int, stride: int) -> Iterator[slice]:

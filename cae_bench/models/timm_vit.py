@@ -11,6 +11,7 @@ from ..checkpoints.timm_hub import spec_of
 from ..errors import CheckpointError, ConfigError
 from ..registry import MODELS
 from .settings import check_rate, layer_id, pair, resolve_indices
+from .whole_patches import check_whole, missing, pad
 
 
 @MODELS.register_module()
@@ -56,15 +57,20 @@ class TimmViT(BaseModule):
         self._is_init = True
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """(B, 3, H, W) normalised -> maps (B, D, H // p, W // p), raw outputs of the blocks in `out_indices`."""
+        """(B, 3, H, W) normalised -> maps (B, D, h, w) of the image padded to whole patches, as cae_bench.ViT does."""
         wanted = sorted(set(self.out_indices))
         maps = self.model.forward_intermediates(
-            self._whole_patches(x), indices=wanted, norm=False, stop_early=True, intermediates_only=True)
+            pad(x, *missing(x, self.patch_size)), indices=wanted, norm=False, stop_early=True, intermediates_only=True)
         return tuple(maps[wanted.index(i)].contiguous() for i in self.out_indices)
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """(B, 3, H, W) normalised -> (B, 1 + N, D) tokens after the final norm, class token first."""
-        tokens = self._prefix_to_one(self.model.forward_features(self._whole_patches(x)))
+        """(B, 3, H, W) normalised -> (B, 1 + N, D) tokens after the final norm, class token first.
+
+        Raises:
+            ConfigError: H or W is no multiple of the patch.
+        """
+        check_whole(x, self.patch_size)
+        tokens = self._prefix_to_one(self.model.forward_features(x))
         if not self._normless():
             return tokens
         if not self.final_norm:
@@ -77,16 +83,12 @@ class TimmViT(BaseModule):
         """Raw tokens (B, 1 + N, D) after each of the blocks asked for, class token first."""
         asked = resolve_indices(indices, self.num_layers)
         wanted = sorted(set(asked))
-        taps = self.model.forward_intermediates(self._whole_patches(x), indices=wanted, norm=False, stop_early=True,
+        check_whole(x, self.patch_size)
+        taps = self.model.forward_intermediates(x, indices=wanted, norm=False, stop_early=True,
                                                 output_fmt='NLC', return_prefix_tokens=True, intermediates_only=True)
         if self.model.num_prefix_tokens:                                  # pairs of (patches, prefix tokens)
             taps = [torch.cat([prefix, patches], 1) for patches, prefix in taps]
         return [self._prefix_to_one(taps[wanted.index(i)]) for i in asked]
-
-    def _whole_patches(self, x: Tensor) -> Tensor:
-        """Drops trailing rows and columns that fill no patch, where timm would refuse the size."""
-        p = self.patch_size
-        return x[..., :x.shape[-2] // p * p, :x.shape[-1] // p * p]
 
     def _prefix_to_one(self, tokens: Tensor) -> Tensor:
         patches = tokens[:, self.model.num_prefix_tokens:]

@@ -18,6 +18,7 @@ from . import positions
 from .blocks import Block, PatchEmbed, SharedRelPosBias
 from .settings import check_rate, layer_id, resolve_indices, resolve_spec
 from .weights import load_into
+from .whole_patches import missing, pad
 
 DEFAULT_LAYER_SCALE = 0.1                    # CAE and BEiT base; large uses 1e-5
 
@@ -158,14 +159,23 @@ class ViT(BaseModule):
     # ---- forward -------------------------------------------------------------------------------------------------
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """(B, 3, H, W) normalised -> maps (B, D, H // p, W // p), raw outputs of the blocks in `out_indices`."""
-        tokens, grid = self.embed(x)
+        """(B, 3, H, W) normalised -> maps (B, D, h, w), raw outputs of the blocks in `out_indices`.
+
+        h, w: patches of the image, padded with zeros on the right and below to whole patches: token (i, j) lies at
+        pixel (i p, j p) of the image.
+        """
+        if min(x.shape[-2:]) < self.patch_size:
+            raise ConfigError(f'an input of {tuple(x.shape[-2:])} is smaller than a patch of {self.patch_size} pixels')
+        tokens, grid = self.embed(pad(x, *missing(x, self.patch_size)))
         return tuple(self._as_map(t, grid) for t in self.encode(tokens, grid, self.out_indices))
 
     def forward_features(self, x: Tensor) -> Tensor:
         """(B, 3, H, W) normalised -> (B, 1 + N, D) tokens after the final LayerNorm, class token first.
 
         A ViT without class token puts the mean of its patch tokens there.
+
+        Raises:
+            ConfigError: H or W is no multiple of the patch.
         """
         if self.norm is None:
             raise ConfigError('this ViT has no final LayerNorm (a fine-tuned file keeps only fc_norm). Pass '
@@ -182,8 +192,6 @@ class ViT(BaseModule):
 
     def embed(self, x: Tensor) -> tuple[Tensor, positions.Grid]:
         """Image -> (B, [1 +] N, D) tokens with absolute positions, and the grid they lie on."""
-        if min(x.shape[-2:]) < self.patch_size:
-            raise ConfigError(f'an input of {tuple(x.shape[-2:])} is smaller than a patch of {self.patch_size} pixels')
         tokens, grid = self.patch_embed(x)
         if self.cls_token is not None:
             tokens = torch.cat([self.cls_token.expand(len(tokens), -1, -1), tokens], 1)

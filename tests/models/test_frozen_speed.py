@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from cae_bench.checkpoints.spec import ViTSpec
+from cae_bench.errors import ConfigError
 from cae_bench.models.blocks import PatchEmbed
 from cae_bench.models.feature_cache import weights_hash
 from cae_bench.models.frozen import FrozenProbes
@@ -49,11 +50,13 @@ def test_parameters_and_their_hash_stay_as_they_are():
 
 def test_patches_by_a_linear_layer_are_those_of_the_convolution():
     plain = PatchEmbed(3, 24, 8)
-    x = torch.randn(2, 3, 20, 35)                                  # rows and columns that fill no patch are dropped
+    x = torch.randn(2, 3, 16, 32)
     with torch.no_grad():
         (ours, grid), (exact, same) = HalfPatches(plain.proj, torch.bfloat16)(x), plain(x)
     assert grid == same == (2, 4)
     torch.testing.assert_close(ours.float(), exact, rtol=2e-2, atol=2e-2)
+    with pytest.raises(ConfigError, match='20 x 35 pixels does not fill patches of 8'):
+        HalfPatches(plain.proj, torch.bfloat16)(torch.randn(2, 3, 20, 35))
 
 
 @pytest.mark.parametrize('packed', [True, False])

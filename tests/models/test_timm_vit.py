@@ -23,7 +23,7 @@ def build(name: str, **settings) -> TimmViT:
 def test_any_timm_vit_has_the_face_of_ours(name):
     vit = build(name, out_indices=(.25, .5, .75, 1.), final_norm=True)
     p = vit.patch_size
-    x = images((3 * p + 5, 4 * p + 1))                                    # neither native nor whole patches
+    x = images((3 * p, 4 * p))                                            # not the native size
     maps, tokens = vit(x), vit.forward_features(x)
     assert [tuple(m.shape) for m in maps] == [(2, 32, 3, 4)] * 4
     assert tokens.shape == (2, 1 + 12, 32)
@@ -33,6 +33,17 @@ def test_any_timm_vit_has_the_face_of_ours(name):
     assert raw[1].shape == tokens.shape
     native = (64 // p * p,) * 2
     assert (vit.spec.embed_dims, vit.spec.num_layers, vit.spec.num_heads, vit.spec.img_size) == (32, 4, 2, native)
+
+
+@torch.no_grad()
+def test_an_image_that_fills_no_patches_is_padded_for_maps_and_refused_for_tokens():
+    vit, x = build('vit_small_patch14_reg4_dinov2'), images((60, 70))
+    canvas = torch.zeros(2, 3, 70, 70)
+    canvas[..., :60, :] = x
+    assert torch.equal(vit(x)[0], vit(canvas)[0]) and vit(x)[0].shape == (2, 32, 5, 5)
+    for use in (vit.forward_features, lambda x: vit.forward_tokens(x, [0])):
+        with pytest.raises(ConfigError, match='60 x 70 pixels does not fill patches of 14: give sizes like 56 x 70'):
+            use(x)
 
 
 @pytest.mark.parametrize('name', ['vit_tiny_patch16_224', 'vit_small_patch16_dinov3'])

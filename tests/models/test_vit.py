@@ -82,10 +82,18 @@ def test_a_spec_survives_a_config_written_as_json():
 # ---- sizes ---------------------------------------------------------------------------------------------------------
 
 @torch.no_grad()
-def test_rows_and_columns_that_fill_no_patch_are_dropped():
+def test_maps_are_of_the_image_padded_with_zeros_on_the_right_and_below():
     vit, x = random_vit(CAE), images((79, 100))
-    torch.testing.assert_close(vit(x)[0], vit(x[..., :64, :96])[0])
-    assert vit(x)[0].shape == (2, 32, 4, 6)
+    canvas = torch.zeros(2, 3, 80, 112)
+    canvas[..., :79, :100] = x
+    assert torch.equal(vit(x)[0], vit(canvas)[0]) and vit(x)[0].shape == (2, 32, 5, 7)
+
+
+@pytest.mark.parametrize('use', [lambda vit, x: vit.forward_features(x), lambda vit, x: vit.forward_tokens(x, [0]),
+                                 lambda vit, x: vit.embed(x)], ids=['features', 'tokens', 'embed'])
+def test_tokens_of_an_image_that_fills_no_patches_are_refused_with_the_sizes_that_do(use):
+    with pytest.raises(ConfigError, match='79 x 100 pixels does not fill patches of 16: give sizes like 80 x 96, or take'):
+        use(random_vit(CAE), images((79, 100)))
 
 
 @pytest.mark.parametrize('family', ['beit', 'deit'])
