@@ -1,5 +1,5 @@
 """cae_bench: how good is a self-supervised ViT, with a record behind every number. Importing it imports no torch."""
-from . import compat  # noqa: F401  stands in for compiled mmcv ops, before anything asks
+from . import compat  # noqa: F401  stands in for mmcv's ops and guards mmengine's loader, before anything asks
 
 __version__ = '0.1.0'
 
@@ -14,3 +14,7 @@ def __getattr__(name: str):
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -195,6 +195,7 @@ def _run_group(group: list[Job], title: str, work_dir: Path, ckpt, model: str, r
     from .engine.runner import QuietRunner
     from .eval_only import evaluate
     from .ledger import make_record
+    from .pretraining_length import lines
     from .recipes import borrowed
     started, clock = datetime.now(timezone.utc), time.monotonic()
     cfg = _one_config(group, options)
@@ -207,7 +208,7 @@ def _run_group(group: list[Job], title: str, work_dir: Path, ckpt, model: str, r
             cfg[key] = value
     cfg.resume = options.resume and not options.overwrite and Path(cfg.work_dir, 'last_checkpoint').is_file()
     say(f'{title}: starts, log in {cfg.work_dir}')
-    for line in (borrowed(cfg, ckpt.spec), cfg.benchmark.get('batch'), cfg.benchmark.get('input_size')):
+    for line in (borrowed(cfg, ckpt.spec), *lines(cfg), cfg.benchmark.get('batch'), cfg.benchmark.get('input_size')):
         if line:
             say(f'{title}: {line}')
     with prints_go_to(Path(cfg.work_dir, 'printed.log')):

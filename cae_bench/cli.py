@@ -58,6 +58,8 @@ def run(checkpoint: str = typer.Argument(..., help='A file, timm:NAME, random:vi
         input_size: Optional[int] = typer.Option(None, metavar='N', help='Side of every view in pixels (classification).'),
         eval_only: bool = typer.Option(False, '--eval-only', help='Score a trained network as it is; train nothing.'),
         shorten: float = typer.Option(1.0, metavar='F', help='Scale the schedule, e.g. 0.1 for a tenth; recorded.'),
+        epochs_pretrained: Optional[int] = typer.Option(None, '--epochs-pretrained', metavar='N',
+                                                        help='Of the file; UPerNet of CAE-B goes by it.'),
         dry_run: bool = typer.Option(False, '--dry-run', help='Print what would run, and stop.'),
         launcher: str = typer.Option('none', help='none, torchrun or slurm.'),
         grid: list[str] = typer.Option([], '--grid', metavar='K=A,B', help='A head for each value, e.g. lr=0.01,0.1 or k=10,20.'),
@@ -72,6 +74,7 @@ def run(checkpoint: str = typer.Argument(..., help='A file, timm:NAME, random:vi
     options = dict(recipe=recipe, seed=seed, device=device, amp=amp, limit=limit, launcher=launcher, resume=resume,
                    overwrite=overwrite, shorten=shorten, grid=_grid(grid), share_views=share_views,
                    skip_corrupt=skip_corrupt, input_size=input_size, eval_only=eval_only,
+                   epochs_pretrained=epochs_pretrained,
                    tensorboard=tensorboard, cfg_options=parse_options(cfg_options))
     options |= dict(tasks=tasks.split(',') if tasks else None, suite=suite, data=parse_data(data), results=results,
                     name=name, arch=arch, num_heads=num_heads, dry_run=dry_run)
@@ -263,6 +266,11 @@ def main() -> None:
             raise
         _say(f'error: {error}')
         sys.exit(2 if isinstance(error, CaeBenchError) else 1)
+    except ModuleNotFoundError as error:
+        if debug:
+            raise
+        _say(f'error: {error}. `cae-bench doctor` lists what is missing and how to install it.')
+        sys.exit(1)
     except Exception as error:
         if debug:
             raise

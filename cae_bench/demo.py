@@ -29,7 +29,8 @@ def run_demo(folder: Path) -> Outcome:
             part = run(checkpoint, [f'scenes/{p}' for p in protocols], data=data, results=folder, recipe='mini',
                        shorten=share)
             outcome.records += part.records
-            outcome.failures |= part.failures
+            outcome.failures |= {f'{checkpoint} {title}': said for title, said in part.failures.items()}
+            outcome.refused |= {f'{checkpoint} {title}' for title in part.refused}
     return outcome
 
 

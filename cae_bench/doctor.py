@@ -1,4 +1,5 @@
 """What will work on this machine: versions, ops and devices, one line each, problems with their remedy."""
+from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
@@ -27,7 +28,17 @@ def examine() -> list[str]:
         found = distribution(module)
         lines.append(_import_line(module, *found) if found else
                      f'{module:12} missing   install it: pip install {PACKAGES[module][0]}')
-    return [*lines, _ops_line(), *_device_lines(), _precision_line()]
+    return [*lines, *_part('mmcv ops', _ops_line), *_part('devices', _device_lines),
+            *_part('--amp bf16', _precision_line)]
+
+
+def _part(title: str, make: Callable[[], str | list[str]]) -> list[str]:
+    """The lines of one part; where it cannot be asked, the reason: the packages' lines above name the remedy."""
+    try:
+        made = make()
+    except Exception as error:
+        return [f'{title:12} unknown: {type(error).__name__}: {error}']
+    return [made] if isinstance(made, str) else made
 
 
 def _import_line(module: str, name: str, number: str) -> str:
@@ -58,13 +69,24 @@ def _precision_line() -> str:
     import torch
     from .models.blocks import Block
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    cases = {'a ViT block': (Block(768, 12), (8, 197, 768)),
-             'a convolution': (torch.nn.Conv2d(256, 256, 3, padding=1), (1, 256, 96, 96))}
-    gains = {name: _seconds(layer.to(device), shape, device, False) / _seconds(layer, shape, device, True)
-             for name, (layer, shape) in cases.items()}
+    cases = {'a ViT block': (Block(768, 12), (1, 8, 768), (8, 197, 768)),
+             'a convolution': (torch.nn.Conv2d(256, 256, 3, padding=1), (1, 256, 8, 8), (1, 256, 96, 96))}
+    gains = {name: _gain(layer.to(device), small, whole, device) for name, (layer, small, whole) in cases.items()}
     told = ', '.join(f'{name} {gain:.1f}x as fast' for name, gain in gains.items())
     verdict = 'worth it' if min(gains.values()) > 1.1 else 'no gain'
     return f'{"--amp bf16":12} {told} as in fp32 on {device}: {verdict}'
+
+
+def _gain(layer, small: tuple[int, ...], whole: tuple[int, ...], device: str) -> float:
+    """Time in fp32 over time in bfloat16.
+
+    A CPU that only imitates bfloat16 shows it on a small input already; it would need minutes for the whole one.
+    """
+    for shape in (small, whole):
+        gain = _seconds(layer, shape, device, False) / _seconds(layer, shape, device, True)
+        if gain < 0.5:
+            break
+    return gain
 
 
 def _seconds(layer, shape: tuple[int, ...], device: str, half: bool) -> float:

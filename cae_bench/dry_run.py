@@ -3,6 +3,7 @@ from .datasets.announced import NOT_GIVEN
 from .engine import frozen_plan, training_plan
 from .launch import world_size
 from .logs import say
+from .pretraining_length import lines
 from .recipes import borrowed
 
 
@@ -16,7 +17,7 @@ def announce(passes: list[tuple[list, object]], ckpt, options) -> None:
         counts = [min(n, options.limit or n) for n in (jobs[0].data.num_train, jobs[0].data.num_val)]
         plan = frozen_plan.plan if cfg.benchmark.frozen else training_plan.plan
         plan = training_plan.evaluation if options.eval_only else plan
-        for line in filter(None, (borrowed(cfg, ckpt.spec), cfg.benchmark.get('input_size'))):
+        for line in filter(None, (borrowed(cfg, ckpt.spec), *lines(cfg), cfg.benchmark.get('input_size'))):
             say(f'    {line}')
         for line in plan(cfg, *counts, world_size=devices):
             say(f'    {line}')

@@ -2,6 +2,7 @@
 
 A recipe says `benchmark.global_batch` and `benchmark.devices`; `train_dataloader.batch_size` is what a device holds at
 a time. Fewer devices, or a smaller batch on each, make more micro-batches, and leave the protocol as it is.
+A recipe without them (mini) is for one device: more of them share the loader's batch.
 """
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ def keep(cfg: Config, devices: int, published: Config) -> None:
     """
     batch = cfg.benchmark.get('global_batch')
     if batch is None:
-        return
+        return _share(cfg, devices)
     if cfg.optim_wrapper.get('accumulative_counts', 1) != 1:
         raise ConfigError('optim_wrapper.accumulative_counts: leave it out. Accumulation follows from '
                           f'benchmark.global_batch={batch} and train_dataloader.batch_size')
@@ -39,6 +40,20 @@ def keep(cfg: Config, devices: int, published: Config) -> None:
         raise ConfigError(f'train_cfg.type={cfg.train_cfg.type} cannot make a batch of {batch} from {steps} '
                           f'micro-batches; use {" or ".join(LOOPS)}')
     cfg.train_cfg = dict(cfg.train_cfg, type=LOOPS[cfg.train_cfg.type], micro_batches=steps)
+
+
+def _share(cfg: Config, devices: int) -> None:
+    """Divides the loader's batch among the devices: an update sees the images that it sees on one."""
+    if cfg.benchmark.frozen or devices == 1:               # heads on frozen features have batches of their own
+        return
+    batch = cfg.train_dataloader.batch_size
+    if batch % devices:
+        fitting = ', '.join(str(n) for n in range(1, batch + 1) if batch % n == 0)
+        raise ConfigError(f'{cfg.benchmark.config}: a batch of {batch} cannot be shared by {devices} processes: start '
+                          f'{fitting}, or name another batch with --cfg-options train_dataloader.batch_size=N')
+    cfg.train_dataloader.batch_size = batch // devices
+    cfg.benchmark.processes = devices
+    cfg.benchmark.batch = f'batch {batch}; here: {devices} x {batch // devices}'
 
 
 def check_enough(cfg: Config, num_train: int) -> None:
@@ -58,8 +73,8 @@ def told_if_too_large(cfg: Config) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and not any(sign in str(error).lower() for sign in OUT_OF_MEMORY):
             raise
-        size = cfg.train_dataloader.batch_size
-        smaller = next((n for n in range(size // 2, 0, -1) if size % n == 0), None)
+        size, sharing = cfg.train_dataloader.batch_size, cfg.benchmark.get('processes', 1)
+        smaller = next((n * sharing for n in range(size // 2, 0, -1) if size % n == 0), None)
         kept = 'the batch is kept' if cfg.benchmark.get('global_batch') else 'another recipe'
         ways = [f'train_dataloader.batch_size={smaller} ({kept})'] * bool(smaller)
         if not cfg.model.backbone.get('with_cp'):

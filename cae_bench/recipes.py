@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mmengine.config import Config, ConfigDict
 
-from . import effective_batch, input_size
+from . import effective_batch, input_size, pretraining_length
 from .errors import ConfigError, nearest
 from .launch import LAUNCHERS, world_size
 from .logs import say
@@ -38,6 +38,7 @@ class Options:
     share_views: bool = False                # heads trained in one pass read one crop
     skip_corrupt: bool = False               # leave out images that cannot be decoded; frozen protocols only
     tensorboard: bool = False                # moves no score
+    epochs_pretrained: int | None = None     # for recipes whose constants go with it; default: what file or name say
     eval_only: bool = False                  # the file's own neck and heads are scored, nothing is trained
     cfg_options: dict = field(default_factory=dict)
 
@@ -116,6 +117,8 @@ def build(task: Task, ckpt: Checkpoint, data, options: Options) -> Config:
         tensorboard.add_to(cfg)
     if options.input_size is not None:
         input_size.set_all(cfg, options.input_size, ckpt.spec.patch_size)
+    if not options.eval_only:
+        pretraining_length.apply(cfg, ckpt, options.epochs_pretrained, options.cfg_options)
     from . import config_keys
     # Tasks asked for together share the options; each takes those it has a place for.
     fitting = {key: value for key, value in options.cfg_options.items() if config_keys.fits(cfg, key)}
@@ -179,6 +182,7 @@ def check_options(cfgs: list[Config], options: Options) -> None:
         if len(whole) == len(cfgs):
             raise ConfigError(f'--shorten {options.shorten:g} changes no schedule of {", ".join(whole)}: leave it out')
         say(f'--shorten {options.shorten:g}: nothing to shorten in {", ".join(dict.fromkeys(whole))}')
+    pretraining_length.check_used(cfgs, options.epochs_pretrained)
     axes = {axis for cfg in cfgs for axis in grid_axes(cfg)}
     for axis in set(options.grid) - axes:
         raise ConfigError(f'--grid {axis}=...: no head of these tasks has it.{nearest(axis, axes)}')

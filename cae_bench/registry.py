@@ -5,7 +5,7 @@ so no `custom_imports` is needed.
 """
 from mmengine import registry as root
 
-from . import compat  # noqa: F401  before anything can import mmcv.ops: stands in for compiled ops where they are absent
+from . import compat  # noqa: F401  before anything can import mmcv.ops or load a checkpoint: see there
 
 
 def _child(name: str, *locations: str) -> root.Registry:

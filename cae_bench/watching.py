@@ -70,8 +70,10 @@ def _evaluate(path: Path, model: str, options: dict, outcome: Outcome) -> bool:
         last = pretrain_files.is_finished(path)
     except (CheckpointError, FileNotFoundError) as error:
         outcome.failures[model] = str(error)
+        outcome.refused.add(model)
         say(f'{path.name}: {error}')
         return False
     outcome.records += part.records
     outcome.failures |= {f'{model} {title}': said for title, said in part.failures.items()}
+    outcome.refused |= {f'{model} {title}' for title in part.refused}
     return last

@@ -33,13 +33,58 @@ def test_help_and_tables_import_neither_torch_nor_mmengine():
     assert subprocess.run([sys.executable, '-c', code]).returncode == 0
 
 
+def test_the_package_lists_its_api_without_importing_torch():
+    code = ('import sys, cae_bench; names = set(dir(cae_bench)); '
+            'assert {"run", "load_backbone", "load_records", "checkpoints", "__version__"} == set(cae_bench.__all__) <= names; '
+            'assert "torch" not in sys.modules; from cae_bench import *; assert callable(run) and load_backbone')
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_doctor_names_every_package_and_measures_whether_bfloat16_pays():
     done = cae_bench('doctor')
     assert done.returncode == 0, done.stderr
     lines = {line.split('  ')[0]: line for line in done.stdout.splitlines()}
     assert {'torch', 'mmcv', 'mmseg', 'mmdet', 'hotcoco', 'mmcv ops', 'cpu'} <= set(lines)
-    gains = re.findall(r'([0-9.]+)x as fast', lines['--amp bf16'])
+    gains = re.findall(r'([0-9.]+)x as fast', lines['--amp bf16'])          # within the two minutes of this call
     assert len(gains) == 2 and lines['--amp bf16'].endswith(('worth it', 'no gain'))
+
+
+def without(modules: list[str], *arguments: str):
+    """A command where these packages are not installed."""
+    code = f"""
+import sys
+from importlib import metadata
+absent, version = {modules!r}, metadata.version
+def found(name):
+    if name in absent or name.removeprefix('onedl-') in absent:
+        raise metadata.PackageNotFoundError(name)
+    return version(name)
+metadata.version = found
+for name in absent:
+    sys.modules[name] = None
+from cae_bench.cli import main
+sys.argv = ['cae-bench', *{list(arguments)!r}]
+main()
+"""
+    return subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.parametrize('absent', [['mmcv', 'mmcv-lite'], ['torch', 'torchvision'], ['timm', 'hotcoco']])
+def test_doctor_names_what_is_missing_with_its_remedy_and_goes_on_with_the_rest(absent):
+    done = without(absent, 'doctor')
+    assert done.returncode == 0, done.stderr
+    lines = {line.split('  ')[0]: line for line in done.stdout.splitlines()}
+    assert re.search(f'missing +install it: pip install (onedl-)?{absent[0]}$', lines[absent[0]])
+    assert {'pyarrow', 'mmcv ops', '--amp bf16'} <= set(lines) and lines['pyarrow'].endswith('ok (pyarrow)')
+    assert ('unknown: ' in lines['mmcv ops']) == (absent[0] != 'timm')
+    assert ('unknown: ' in lines['--amp bf16']) == (absent[0] == 'torch')
+
+
+def test_a_command_that_lacks_a_package_names_doctor():
+    done = without(['torch'], 'inspect', 'random:vit-tiny')
+    assert done.returncode == 1 and done.stderr.count('\n') == 1
+    assert '`cae-bench doctor` lists what is missing' in done.stderr and 'torch' in done.stderr
 
 
 @pytest.mark.parametrize('task, says', [

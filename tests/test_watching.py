@@ -8,6 +8,8 @@ import time
 import pytest
 from test_cli import cae_bench, refused
 
+from cae_bench import demo, watching
+from cae_bench.benchmark import Outcome
 from cae_bench.checkpoints import load
 from cae_bench.datasets.scenes import make_scenes
 from cae_bench.engine import pretrain_files
@@ -67,3 +69,36 @@ def test_bad_use_is_refused(scenes, tmp_path):
     write(tmp_path / 'run' / 'epoch-0001.pth', 1)
     with pytest.raises(ConfigError, match='--data scenes=DIR'):          # wrong for every file: told at once
         watch(tmp_path / 'run', tasks=['scenes/knn'], recipe='mini', results=tmp_path)
+
+
+@pytest.mark.parametrize('refused_titles, code', [({'scenes/knn'}, 2), (set(), 1)])
+def test_bad_input_alone_ends_a_watch_with_2_and_any_other_failure_with_1(tmp_path, monkeypatch, refused_titles, code):
+    folder = tmp_path / 'run'
+    (folder / 'a').mkdir(parents=True)
+    (folder / 'broken.pth').write_bytes(b'PK truncated')
+    os.utime(folder / 'broken.pth', (time.time() - 90,) * 2)
+    write(folder / 'run.pth', 2, finished=True)
+    real = watching.run
+    monkeypatch.setattr(watching, 'run', lambda path, **options: real(path, **options) if 'broken' in path else Outcome(
+        failures={'scenes/knn': 'said'}, refused=refused_titles))
+    outcome = watch(folder, every=0.1, tasks=['scenes/knn'], data={'scenes': str(tmp_path)}, results=tmp_path)
+    assert set(outcome.failures) == {'run-broken', 'run-run scenes/knn'} and outcome.exit_code == code
+
+
+@pytest.mark.parametrize('refused_titles, code', [({'scenes/knn'}, 2), (set(), 1)])
+def test_bad_input_alone_ends_the_demo_with_2_and_any_other_failure_with_1(tmp_path, monkeypatch, refused_titles, code):
+    weights = tmp_path / 'pretrained.pth'
+    write(weights, 1, finished=True)
+    monkeypatch.setattr('cae_bench.pretraining.pretrain', lambda *args, **options: weights)
+    monkeypatch.setattr(demo, 'run', lambda *args, **options: Outcome(failures={'scenes/knn': 'said'},
+                                                                      refused=refused_titles))
+    monkeypatch.setattr('cae_bench.datasets.scenes.make_scenes', lambda folder: folder)
+    monkeypatch.setattr(demo, 'untrained', lambda spec: 'random:vit-32x2x2-p16')
+    outcome = demo.run_demo(tmp_path)
+    assert len(outcome.failures) == 2 and outcome.exit_code == code         # one of each encoder is enough
+
+
+def test_a_demo_folder_that_cannot_be_made_is_bad_input(tmp_path):
+    (tmp_path / 'file').write_text('')
+    assert 'Name another one' in refused('demo', '--dir', tmp_path / 'file')
+    assert 'Name another one' in refused('data', 'make', 'scenes', tmp_path / 'file/below')

@@ -40,6 +40,7 @@ class Checkpoint:
             none to take: `random:*`, and timm models that only timm can build.
         sha256: of the file, or of the downloaded tensors; None for `random:*`.
         timm_name: set if and only if the model must be built by timm under this name.
+        pretrain_epochs: how long it was pretrained, where the file itself says so.
     """
     spec: ViTSpec
     state_dict: dict[str, Tensor] | None
@@ -47,6 +48,7 @@ class Checkpoint:
     sha256: str | None
     source: str
     timm_name: str | None = None
+    pretrain_epochs: int | None = None
 
     @property
     def identity(self) -> str:

@@ -13,6 +13,7 @@ from . import random_init, safe_load, timm_hub
 from ._arch import Arch, check_arch, parse_arch
 from ._conversion import StateDict
 from ._infer import infer_spec, size_of
+from ._pretrain_epochs import pretrain_epochs
 from ._strict import check
 from .checkpoint import Checkpoint, LoadReport
 from .spec import HALF, IMAGENET
@@ -54,6 +55,7 @@ def _load_file(path: Path, source: str, heads: int | None, wanted: Arch | None) 
         own = _own_spec(content)
         heads = own.get('num_heads') if heads is None else heads
         ckpt = convert(sd, container, others, source, safe_load.sha256(path), heads, wanted)
+        ckpt = replace(ckpt, pretrain_epochs=pretrain_epochs(content, ckpt.report.format))
         return _with_own_spec(ckpt if 'mean' in own else _with_pixels_of_args(ckpt, content), own)
     except CheckpointError as error:
         raise CheckpointError(f'{source}: {error}') from None

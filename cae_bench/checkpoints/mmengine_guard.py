@@ -1,23 +1,41 @@
 """Makes mmengine read checkpoints through safe_load: its own loaders fall back to a full unpickler, which runs code."""
-import functools
 import os.path as osp
+import sys
+from pathlib import Path, PurePosixPath
+from types import ModuleType
+from urllib.parse import urlparse
 
 import torch
 
 from . import safe_load
-from ._allowed import allowed_globals
+from .pointer import pointed
 
 
 def guard_mmengine() -> None:
     """From here on every checkpoint mmengine reads, by any scheme, is read safely or refused. May be called twice."""
     from mmengine.runner import checkpoint
+    guard(checkpoint)
+
+
+def guard(checkpoint: ModuleType) -> None:
+    """Replaces what reads files in the module mmengine.runner.checkpoint."""
     if getattr(checkpoint, '_cae_bench_guard', False):
         return
     # Newer mmengine sends files, buffers and object stores through this one function; older ones have no fallback.
     checkpoint._safe_torch_load = _read
-    checkpoint.load_url = functools.wraps(checkpoint.load_url)(_download(checkpoint.load_url))
+    checkpoint.load_url = _download
     checkpoint.CheckpointLoader.register_scheme('', load_from_local, force=True)
+    checkpoint.find_latest_checkpoint = find_latest_checkpoint
+    for importer in ('mmengine.runner', 'mmengine.runner.runner', 'mmengine.runner._flexible_runner'):
+        if hasattr(sys.modules.get(importer), 'find_latest_checkpoint'):
+            sys.modules[importer].find_latest_checkpoint = find_latest_checkpoint
     checkpoint._cae_bench_guard = True
+
+
+def find_latest_checkpoint(path: str) -> str | None:
+    """Replaces mmengine's function of this name: what `last_checkpoint` names must be a file of its folder."""
+    found = pointed(path)
+    return None if found is None else str(found)
 
 
 def load_from_local(filename: str, map_location=None):
@@ -33,8 +51,13 @@ def _read(file, map_location=None, weights_only=None):
     return safe_load.read(file, map_location=map_location)
 
 
-def _download(load_url):
-    def safely(url, *args, **kwargs):                        # torch.hub's default is the full unpickler
-        with torch.serialization.safe_globals(allowed_globals()):
-            return load_url(url, *args, **{**kwargs, 'weights_only': True})
-    return safely
+def _download(url: str, model_dir: str | None = None, map_location=None, progress: bool = True,
+              check_hash: bool = False, file_name: str | None = None):
+    """torch.hub.load_state_dict_from_url, whose default is the full unpickler, with the same cache."""
+    folder = Path(model_dir or Path(torch.hub.get_dir(), 'checkpoints'))
+    file = folder / (file_name or PurePosixPath(urlparse(url).path).name)
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        found = torch.hub.HASH_REGEX.search(file.name) if check_hash else None
+        torch.hub.download_url_to_file(url, str(file), found.group(1) if found else None, progress)
+    return safe_load.read(file, map_location=map_location)

@@ -1,45 +1,71 @@
 """Reads .pth, .pt, .bin, .pkl and .safetensors without ever running what is in them.
 
-Pickles go through torch's restricted unpickler with the allow-list of `_allowed.py`. What it refuses stays refused:
-there is no second try with a full unpickler.
+Pickles go through the unpickler of `_unpickle.py` with the names of `_allowed.py`. What it refuses stays refused: there
+is no second try with a full unpickler, and nothing of the file reaches torch or NumPy unchecked.
 """
 import hashlib
 import io
-import pickletools
-import re
-import warnings
+import mmap as memory_map
+import os
+import stat
 import zipfile
+from collections.abc import Callable
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 import torch
+from torch import Tensor
 
 from ..errors import CheckpointError
-from ._allowed import allowed_globals
+from ._torch_file import Entries, read_legacy, read_zip
+from ._unpickle import Forged, Name, NotAllowed, Unpickler
+
+__all__ = ['Name', 'Unpickler', 'has_checksums', 'is_script', 'opened', 'read', 'sha256']
 
 REMEDY = ('If you trust its author, load it where running it does no harm and save the weights alone: '
           'torch.save(model.state_dict(), FILE) or safetensors.')
+ZIP, PICKLE = b'PK\x03\x04', b'\x80'                         # first bytes; every binary pickle starts like this
+KINDS = {stat.S_ISDIR: 'a folder', stat.S_ISFIFO: 'a pipe (FIFO)', stat.S_ISSOCK: 'a socket',
+         stat.S_ISCHR: 'a device', stat.S_ISBLK: 'a device'}
 
 
-def read(source: str | Path | IO[bytes], map_location='cpu', mmap: bool = False):
+def read(source: str | Path | IO[bytes], map_location='cpu', mmap: bool = False, reader: type[Unpickler] = Unpickler,
+         states: dict[type, Callable] | None = None):
     """The object a checkpoint file holds; CheckpointError names what is wrong with a file that is none.
 
-    mmap: tensors stay on disk until they are used (new-style .pth only); they are gone once the file is rewritten.
+    Args:
+        map_location: as in torch.load.
+        mmap: tensors stay on disk until they are used (new-style .pth only); they are gone once the file is rewritten.
+        reader, states: an unpickler of more classes, and how their instances take their state. Only such a one is
+            shown the pickle of a TorchScript archive.
     """
     name = str(source) if isinstance(source, (str, Path)) else 'the downloaded checkpoint'
-    head = _head(source, name)
-    if _is_safetensors(name, head):
-        return _read_safetensors(source, name)
-    is_zip = head.startswith(b'PK\x03\x04')
-    try:
-        with torch.serialization.safe_globals(allowed_globals()), warnings.catch_warnings():
-            warnings.simplefilter('ignore')                  # about old protocols: they are read or refused below
-            path = str(source) if isinstance(source, Path) else source
-            return torch.load(path, map_location=map_location, weights_only=True, mmap=mmap and is_zip or None)
-    except MemoryError:
-        raise
-    except Exception as error:           # torch raises a dozen kinds for a bad file; every one means: not read
-        raise CheckpointError(_reason(source, name, head, str(error))) from None
+    with opened(source) as file:
+        head = _head(file, name)
+        if _is_safetensors(name, head):
+            return _read_safetensors(source, name)
+        try:
+            if head.startswith(ZIP):
+                content = _read_zip(file, name, _mover(map_location, keep=mmap), reader, states)
+            else:
+                content = read_legacy(file, _size(file), _mover(map_location, keep=True), reader, states)
+        except (CheckpointError, MemoryError):
+            raise
+        except Exception as error:           # a damaged pickle raises a dozen kinds; every one means: not read
+            raise CheckpointError(_reason(name, head, error)) from None
+    if content is None:
+        raise CheckpointError(_not_by_torch(name, head))
+    return content
+
+
+def has_checksums(path: str | Path) -> bool:
+    """Whether a torch.save zip was written with the CRC-32 of its entries, as it is by default."""
+    with opened(path) as file:
+        if file.read(4) != ZIP:
+            return True
+        with zipfile.ZipFile(file) as archive:
+            return any(entry.CRC for entry in archive.infolist())
 
 
 def sha256(path: str | Path) -> str:
@@ -51,24 +77,33 @@ def sha256(path: str | Path) -> str:
     return digest.hexdigest()
 
 
-def _head(source, name: str) -> bytes:
-    """The first bytes; missing, empty and obviously foreign files end here."""
-    if isinstance(source, (str, Path)):
-        path = Path(source)
-        if path.is_dir():
-            raise CheckpointError(f'{name} is a folder, not a checkpoint file: name the file inside it, '
-                                  'or watch the folder with run --watch.')
-        try:
-            with open(path, 'rb') as file:
-                head = file.read(512)
-        except FileNotFoundError:
-            raise CheckpointError(f'{name}: no such file. Check the path, or use random:vit-tiny or '
-                                  'timm:NAME.') from None
-        except OSError as error:
-            raise CheckpointError(f'{name} cannot be read: {error.strerror}.') from None
-    else:
-        head = source.read(512)
+@contextmanager
+def opened(source: str | Path | IO[bytes]):
+    """A regular file, open for reading, or the stream itself; CheckpointError says what else is there."""
+    if not isinstance(source, (str, Path)):
         source.seek(0)
+        yield source
+        return
+    try:
+        kind = os.stat(source).st_mode                       # before it is opened: opening a pipe waits for its writer
+        found = next((what for is_kind, what in KINDS.items() if is_kind(kind)), None)
+        if found:
+            remedy = (': name the file inside it, or watch the folder with run --watch.' if stat.S_ISDIR(kind)
+                      else ': only regular files are read.')
+            raise CheckpointError(f'{source} is {found}, not a checkpoint file{remedy}')
+        file = open(source, 'rb')
+    except FileNotFoundError:
+        raise CheckpointError(f'{source}: no such file. Check the path, or use random:vit-tiny or timm:NAME.') from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f'{source} cannot be read: {getattr(error, "strerror", None) or error}.') from None
+    with file:
+        yield file
+
+
+def _head(file: IO[bytes], name: str) -> bytes:
+    """The first bytes; empty and obviously foreign files end here. Leaves the file at its start."""
+    head = file.read(512)
+    file.seek(0)
     if not head:
         raise CheckpointError(f'{name} is empty: download it again.')
     text = head.lstrip().lower()
@@ -78,6 +113,52 @@ def _head(source, name: str) -> bytes:
         raise CheckpointError(f'{name} is a web page saved under this name, not a checkpoint: download the file '
                               'itself.')
     return head
+
+
+def _size(file: IO[bytes]) -> int:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return size
+
+
+def _entries(file: IO[bytes], name: str) -> Entries:
+    """The entries of an open zip; tensors over them lie on disk where it is a file."""
+    try:
+        data = memory_map.mmap(file.fileno(), 0, access=memory_map.ACCESS_COPY)     # writing to it changes no file
+    except (OSError, io.UnsupportedOperation):               # a stream, or a file system without maps
+        file.seek(0)
+        data = bytearray(file.read())
+    return Entries(file, data, name)
+
+
+def is_script(path: str | Path) -> bool:
+    """Whether a file is a TorchScript archive."""
+    with opened(path) as file:
+        return file.read(4) == ZIP and _entries(file, str(path)).is_script
+
+
+def _read_zip(file: IO[bytes], name: str, move, reader: type[Unpickler], states):
+    entries = _entries(file, name)
+    if entries.is_script and reader is Unpickler:
+        raise CheckpointError(f'{name} is a TorchScript archive, which holds code. {REMEDY}')
+    return read_zip(entries, move, reader, states)
+
+
+def _mover(map_location, keep: bool):
+    """function(bytes of a storage, its device in the file) -> where map_location puts them; a copy unless `keep`."""
+    def move(values: Tensor, location: str) -> Tensor:
+        target = map_location if isinstance(map_location, (str, torch.device)) else location
+        if isinstance(map_location, dict):
+            target = map_location.get(location, location)
+        if callable(map_location):
+            moved = map_location(values.untyped_storage(), location)
+            if moved is not None:
+                return torch.empty(0, dtype=torch.uint8, device=moved.device).set_(moved)
+        target = torch.device(target)
+        if target.type != 'cpu':
+            return values.to(target)
+        return values if keep else values.clone()
+    return move
 
 
 def _is_safetensors(name: str, head: bytes) -> bool:
@@ -93,65 +174,28 @@ def _read_safetensors(source, name: str):
         raise CheckpointError(f'{name} is no whole safetensors file ({error}): download it again.') from None
 
 
-def _reason(source, name: str, head: bytes, error: str) -> str:
-    """One or two lines a user can act on, from whatever torch said."""
-    is_zip = head.startswith(b'PK\x03\x04')
-    if 'TorchScript' in error:
-        return f'{name} is a TorchScript archive, which holds code. {REMEDY}'
-    refused = _refused(source, is_zip, error)
-    if refused:
-        return f'{name} was not loaded: its pickle asks for {", ".join(refused)}, which could run code. {REMEDY}'
+# ---- one or two lines a user can act on -------------------------------------------------------------------------
+
+def _reason(name: str, head: bytes, error: Exception) -> str:
+    if isinstance(error, NotAllowed):
+        return f'{name} was not loaded: its pickle asks for {error}, which could run code. {REMEDY}'
+    if isinstance(error, Forged):
+        return f'{name} was not loaded: its pickle {error}, which no honest program writes. Take the original file.'
+    if head.startswith(ZIP):
+        return f'{name} is not a checkpoint: its pickle is damaged ({_first_line(error)}): download it again.'
+    if head.startswith(PICKLE):
+        return f'{name} is a truncated pickle or not by torch.save: download it again or save it with torch.save.'
+    return f'{name} is not a checkpoint that PyTorch or safetensors can read (unknown format).'
+
+
+def _not_by_torch(name: str, head: bytes) -> str:
     if name.endswith('.pdparams'):
         return f'{name} is a Paddle file, which is not supported: convert it to PyTorch, Linear weights transposed.'
-    if is_zip and not _whole_zip(source):
-        return f'{name} is truncated or damaged (its zip directory is missing or broken): download it again.'
-    if not is_zip and head[:1] == b'\x80':                   # every binary pickle starts like this
-        return f'{name} is a truncated pickle or not by torch.save: download it again or save it with torch.save.'
-    told = error.strip() and not error.startswith('Weights only load failed')     # what follows is about torch 2.6
-    why = error.strip().splitlines()[0][:160] if told else 'unknown format'
-    return f'{name} is not a checkpoint that PyTorch or safetensors can read ({why}).'
+    if head.startswith(PICKLE):
+        return (f'{name} is a pickle of protocol {head[1]} that torch.save did not write: load it where it was made and '
+                'save its weights with torch.save.')
+    return f'{name} is not a checkpoint that PyTorch or safetensors can read (unknown format).'
 
 
-def _refused(source, is_zip: bool, error: str) -> list[str]:
-    """Names the restricted unpickler said no to."""
-    found = re.search(r'GLOBAL (\S+)', error)
-    if found:
-        return [found.group(1)]
-    if not re.search(r'Unsupported operand|unrecognized function|Can only (create|build)', error):
-        return []
-    # A pickle in a newer protocol is turned away before its first global: read its opcodes, which runs nothing.
-    known = {name for _, name in allowed_globals()} | {'collections.OrderedDict', 'torch._utils._rebuild_tensor_v2'}
-    return [g for g in _globals_in(source, is_zip) if g not in known or g == 'builtins.getattr']
-
-
-def _globals_in(source, is_zip: bool) -> list[str]:
-    names, strings = [], []
-    try:
-        for opcode, argument, _ in pickletools.genops(_pickle_bytes(source, is_zip)):
-            if opcode.name in ('GLOBAL', 'INST'):
-                names.append(argument.replace(' ', '.'))
-            elif opcode.name == 'STACK_GLOBAL':
-                names.append('.'.join(strings[-2:]))
-            elif isinstance(argument, str):
-                strings.append(argument)
-    except Exception:                                        # a broken pickle: what was seen so far is what can be said
-        pass
-    return list(dict.fromkeys(names))
-
-
-def _pickle_bytes(source, is_zip: bool) -> IO[bytes]:
-    if not isinstance(source, (str, Path)):
-        source.seek(0)
-        source = io.BytesIO(source.read())
-    if not is_zip:
-        return open(source, 'rb') if isinstance(source, (str, Path)) else source
-    with zipfile.ZipFile(source) as archive:
-        return io.BytesIO(archive.read(next(n for n in archive.namelist() if n.endswith('data.pkl'))))
-
-
-def _whole_zip(source) -> bool:
-    try:
-        with zipfile.ZipFile(source) as archive:
-            return archive.testzip() is None
-    except Exception:
-        return False
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:160]

@@ -42,8 +42,11 @@ def make_scenes(root: str | Path, seed: int = 0, num_train: int = 600, num_val: 
     _check_numbers(numbers)
     if _already_there(root, numbers):
         return root
-    root.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=f'.{root.name}-', dir=root.parent))
+    try:
+        root.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=f'.{root.name}-', dir=root.parent))
+    except OSError as error:
+        raise DataError(f'{root}: no folder can be made there ({error.strerror}). Name another one.') from None
     try:
         building.chmod(0o755)                  # mkdtemp makes it private; a data folder is as readable as any other
         _write(building, numbers, progress)

@@ -1,6 +1,5 @@
 """The pass over the data that frozen protocols share: trains every head, fills every bank, survives interruptions."""
 import contextlib
-import math
 import time
 from collections.abc import Iterable, Iterator
 
@@ -12,6 +11,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from ..errors import ConfigError
 from ..registry import LOOPS
+from .frozen_trainer import images_dealt
 
 SKIPPED = 'frozen_skipped'                # images left out because they cannot be decoded
 OUT_OF_MEMORY = ('out of memory', "can't allocate memory", 'not enough memory', 'failed to allocate')
@@ -47,10 +47,11 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         self.sampler = self.dataloader.sampler
         dataset = self.dataloader.dataset
         self._check(dataset)
+        batches = {t.name: (t.batch_size, t.bn_group) for t in self.heads.all()}
+        self.sampler.block, shared = images_dealt(batches, get_world_size()) if batches else (1, False)
         for trainer in self.heads.all():
-            trainer.begin(len(dataset), self._max_epochs)
+            trainer.begin(len(dataset), self._max_epochs, shared)
             MMLogger.get_current_instance().info(trainer.plan())
-        self.sampler.block = math.lcm(*[t.bn_group for t in self.heads.all()])
         self._max_iters = self._max_epochs * len(self.dataloader)
         if self.runner.message_hub.get_info(HISTORY) is None:
             self.runner.message_hub.update_info(HISTORY, self._pages())
@@ -90,12 +91,6 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
             if plan.get('view', self.model.eval_view) not in views:
                 raise ConfigError(f'{name} reads the view {plan["view"]!r}, which the training data set does not make; '
                                   f'it makes {", ".join(sorted(views))}.')
-        world, block = get_world_size(), math.lcm(*[t.bn_group for t in self.heads.all()])
-        uneven = [t.name for t in self.heads.all() if world > 1 and t.batch_size % (block * world)]
-        if uneven:
-            raise ConfigError(f'{uneven[0]}: its batch is no multiple of {world} processes x {block} images, the '
-                              'BatchNorm group all heads of this pass have in common: use fewer processes, or run '
-                              'them one by one.')
 
     def _pages(self) -> dict:
         """A page in the record for each probe, with what it shares with the others of this pass."""

@@ -5,6 +5,9 @@ from collections.abc import Iterator
 import torch
 from mmengine.config import Config
 
+from ..errors import ConfigError
+from .frozen_trainer import images_dealt
+
 FORWARD_SHARE = 0.6          # of the device's own matrix product rate that a forward reaches; see benchmarks/speed
 GIB = 2 ** 30
 
@@ -27,14 +30,22 @@ def _constants(config: Config) -> Iterator[str]:
 
 
 def _batches(config: Config, num_train: int, world_size: int) -> Iterator[str]:
-    for name, probe in _trained(config).items():
-        groups = probe.batch_size // probe.bn_group
+    trained = _trained(config)
+    for name, probe in trained.items():
         if num_train < probe.batch_size:
             yield f'{name}: cannot run, its batch of {probe.batch_size} is larger than the {num_train} training images'
-        if groups % world_size:
-            yield f'{name}: cannot run, {groups} BatchNorm groups do not divide among {world_size} processes'
-        yield (f'{name}: published {groups} x {probe.bn_group}; here {world_size} x {probe.bn_group}, '
-               f'{groups // world_size} groups a step, {num_train // probe.batch_size} steps an epoch '
+    if not trained:
+        return
+    try:
+        _, shared = images_dealt({n: (p.batch_size, p.bn_group) for n, p in trained.items()}, world_size)
+    except ConfigError as error:
+        yield f'cannot run, {error}'
+        return
+    for name, probe in trained.items():
+        groups = probe.batch_size // probe.bn_group
+        here, images = (groups, probe.bn_group // world_size) if shared else (groups // world_size, probe.bn_group)
+        yield (f'{name}: published {groups} x {probe.bn_group}; here {world_size} x {images}, '
+               f'{here} groups a step, {num_train // probe.batch_size} steps an epoch '
                f'(forward in micro-batches of {config.train_dataloader.batch_size})')
 
 

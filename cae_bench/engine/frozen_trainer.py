@@ -2,10 +2,15 @@
 
 A loader batch is only as large as the machine likes. Features are buffered until a whole BatchNorm group is there,
 gradients of groups accumulate to the effective batch, then the probe takes its step.
+
+Several processes divide the groups of a step, and sum gradients. Where a step has fewer groups than that, they divide
+the images of every group instead: each computes features of its part, and all train the same heads on all of them.
 """
+import math
+
 import torch
 import torch.distributed as dist
-from mmengine.dist import get_world_size
+from mmengine.dist import all_gather, get_world_size
 from mmengine.optim import OptimWrapper
 from torch import Tensor
 
@@ -36,6 +41,26 @@ def cosine_per_epoch(step: int, steps_per_epoch: int, epochs: int, base: float, 
 SCHEDULES = {f.__name__: f for f in (fractional_epoch, cosine_table, cosine_per_epoch)}
 
 
+def images_dealt(batches: dict[str, tuple[int, int]], processes: int) -> tuple[int, bool]:
+    """(images that go to a process together, whether processes share every group) in a pass.
+
+    batches: name of each trained probe -> (batch_size, bn_group).
+
+    Raises:
+        ConfigError: neither the groups nor the images of a group divide among the processes.
+    """
+    groups = [group for _, group in batches.values()]
+    whole = math.lcm(*groups)
+    if all(batch % (whole * processes) == 0 for batch, _ in batches.values()) or processes == 1:
+        return whole, False
+    smallest = math.gcd(*groups)
+    if smallest % processes:
+        fitting = ', '.join(str(n) for n in range(2, smallest + 1) if smallest % n == 0)
+        raise ConfigError(f'{", ".join(batches)}: BatchNorm groups of {smallest} images cannot be shared by {processes} '
+                          f'processes: start 1, {fitting}')
+    return smallest // processes, True
+
+
 class HeadTrainer:
     """Buffer, accumulation, schedule and optimizer of one probe.
 
@@ -62,19 +87,20 @@ class HeadTrainer:
         self.optimizer = OPTIMIZERS.build(dict(optimizer, params=list(probe.parameters()), lr=lr, weight_decay=decay))
         self.rule = dict(schedule)
         self.schedule = SCHEDULES[self.rule.pop('type')]
-        self.world_size = get_world_size()
+        self.world_size, self.shared = get_world_size(), False
         self.buffer: list[tuple[Tensor, Tensor, Tensor]] = []
         self.step = self.groups = 0                   # steps taken in all; groups of this process in the open step
 
-    def begin(self, num_images: int, epochs: int) -> None:
-        """Fixes the length of the schedule. Raises ConfigError where batch, data and processes do not fit together."""
+    def begin(self, num_images: int, epochs: int, shared: bool = False) -> None:
+        """Fixes the length of the schedule, and whether processes share every group.
+
+        Raises ConfigError where batch and data do not fit together.
+        """
+        self.shared = shared
         self.epochs, self.steps_per_epoch = epochs, num_images // self.batch_size
         if not self.steps_per_epoch:
             raise ConfigError(f'{self.name}: its batch of {self.batch_size} is larger than the {num_images} training '
                               f'images: --recipe mini, or lower model.probes.{self.name}.batch_size and .bn_group.')
-        if self.groups_per_step % self.world_size:
-            raise ConfigError(f'{self.name}: {self.groups_per_step} BatchNorm groups of {self.bn_group} do not divide '
-                              f'among {self.world_size} processes; use a number that divides {self.groups_per_step}.')
         if self.rule.get('warmup_epochs', 0) >= epochs:
             raise ConfigError(f'{self.name}: a warm-up of {self.rule["warmup_epochs"]} epochs leaves nothing of '
                               f'{epochs}; shorten both together.')
@@ -93,17 +119,29 @@ class HeadTrainer:
         """Takes a loader batch; the losses (G,) of the last group it completed, if any."""
         losses = None
         self.buffer.append((features, labels, held_out.to(labels.device)))
-        while self.step < self.last and sum(len(y) for _, y, _ in self.buffer) >= self.bn_group:
+        while self.step < self.last and sum(len(y) for _, y, _ in self.buffer) >= self.own_images:
             losses = self._group(*self._take())
         if self.step >= self.last:
             self.buffer = []
         return losses
 
+    @property
+    def own_images(self) -> int:
+        """Images of a group whose features this process computes."""
+        return self.bn_group // self.world_size if self.shared else self.bn_group
+
+    @property
+    def own_groups(self) -> int:
+        """Groups of a step that this process trains on."""
+        return self.groups_per_step if self.shared else self.groups_per_step // self.world_size
+
     def _take(self) -> list[Tensor]:
-        """The oldest `bn_group` images of the buffer."""
+        """The oldest group of the buffer, joined with the other processes' parts of it where they share it."""
+        size = self.own_images
         joined = [torch.cat(parts) if len(parts) > 1 else parts[0] for parts in zip(*self.buffer)]
-        self.buffer = [tuple(t[self.bn_group:] for t in joined)] if len(joined[1]) > self.bn_group else []
-        return [t[:self.bn_group] for t in joined]
+        self.buffer = [tuple(t[size:] for t in joined)] if len(joined[1]) > size else []
+        group = [t[:size] for t in joined]
+        return [_of_all(t) for t in group] if self.shared else group
 
     def _group(self, features: Tensor, labels: Tensor, held_out: Tensor) -> Tensor | None:
         losses = None
@@ -113,16 +151,16 @@ class HeadTrainer:
         if len(labels) >= min(2, self.bn_group):         # one image has no statistics
             # Only the first group of a step moves the running statistics: in the published runs those of the first
             # device are what is broadcast, evaluated and saved.
-            first = self.groups == 0 and (self.world_size == 1 or dist.get_rank() == 0)
+            first = self.groups == 0 and (self.shared or self.world_size == 1 or dist.get_rank() == 0)
             losses = self.probe.loss(features, labels, track=first)
             (losses.sum() / self.groups_per_step).backward()
         self.groups += 1
-        if self.groups * self.world_size == self.groups_per_step:
+        if self.groups == self.own_groups:
             self._step()
         return None if losses is None else losses.detach()
 
     def _step(self) -> None:
-        if self.world_size > 1:
+        if self.world_size > 1 and not self.shared:
             self._synchronise()
         group = self.optimizer.param_groups[0]
         group['lr'] = torch.tensor(self.lr(self.step), device=group['lr'].device)
@@ -143,9 +181,8 @@ class HeadTrainer:
 
     def plan(self) -> str:
         """How the published batch is made here."""
-        here = self.groups_per_step // self.world_size
         return (f'{self.name}: published {self.groups_per_step} x {self.bn_group}; here {self.world_size} '
-                f'process{_s(self.world_size, "es")} x {self.bn_group}, {here} group{_s(here)} a step, '
+                f'process{_s(self.world_size, "es")} x {self.own_images}, {self.own_groups} group{_s(self.own_groups)} a step, '
                 f'{self.steps_per_epoch} steps an epoch, {len(self.base)} head{_s(len(self.base))}')
 
     def state_dict(self) -> dict:
@@ -161,6 +198,13 @@ class HeadTrainer:
         self.step, self.groups = state['step'], state['groups']
         for p, grad in zip(self.probe.parameters(), state['grads']):
             p.grad = None if grad is None else grad.to(device)
+
+
+def _of_all(part: Tensor) -> Tensor:
+    """The parts of all processes one after the other; bool goes as bytes, which every backend knows."""
+    kind = part.dtype
+    part = part.byte() if kind is torch.bool else part
+    return torch.cat(all_gather(part.contiguous())).to(kind)
 
 
 def _s(count: int, ending: str = 's') -> str:

@@ -1,6 +1,7 @@
 """Learning rates that fall with depth (BEiT, arXiv 2106.08254): one optimizer constructor for every task.
 
-The backbone says how deep a parameter lies; everything around it (neck, heads, norms) learns at the full rate.
+The backbone says how deep a parameter lies; everything around it (neck, heads, norms) learns at the full rate, or at a
+multiple of it.
 """
 from collections.abc import Collection
 
@@ -20,6 +21,7 @@ class LayerDecayOptimWrapperConstructor:
     Used by name in a config, with `paramwise_cfg`:
         layer_decay_rate: 1.0 leaves only the weight-decay split.
         no_decay: full parameter names that are not decayed besides 1-D tensors and biases.
+        head_lr_mult: of the rate of all that lies around the backbone, which starts from nothing.
         decay_biases: detectron2's rule instead: only PyTorch's own norms and `no_decay` are spared.
 
     A schedule must multiply each group's `lr_scale` in, its minimum included; those of `engine/schedules.py` do.
@@ -29,10 +31,10 @@ class LayerDecayOptimWrapperConstructor:
         self.wrapper = dict(optim_wrapper_cfg)
         self.optimizer = dict(self.wrapper.pop('optimizer'))
         self.rules = dict(paramwise_cfg or {})
-        unknown = set(self.rules) - {'layer_decay_rate', 'no_decay', 'decay_biases'}
+        unknown = set(self.rules) - {'layer_decay_rate', 'no_decay', 'decay_biases', 'head_lr_mult'}
         if unknown:
             raise ConfigError(f'LayerDecayOptimWrapperConstructor: paramwise_cfg has no {sorted(unknown)}; '
-                              'it takes layer_decay_rate, no_decay and decay_biases')
+                              'it takes layer_decay_rate, head_lr_mult, no_decay and decay_biases')
 
     def __call__(self, model: nn.Module):
         model = model.module if is_model_wrapper(model) else model
@@ -47,7 +49,7 @@ class LayerDecayOptimWrapperConstructor:
 
 
 def param_groups(model: nn.Module, lr: float, weight_decay: float, layer_decay_rate: float = 1.0,
-                 no_decay: Collection[str] = (), decay_biases: bool = False) -> list[dict]:
+                 no_decay: Collection[str] = (), decay_biases: bool = False, head_lr_mult: float = 1.0) -> list[dict]:
     """The trainable parameters of a model, one group for each layer and weight decay; frozen ones are left out."""
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     spared = {*no_decay, *norm_parameters(model)} if decay_biases else {
@@ -56,9 +58,9 @@ def param_groups(model: nn.Module, lr: float, weight_decay: float, layer_decay_r
     for name, parameter in trained.items():
         layer, last = layer_of(model, name) if layer_decay_rate != 1.0 else (0, 0)
         decay = 0.0 if name in spared else weight_decay
-        scale = layer_decay_rate ** (last - layer)
+        scale = layer_decay_rate ** (last - layer) * (1.0 if name.startswith('backbone.') else head_lr_mult)
         group = dict(params=[], lr=lr * scale, lr_scale=scale, weight_decay=decay, layer=layer)
-        groups.setdefault((layer, decay), group)['params'].append(parameter)
+        groups.setdefault((layer, decay, scale), group)['params'].append(parameter)
     return list(groups.values())
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 
 from ..checkpoints import safe_load
+from ..checkpoints.pointer import POINTER, pointed
 from ..errors import CheckpointError
 
-POINTER = 'last_checkpoint'                  # names the newest checkpoint of its folder
 FORMAT = 'cae_bench/pretrain/1'
 
 
@@ -40,14 +40,7 @@ def save_weights(content: dict, path: Path) -> None:
 
 def newest(folder: Path) -> Path | None:
     """The checkpoint to go on from, None in a folder without any."""
-    pointer = folder / POINTER
-    if not pointer.is_file():
-        return None
-    path = folder / pointer.read_text().strip()
-    if not path.is_file():
-        raise CheckpointError(
-            f'{pointer} names {path.name}, which is gone: put it back, or choose another folder with -o.')
-    return path
+    return pointed(folder)
 
 
 def is_finished(path: Path) -> bool:

@@ -1,10 +1,12 @@
 """mmengine's Runner, speaking softly: its log goes to the work folder, only errors reach the terminal."""
 import logging
 
+import torch
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 from ..errors import CheckpointError, DataError
+from ..models.shared_batch_norm import share_batch_norms
 
 
 class QuietRunner(Runner):
@@ -16,6 +18,12 @@ class QuietRunner(Runner):
             if not isinstance(handler, logging.FileHandler):
                 handler.setLevel(logging.ERROR)
         return logger
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: torch.nn.Module) -> torch.nn.Module:
+        """mmengine's; batch norms over all processes work without GPUs too."""
+        if self.distributed and not torch.cuda.is_available():
+            share_batch_norms(model)
+        return super().wrap_model(model_wrapper_cfg, model)
 
     def resume(self, filename: str, *args, **kwargs) -> None:
         """mmengine's; CheckpointError with the remedy where the file of an interrupted run is damaged or gone."""

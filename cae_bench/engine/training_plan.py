@@ -126,7 +126,8 @@ def _heads(model: dict, size: tuple[int, int]) -> tuple[float, float]:
 def length(config: Config, num_train: int) -> tuple[int, int]:
     """(updates, images) of the whole training."""
     train = config.train_cfg
-    batch = config.benchmark.get('global_batch') or config.train_dataloader.batch_size
+    shared = config.train_dataloader.batch_size * config.benchmark.get('processes', 1)
+    batch = config.benchmark.get('global_batch') or shared
     if 'max_iters' in train:
         return train.max_iters, train.max_iters * batch
     whole = num_train // batch if config.train_dataloader.get('drop_last') else -(-num_train // batch)

@@ -8,7 +8,6 @@ short_side = 256          # small pictures are enlarged, so that objects span se
 benchmark = dict(recipe='mini', global_batch=None)         # the loader's
 model = dict(
     data_preprocessor=dict(size=(short_side, short_side), test_cfg=dict(size_divisor=32)),
-    neck=dict(norm_cfg=dict(type='BN')),                   # one process: there is nothing to synchronise
     test_cfg=dict(_delete_=True, mode='whole'))
 
 resize = dict(type='mmseg.Resize', scale=(4 * short_side, short_side), keep_ratio=True)

@@ -3,6 +3,7 @@
 # semantic_segmentation/configs_local/cae/upernet/.
 _base_ = './cae_vit-base.py'
 
+benchmark = dict(by_pretraining=None)                      # one length alone was published
 model = dict(
     backbone=dict(arch='large', out_indices=(7, 11, 15, 23), drop_path_rate=0.15, layer_scale_init_value=1e-5),
     neck=dict(embed_dims=1024),

@@ -26,8 +26,8 @@ class Slow(Hook):
         time.sleep(self.seconds)
 
 
-def main(mode: str, data: Path, work_dir: Path) -> None:
-    small = dict(batch_size=16, bn_group=8)             # 3 steps an epoch; loader batches of 10 straddle every group
+def main(mode: str, data: Path, work_dir: Path, bn_group: int = 8) -> None:
+    small = dict(batch_size=16, bn_group=bn_group)      # 3 steps an epoch; loader batches of 10 straddle every group
     cfg = join([config('linear', data, work_dir, epochs=3, grid=dict(lr=[0.5, 2.]), hold_out=True, **small),
                 config('attentive', data, work_dir, epochs=3, eval_batch_stats=dict(ranks=3, batch_size=5), **small), config('knn', data, work_dir)])
     cfg.train_dataloader.dataset.update(held_out=0.2, skip_corrupt=True)
@@ -50,4 +50,4 @@ def main(mode: str, data: Path, work_dir: Path) -> None:
 
 
 if __name__ == '__main__':
-    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), *map(int, sys.argv[4:]))

@@ -127,7 +127,7 @@ def test_the_plan_names_every_constant_the_accumulation_and_the_cost():
 def test_the_plan_says_what_cannot_run():
     text = '\n'.join(plan(paper('linear'), 100, 10, world_size=5))
     assert 'cannot run, its batch of 16384 is larger than the 100 training images' in text
-    assert 'cannot run, 32 BatchNorm groups do not divide among 5 processes' in text
+    assert 'BatchNorm groups of 512 images cannot be shared by 5 processes: start 1, 2, 4, 8, 16, 32, 64, 128, 256, 512' in text
 
 
 def test_the_memory_of_a_head_on_every_layer_counts_every_layer():

@@ -15,8 +15,9 @@ from frozen_runs import draw_images
 SCRIPT = Path(__file__).with_name('frozen_child.py')
 
 
-def start(mode, data, work_dir, **env):
-    return subprocess.Popen([sys.executable, str(SCRIPT), mode, str(data), str(work_dir)], start_new_session=True,
+def start(mode, data, work_dir, *more, **env):
+    command = [sys.executable, str(SCRIPT), mode, data, work_dir, *more]
+    return subprocess.Popen(list(map(str, command)), start_new_session=True,
                             env={**os.environ, 'OMP_NUM_THREADS': '1', **env}, stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT)
 
@@ -67,9 +68,9 @@ def test_a_run_killed_in_the_middle_of_an_epoch_goes_on_to_the_same_weights(data
     assert end['curves'] == undisturbed['curves']
 
 
-def end_of_two_processes(data, work_dir):
+def end_of_two_processes(data, work_dir, *more):
     port = free_port()
-    both = [start('distributed', data, work_dir, RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', MASTER_PORT=port,
+    both = [start('distributed', data, work_dir, *more, RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', MASTER_PORT=port,
                   MASTER_ADDR='127.0.0.1') for rank in range(2)]
     try:
         for process in both:
@@ -84,6 +85,15 @@ def test_two_processes_reach_the_weights_of_one(data, undisturbed, tmp_path):
     end = end_of_two_processes(data, tmp_path)
     same(end, undisturbed, rtol=1e-4, atol=1e-6)
     assert end['scores'] == pytest.approx(undisturbed['scores'])
+
+
+def test_two_processes_share_a_batch_norm_group_where_a_step_has_only_one(data, tmp_path):
+    (tmp_path / 'one').mkdir()
+    finished(start('whole', data, tmp_path / 'one', 16))
+    one, two = torch.load(tmp_path / 'one/end.pth', weights_only=False), end_of_two_processes(data, tmp_path / 'two', 16)
+    same(two, one, rtol=1e-4, atol=1e-6)
+    assert two['scores'] == pytest.approx(one['scores'])
+    assert two['curves'].keys() == one['curves'].keys() == {'linear', 'attentive', 'knn'}
 
 
 def test_an_image_left_out_makes_two_processes_neither_wait_nor_differ_from_one(tmp_path):
@@ -101,9 +111,7 @@ def test_an_image_left_out_makes_two_processes_neither_wait_nor_differ_from_one(
 def test_torchrun_writes_each_record_once_with_the_score_of_one_process(data, tmp_path):
     options = ['-m', 'cae_bench', 'run', 'random:vit-32x2x2', '--recipe', 'mini', '--device', 'cpu',
                '--tasks', 'own/knn,own/linear', '--data', f'own={data}', '--cfg-options',
-               'model.probes.linear.bn_group=16', *[f'{x}_dataloader.{key}=0' for x in ('train', 'val')
-                                                    for key in ('num_workers', 'persistent_workers')]]
-    options = [part for o in options for part in (['--cfg-options', o] if '_dataloader' in o else [o])]
+               *[f'{x}_dataloader.{key}=0' for x in ('train', 'val') for key in ('num_workers', 'persistent_workers')]]
     launched = ['-m', 'torch.distributed.run', '--nproc-per-node', '2', '--master-port', free_port()]
     ends = {}
     for how in ([], launched):

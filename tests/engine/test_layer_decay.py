@@ -188,5 +188,15 @@ def test_detectron2_s_rule_spares_norms_and_named_tensors_alone():
 
 
 def test_an_unknown_rule_is_refused():
-    with pytest.raises(ConfigError, match=r"has no \['custom_keys'\]; it takes layer_decay_rate, no_decay and decay_biases"):
+    with pytest.raises(ConfigError, match=r"has no \['custom_keys'\]; it takes layer_decay_rate, head_lr_mult, no_decay and decay_biases"):
         build(small_model(), custom_keys={})
+
+
+def test_heads_learn_at_a_multiple_of_the_full_rate_and_the_backbone_does_not():
+    model, = on_meta(dict(type='cae_bench.Classifier', num_classes=3, backbone=dict(type='cae_bench.ViT', arch='tiny')))
+    plain, raised = (groups_by_name(model, param_groups(model, 1e-3, 0.05, layer_decay_rate=0.5, head_lr_mult=m))
+                     for m in (1.0, 6.0))
+    for name, (layer, scale, decay) in plain.items():
+        assert raised[name] == (layer, scale * (1 if name.startswith('backbone.') else 6), decay), name
+    assert raised['head.weight'][1] == 6 and raised['backbone.blocks.11.attn.qkv.weight'][1] == 0.5
+    assert raised['backbone.patch_embed.proj.weight'][1] == 0.5 ** 13

@@ -4,7 +4,7 @@ import os
 
 import pytest
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.model import BaseModel
 from mmengine.registry import DATASETS, MODELS
 from mmengine.runner import Runner
@@ -13,6 +13,7 @@ from torch import nn
 from cae_bench import effective_batch, recipes
 from cae_bench.engine import cpu_processes
 from cae_bench.engine.schedules import poly_with_warmup
+from cae_bench.engine.training_plan import length
 from cae_bench.errors import ConfigError, DataError
 
 
@@ -123,32 +124,63 @@ def test_a_resumed_training_goes_on_with_the_images_it_had_not_seen(tmp_path):
         assert torch.equal(a, b)
 
 
-def one_of_two(rank, folder, loop):
+def one_of_two(rank, folder, loop, batch, benchmark):
     here = dict(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT='29741')
     os.environ.update(here)
-    cfg = config(folder, loop, batch=2)
+    cfg = config(folder, loop, batch=batch)
     cfg.update(cpu_processes.join('torchrun'), launcher='pytorch')
+    if benchmark:
+        cfg.benchmark = ConfigDict(benchmark)
     effective_batch.keep(cfg, 2, cfg)
-    assert cfg.train_cfg.micro_batches == 2
     runner = Runner.from_cfg(cfg)
     runner.train()
-    torch.save(dict(runner.model.module.state_dict()), folder / f'{rank}.pth')
+    torch.save(dict(weights=dict(runner.model.module.state_dict()), sizes=runner.model.module.sizes,
+                    micro_batches=cfg.train_cfg.get('micro_batches')), folder / f'{rank}.pth')
 
 
-@pytest.mark.parametrize('loop', UPDATES)
-def test_two_processes_that_accumulate_give_the_weights_of_one_that_does_not(loop, tmp_path):
-    whole, _, _ = trained(tmp_path / 'whole', loop, 8)
+def ends_of_two(folder, loop, batch, benchmark=None):
+    """How the trainings of two processes end, each with `batch` images in its loader's config."""
     fork = multiprocessing.get_context('fork')
-    children = [fork.Process(target=one_of_two, args=(rank, tmp_path, loop)) for rank in range(2)]
+    children = [fork.Process(target=one_of_two, args=(rank, folder, loop, batch, benchmark)) for rank in range(2)]
     for child in children:
         child.start()
     for child in children:
         child.join(120)
     assert [child.exitcode for child in children] == [0, 0]
-    first, second = (torch.load(tmp_path / f'{rank}.pth', weights_only=True) for rank in range(2))
+    return [torch.load(folder / f'{rank}.pth', weights_only=True) for rank in range(2)]
+
+
+@pytest.mark.parametrize('loop', UPDATES)
+def test_two_processes_that_accumulate_give_the_weights_of_one_that_does_not(loop, tmp_path):
+    whole, _, _ = trained(tmp_path / 'whole', loop, 8)
+    first, second = ends_of_two(tmp_path, loop, 2)
+    assert first['micro_batches'] == second['micro_batches'] == 2
     for name, tensor in whole.state_dict().items():
-        assert torch.equal(first[name], second[name])
-        torch.testing.assert_close(tensor, first[name], rtol=1e-4, atol=1e-6)
+        assert torch.equal(first['weights'][name], second['weights'][name])
+        torch.testing.assert_close(tensor, first['weights'][name], rtol=1e-4, atol=1e-6)
+
+
+def test_a_recipe_for_one_device_shares_its_batch_among_two_processes(tmp_path):
+    whole, _, _ = trained(tmp_path / 'whole', 'IterBasedTrainLoop', 8)
+    first, second = ends_of_two(tmp_path, 'IterBasedTrainLoop', 8, dict(frozen=False, config='finetune/mini.py'))
+    assert first['sizes'] == second['sizes'] == [4] * 6 and whole.sizes == [8] * 6
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(first['weights'][name], second['weights'][name])
+        torch.testing.assert_close(tensor, first['weights'][name], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize('protocol, batch', [('finetune', 24), ('upernet', 8), ('linear_seg', 8), ('mask_rcnn', 4)])
+def test_mini_recipes_are_for_one_device_and_keep_their_batch_on_two(protocol, batch):
+    one, two = kept(f'{protocol}/mini.py', 1), kept(f'{protocol}/mini.py', 2)
+    assert one.train_dataloader.batch_size == batch and two.train_dataloader.batch_size == batch // 2
+    assert two.train_cfg == one.train_cfg and length(two, 1000) == length(one, 1000) == (
+        one.train_cfg.max_iters, one.train_cfg.max_iters * batch)
+    assert two.benchmark.batch == f'batch {batch}; here: 2 x {batch // 2}' and 'batch' not in one.benchmark
+
+
+def test_processes_that_cannot_share_the_batch_are_told_how_many_can():
+    with pytest.raises(ConfigError, match='a batch of 24 cannot be shared by 5 processes: start 1, 2, 3, 4, 6, 8, 12, 24'):
+        kept('finetune/mini.py', 5)
 
 
 def test_training_by_iterations_on_data_that_ends_is_refused(tmp_path):
@@ -162,6 +194,7 @@ def test_training_by_iterations_on_data_that_ends_is_refused(tmp_path):
 def kept(protocol, devices, **changes):
     published = Config.fromfile(recipes.shipped('configs') / protocol)
     cfg = Config(published.to_dict())
+    cfg.benchmark.config = protocol
     cfg.merge_from_dict(changes)
     effective_batch.keep(cfg, devices, published)
     return cfg

@@ -14,7 +14,7 @@ from ....checkpoints import ViTSpec, resize, safe_load
 from ....errors import CheckpointError, ConfigError
 from ....registry import MODELS
 from ..base import Target, Views
-from .shells import _is_script, read_module, tensors_of
+from .shells import read_module, tensors_of
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 NOT_THE_TOWER = ('transformer.*', 'token_embedding.*', 'positional_embedding', 'ln_final.*', 'text_projection',
@@ -132,7 +132,7 @@ def read_weights(path: str) -> dict[str, Tensor]:
     if not Path(path).is_file():
         raise CheckpointError(f'{path}: no such teacher file')
     try:
-        content = read_module(path) if _is_script(Path(path)) else safe_load.read(path)
+        content = read_module(path) if safe_load.is_script(path) else safe_load.read(path)
         for entry in ('state_dict', 'model'):
             if isinstance(content, dict) and isinstance(content.get(entry), dict):
                 content = content[entry]

@@ -1,0 +1,67 @@
+"""Batch norms over the images of all processes without GPUs: torch's SyncBatchNorm is for GPUs alone.
+
+A config says `norm_cfg=dict(type='SyncBN')`; one process makes mmengine turn it into a plain batch norm.
+"""
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+
+def share_batch_norms(model: nn.Module) -> None:
+    """Replaces every SyncBatchNorm of a model by one for CPUs, in place; parameters and buffers stay the same tensors."""
+    for name, child in model.named_children():
+        if isinstance(child, nn.SyncBatchNorm):
+            setattr(model, name, SharedBatchNorm(child))
+        else:
+            share_batch_norms(child)
+
+
+class SharedBatchNorm(nn.SyncBatchNorm):
+    """Mean and variance are those of all processes' positions together, whatever number each of them has."""
+
+    def __init__(self, norm: nn.SyncBatchNorm):
+        super().__init__(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
+        for name, tensor in (norm._parameters | norm._buffers).items():
+            setattr(self, name, tensor)
+        self.train(norm.training)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        dims, shape = [d for d in range(x.ndim) if d != 1], (1, -1, *[1] * (x.ndim - 2))
+        own = x.new_tensor([x.numel() / x.shape[1]])
+        sums = _SumOfAll.apply(torch.cat([x.sum(dims), own]))
+        count, mean = sums[-1].detach(), sums[:-1] / sums[-1].detach()
+        centred = x - mean.view(shape)
+        variance = _SumOfAll.apply(centred.square().sum(dims)) / count
+        if self.track_running_stats:
+            self._track(mean.detach(), variance.detach() * count / (count - 1))            # unbiased, as torch has it
+        scaled = centred * (variance + self.eps).rsqrt().view(shape)
+        return scaled * self.weight.view(shape) + self.bias.view(shape) if self.affine else scaled
+
+    @torch.no_grad()
+    def _track(self, mean: Tensor, variance: Tensor) -> None:
+        self.num_batches_tracked += 1
+        momentum = self.momentum if self.momentum is not None else 1 / float(self.num_batches_tracked)
+        self.running_mean.lerp_(mean, momentum)
+        self.running_var.lerp_(variance, momentum)
+
+
+class _SumOfAll(Function):
+    """Sum over processes; so is its gradient, as the loss of each depends on what all have added."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        total = x.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor) -> Tensor:
+        total = grad.contiguous().clone()
+        dist.all_reduce(total)
+        return total
