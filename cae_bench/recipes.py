@@ -140,14 +140,10 @@ def build(task: Task, ckpt: Checkpoint, data, options: Options) -> Config:
 
 
 def overrides_of(cfg: Config, options: Options) -> dict:
-    """What differs from this recipe as shipped, for the record: a task takes the options that it has a place for.
-
-    How fast the data are read is no part of it: it moves no score, and so no fingerprint.
-    """
+    """What differs from this recipe as shipped, for the record: a task takes the options that it has a place for."""
     from . import config_keys
     grid = {axis: values for axis, values in options.grid.items() if axis in grid_axes(cfg)}
-    absent = {key for key in options.cfg_options
-              if not config_keys.fits(cfg, key) or _SPEED_AND_LOGS & set(key.split('.'))}
+    absent = {key for key in options.cfg_options if not config_keys.fits(cfg, key)}
     if not trains_heads(cfg):
         absent.add('share_views')
     if not is_shortened(cfg, options):
@@ -331,8 +327,15 @@ _IDLE_KEYS = _SPEED_AND_LOGS | {'data_root', 'checkpoint', 'checkpoint_sha256', 
 def scoring_parts(cfg: Config, ckpt: Checkpoint, data, options: Options) -> dict:
     """Everything that can move the score except the seed; two runs with equal parts are repetitions of each other."""
     return dict(checkpoint=ckpt.identity, protocol=cfg.benchmark.config, version=cfg.benchmark.version,
-                recipe=options.recipe, config=_without_idle(cfg.to_dict()), overrides=overrides_of(cfg, options),
+                recipe=options.recipe, config=_without_idle(cfg.to_dict()),
+                overrides=_that_move_scores(overrides_of(cfg, options)),
                 data=data.content_hash, limit=options.limit, precision=options.amp)
+
+
+
+def _that_move_scores(overrides: dict) -> dict:
+    """Less what says how fast the data are read and what is logged: a key of the config, or an entry of one."""
+    return {key: value for key, value in overrides.items() if not _SPEED_AND_LOGS & set(key.split('.'))}
 
 
 def _without_idle(value):

@@ -27,12 +27,12 @@ def planned(scenes, protocol, **cfg_options):
 
 
 @pytest.mark.parametrize('protocol', ['knn', 'linear', 'finetune', 'upernet', 'mask_rcnn'])
-def test_how_fast_the_data_are_read_moves_no_fingerprint_and_is_no_override(protocol, scenes):
+def test_how_fast_the_data_are_read_moves_no_fingerprint_and_is_recorded(protocol, scenes):
     from cae_bench.recipes import overrides_of
     speed = {'train_dataloader.num_workers': 0, 'train_dataloader.persistent_workers': False,
              'val_dataloader.num_workers': 7, 'train_dataloader.pin_memory': True, 'train_dataloader.prefetch_factor': None}
     plain, fast = planned(scenes, protocol)[0], planned(scenes, protocol, **speed)
-    assert fast[0].fingerprint == plain.fingerprint and overrides_of(fast[0].cfg, fast[1]) == {}
+    assert fast[0].fingerprint == plain.fingerprint and overrides_of(fast[0].cfg, fast[1]) == speed
     assert fast[0].cfg.train_dataloader.num_workers == 0 and fast[0].cfg.val_dataloader.num_workers == 7
     other = planned(scenes, protocol, **speed, **{'train_dataloader.batch_size': 5})[0]
     assert other.fingerprint != plain.fingerprint

@@ -10,6 +10,7 @@ from mmengine.logging import MMLogger
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from ..errors import ConfigError
+from ..logs import say
 from ..registry import LOOPS
 from .frozen_trainer import images_dealt
 
@@ -174,6 +175,7 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         for names in all_gather_object(self.runner.message_hub.get_info(SKIPPED, [])):
             self._note_skipped(names)                  # each process has met its own
         if self.model.banks:
+            self._make_up_for_lost_rows()
             self.model.hand_over_banks()
         for name, probe in self.model.probes.items():
             pages[name].update(epoch=self._epoch, diverged=probe.diverged.tolist())
@@ -190,10 +192,21 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         self.model.drop_banks()                        # told once: it will not change
 
     @torch.no_grad()
+    def _make_up_for_lost_rows(self) -> None:
+        """A bank whose files were lost or damaged while the run was interrupted is filled by a pass of its own."""
+        if all(bank.complete for bank in self.model.banks.values()):
+            return
+        say('rows of a feature bank were lost while the run was interrupted: one more pass over the images fills it')
+        self.model.eval()
+        for batch in self._evaluation_loader():
+            self.model.fill_banks(batch)
+        barrier()
+
+    @torch.no_grad()
     def _score_held_out(self, pages: dict) -> None:
         """Accuracy of every sibling on the held-out training images, seen as in evaluation."""
         self.model.eval()
-        loader = self._held_out_loader()
+        loader = self._evaluation_loader(only_held_out=True)
         right = {name: np.zeros(len(p.cells)) for name, p in self.model.siblings.items()}
         total = 0
         for batch in loader:
@@ -210,10 +223,11 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
             count, total = count.numpy(), int(seen)
             pages[name]['held_out'] = dict(images=total, top1=(100 * count / max(1, total)).tolist())
 
-    def _held_out_loader(self):
+    def _evaluation_loader(self, **dataset):
+        """Training images, each once, seen as in evaluation."""
         cfg = self.runner.cfg.train_dataloader.copy()
         views = {self.model.eval_view: self.runner.cfg.val_dataloader.dataset.views[self.model.eval_view]}
-        cfg['dataset'] = dict(cfg['dataset'], views=views, once=(), only_held_out=True)
+        cfg['dataset'] = dict(cfg['dataset'], views=views, once=(), **dataset)
         cfg['sampler'] = dict(cfg['sampler'], shuffle=False)
         loader = Runner.build_dataloader(cfg, seed=0)
         loader.sampler.pad = False

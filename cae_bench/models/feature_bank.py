@@ -9,34 +9,46 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from . import mapped_file
+
 
 class FeatureBank:
     """Rows of one feature by image index, with their labels; -1 marks a row not yet written, -2 an image left out.
 
     Args:
         folder: where the files live; None keeps the bank in memory.
+        fresh: off: goes on with the files of an earlier run, where they are whole.
+
+    Raises:
+        ConfigError: the disk has no room.
     """
 
     SKIPPED = -2
+    WHAT, ELSEWHERE = 'feature bank', 'name another folder with --results'
 
     def __init__(self, feature: str, size: int, dims: int, folder: str | Path | None = None, fresh: bool = True):
         self.feature, self.folder = feature, folder and Path(folder)
-        self.rows = self._open('rows', (size, dims), np.float32, 0, fresh)
-        self.labels = self._open('labels', (size,), np.int64, -1, fresh)
+        layout = {'rows': ((size, dims), np.float32), 'labels': ((size,), np.int64)}
+        self.rows, self.labels = self._of_before(layout, fresh) or self._new(layout)
 
-    def _open(self, what: str, shape: tuple, dtype, fill, fresh: bool) -> np.ndarray:
+    def _of_before(self, layout: dict, fresh: bool) -> list[np.ndarray] | None:
+        """Both files of an earlier run: rows without their own labels, or labels without rows, are worth nothing."""
+        if fresh or self.folder is None:
+            return None
+        old = [mapped_file.reopen(self._path(what), *kind) for what, kind in layout.items()]
+        return None if any(part is None for part in old) else old
+
+    def _new(self, layout: dict) -> list[np.ndarray]:
         if self.folder is None:
-            return np.full(shape, fill, dtype)
-        path = self.folder / f'bank_{self.feature}_{what}.npy'
-        if not fresh and path.is_file():
-            old = np.lib.format.open_memmap(path, mode='r+')
-            if old.shape == shape and old.dtype == dtype:
-                return old
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = np.lib.format.open_memmap(path, mode='w+', dtype=dtype, shape=shape)
-        if fill:
-            new[:] = fill
+            new = [np.zeros(*kind) for kind in layout.values()]
+        else:
+            new = [mapped_file.create(self._path(what), *kind, f'the {self.WHAT} {self.feature!r}', self.ELSEWHERE)
+                   for what, kind in layout.items()]
+        new[1][:] = -1
         return new
+
+    def _path(self, what: str) -> Path:
+        return self.folder / f'bank_{self.feature}_{what}.npy'
 
     def write(self, index: Tensor, rows: Tensor, labels: Tensor) -> None:
         index = index.cpu().numpy()

@@ -39,6 +39,8 @@ class FeatureCache(FeatureBank):
         leads: off in all but the first of a run's processes: those share what the first one has opened.
     """
 
+    WHAT, ELSEWHERE = 'feature cache', 'name another folder with CAE_BENCH_CACHE'
+
     def __init__(self, feature: str, size: int, dims: int, root: str | Path, key: dict, resumed: bool = False,
                  leads: bool = True):
         key = json.dumps(dict(key, feature=feature, size=size, dims=dims, format=FORMAT), sort_keys=True)
@@ -51,6 +53,7 @@ class FeatureCache(FeatureBank):
         super().__init__(feature, size, dims, folder, fresh=not (sealed or resumed))
         self.sealed = bool(sealed) and self.complete and sealed == self._checksums()
         if sealed and not self.sealed:
+            say(f'{folder} is not what was sealed: the features are computed again')
             self.seal_file.unlink()
             super().__init__(feature, size, dims, folder, fresh=True)
         if self.sealed:

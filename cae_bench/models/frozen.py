@@ -202,6 +202,13 @@ class FrozenProbes(BaseModel):
             folder = self.cache_dir or default_folder()
             self.caches[name] = FeatureCache(name, size, dims, folder, key, resumed or not leads, leads)
 
+    def fill_banks(self, data: dict) -> None:
+        """Writes the rows of a batch of evaluation views."""
+        labels = data['label'].to(self.mean.device)
+        features = self.features(data['views'][self.eval_view], set(self.banks))
+        for name, bank in self.banks.items():
+            bank.write(data['index'], features[name], labels)
+
     def hand_over_banks(self) -> None:
         """Gives the full banks to the probes that look things up. Raises DataError where rows are missing."""
         for name, bank in self.banks.items():
