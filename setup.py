@@ -33,7 +33,7 @@ setup(
     long_description=(HERE / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
-    python_requires='>=3.10',
+    python_requires='>=3.11',             # the pins of constraints.txt exist for 3.11, 3.12 and 3.13
     packages=find_packages(include=['cae_bench', 'cae_bench.*']),
     cmdclass={'build_py': BuildWithShippedFiles},
     entry_points={'console_scripts': ['cae-bench=cae_bench.cli:main']},
@@ -64,6 +64,9 @@ setup(
     classifiers=[
         'License :: OSI Approved :: Apache Software License',
         'Programming Language :: Python :: 3',
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Programming Language :: Python :: 3.13',
         'Topic :: Scientific/Engineering :: Artificial Intelligence',
     ],
 )

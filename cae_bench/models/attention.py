@@ -18,8 +18,12 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tenso
     short sequences in bfloat16, where its backward pass takes four to seven times as long as two batched matrix
     products, and a bias that is trained, whose gradient it does not know: torch then falls back to a matrix of all
     weights, kept until the backward pass, in one and a half times to twice the time of `_Biased` once it is large.
+    A trace holds the plain products: counters of operations and exporters know no fused kernel.
     """
     bias = None if bias is None else bias.to(q.dtype)          # under autocast q is half, a table is not
+    if torch.jit.is_tracing():
+        logits = (q * q.shape[3] ** -0.5) @ k.transpose(2, 3)
+        return (logits if bias is None else logits + bias).softmax(-1) @ v
     if q.device.type == 'cpu' and torch.is_grad_enabled():
         if q.dtype == torch.bfloat16 and k.shape[2] <= SHORT:
             return _written_out(q, k, v, bias)

@@ -29,13 +29,18 @@ def linear_of_gelu(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """GELU(x) w' + b, with the exact (erf) GELU."""
     if _is_lean(x):
         return _LinearOfGelu.apply(x.bfloat16(), weight, bias)
-    if x.device.type == 'cpu' and torch.is_grad_enabled():
+    if x.device.type == 'cpu' and torch.is_grad_enabled() and not torch.jit.is_tracing():
         return _LinearOfGelu.apply(x, weight, bias)
     return F.linear(F.gelu(x), weight, bias)
 
 
 def _is_lean(x: Tensor) -> bool:
-    """bfloat16 on a CPU. A GPU's memory is for activations, and it waits for Python: there autocast's way is better."""
+    """bfloat16 on a CPU. A GPU's memory is for activations, and it waits for Python: there autocast's way is better.
+
+    A trace has no backward pass, and counters of operations do not look into a Function.
+    """
+    if torch.jit.is_tracing():
+        return False
     half = torch.is_autocast_enabled('cpu') and torch.get_autocast_dtype('cpu') == torch.bfloat16
     return half and x.device.type == 'cpu'
 

@@ -66,3 +66,11 @@ def test_a_trained_bias_of_long_sequences_under_each_precision(precision, tolera
         gradients.append([t.grad.float() for t in given])
     for exact, found in zip(*gradients):
         assert (found - exact).norm() < tolerance * exact.norm()
+
+
+def test_a_trace_holds_plain_products_with_the_same_numbers():
+    q, k, v = torch.randn(3, 2, 3, 9, 8).unbind(0)
+    bias = torch.randn(1, 3, 9, 9)
+    traced = torch.jit.trace(attention.attend, (q, k, v, bias))
+    assert 'scaled_dot_product' not in str(traced.graph) and str(traced.graph).count('aten::matmul') == 2
+    torch.testing.assert_close(traced(q, k, v, bias), torch_attention(q, k, v, bias), rtol=1e-4, atol=1e-5)

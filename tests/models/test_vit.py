@@ -264,3 +264,22 @@ def test_layer_ids_are_those_of_the_published_layer_decay(name, layer):
     vit = ViT(spec=CAE)
     assert vit.get_layer_depth(name) == (layer, 6)
     assert vit.get_layer_depth(f'backbone.{name}', prefix='backbone.') == (layer, 6)
+
+
+def test_mmengine_counts_every_operation_of_our_vit_as_of_timms_with_plain_attention():
+    """Fused attention and Functions are invisible to the counter: it saw 2.86 G."""
+    import timm
+    from mmengine.analysis import FlopAnalyzer
+
+    from cae_bench.engine.frozen_plan import forward_flops
+    from cae_bench.engine.network_cost import backbone_flops
+    ours = ViT(arch='small', img_size=224, patch_size=16)
+    theirs = timm.create_model('vit_small_patch16_224', num_classes=0, global_pool='')
+    for block in theirs.blocks:
+        block.attn.fused_attn = False
+    counts = [FlopAnalyzer(model.eval(), torch.randn(1, 3, 224, 224)).by_operator() for model in (ours, theirs)]
+    products = [count['linear'] + count['matmul'] + count['conv'] for count in counts]
+    assert products[0] == products[1] == pytest.approx(4.60e9, rel=1e-3)
+    assert set(counts[0]) == set(counts[1])
+    spec = ours.spec.to_dict()
+    assert forward_flops(spec, 224) == backbone_flops(dict(spec=spec), (224, 224)) == pytest.approx(2 * products[0], rel=1e-3)
