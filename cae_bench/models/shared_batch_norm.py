@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
 def share_batch_norms(model: nn.Module) -> None:
@@ -19,8 +20,11 @@ def share_batch_norms(model: nn.Module) -> None:
             share_batch_norms(child)
 
 
-class SharedBatchNorm(nn.SyncBatchNorm):
-    """Mean and variance are those of all processes' positions together, whatever number each of them has."""
+class SharedBatchNorm(_BatchNorm):
+    """Mean and variance are those of all processes' positions together, whatever number each of them has.
+
+    No SyncBatchNorm: DistributedDataParallel refuses those without a GPU.
+    """
 
     def __init__(self, norm: nn.SyncBatchNorm):
         super().__init__(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
