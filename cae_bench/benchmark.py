@@ -117,6 +117,7 @@ def groups(jobs: list[Job]) -> list[list[Job]]:
 
 def _execute(jobs: list[Job], ckpt, model: str, results: Path, options) -> Outcome:
     from mmengine.dist import is_main_process
+    from .engine.runner import closes_log_files
     from .results import write_record
     from .work_lock import work_lock
     outcome = Outcome()
@@ -125,7 +126,7 @@ def _execute(jobs: list[Job], ckpt, model: str, results: Path, options) -> Outco
         group = waiting.pop(0)
         title = ' + '.join(str(job.task) for job in group)
         work_dir = _work_dir(group, model, results, options.seed)
-        with _failures(outcome, title), work_lock(work_dir, title, options.launcher) as had_to_wait:
+        with _failures(outcome, title), closes_log_files(), work_lock(work_dir, title, options.launcher) as had_to_wait:
             left = _without_record(group, outcome, model, results, options) if had_to_wait else group
             if len(left) < len(group):                   # the other run has done these
                 waiting[:0] = groups(left)

@@ -25,7 +25,8 @@ def make_record(job, runner, ckpt, model: str, options, started: datetime, secon
             raise RuntimeError(f'{name} is {value}: the training diverged. Try a smaller learning rate or --amp fp32.')
         metrics[name] = Metric(value=value, ci95=ci95, **kind)
     if not metrics:
-        raise RuntimeError(f'none of {", ".join(job.cfg.benchmark.metrics)} was measured: is the validation split empty?')
+        names = ', '.join(job.cfg.benchmark.metrics)
+        raise RuntimeError(f'none of {names} was measured: is the validation split empty?')
     record = replace(_draft(job, ckpt, model, options), metrics=metrics, selection=said.about('selection'),
                      wall_time_s=round(seconds, 2), peak_memory_mb=round(provenance.peak_memory_mb(), 1),
                      hardware=provenance.hardware(), packages=provenance.packages(), git=provenance.git_state(),

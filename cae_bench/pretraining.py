@@ -191,9 +191,9 @@ def _run(cfg: dict, title: str, work_dir: Path) -> None:
     from mmengine.config import Config
 
     from .engine import cpu_processes
-    from .engine.runner import QuietRunner
+    from .engine.runner import QuietRunner, closes_log_files
     cfg = cfg | cpu_processes.join({'pytorch': 'torchrun'}.get(cfg['launcher'], cfg['launcher']))
-    with prints_go_to(work_dir / 'printed.log'):
+    with closes_log_files(), prints_go_to(work_dir / 'printed.log'):
         QuietRunner.from_cfg(Config(cfg)).train()
 
 

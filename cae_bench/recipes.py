@@ -332,7 +332,6 @@ def scoring_parts(cfg: Config, ckpt: Checkpoint, data, options: Options) -> dict
                 data=data.content_hash, limit=options.limit, precision=options.amp)
 
 
-
 def _that_move_scores(overrides: dict) -> dict:
     """Less what says how fast the data are read and what is logged: a key of the config, or an entry of one."""
     return {key: value for key, value in overrides.items() if not _SPEED_AND_LOGS & set(key.split('.'))}

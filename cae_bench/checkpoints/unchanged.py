@@ -34,8 +34,8 @@ def unchanged(path: str | Path) -> Iterator[None]:
 def check_hash(source: str | Path, sha256: str | None, expected: str | None) -> None:
     """Raises CheckpointError where a source holds other weights than those whose hash was taken before."""
     if expected is not None and sha256 != expected:
-        raise CheckpointError(f'{source} has changed since this run was planned: its sha256 is {str(sha256)[:12]}..., and '
-                              f'was {expected[:12]}... A score must be of the file that its record names: start again, '
+        raise CheckpointError(f'{source} has changed since this run was planned: its sha256 is {str(sha256)[:12]}..., '
+                              f'and was {expected[:12]}... A score must be of the file that its record names: start again, '
                               'best with a copy that nobody writes to.')
 
 

@@ -1,4 +1,4 @@
-"""The hash of a data set: over the contents of all its files, or of a sample where there are too many to read each time.
+"""The hash of a data set: over the contents of all its files, or of a sample where those are too many to read.
 
 Two machines with the same files get the same hash, whenever those were copied. Of a folder too large to read, the hash
 covers all names and sizes and the contents of a fixed sample. A file beyond the sample that is changed at its size is

@@ -1,5 +1,7 @@
 """mmengine's Runner, speaking softly: its log goes to the work folder, only errors reach the terminal."""
+import contextlib
 import logging
+from collections.abc import Iterator
 
 import torch
 from mmengine.logging import MMLogger
@@ -9,13 +11,30 @@ from ..errors import CheckpointError, DataError
 from ..models.shared_batch_norm import share_batch_norms
 
 
+_log_files: list[tuple[MMLogger, logging.FileHandler]] = []
+
+
+@contextlib.contextmanager
+def closes_log_files() -> Iterator[None]:
+    """Closes the log files of Runners that are built inside: mmengine keeps them open as long as the process lives."""
+    try:
+        yield
+    finally:
+        while _log_files:
+            logger, handler = _log_files.pop()
+            logger.removeHandler(handler)
+            handler.close()
+
+
 class QuietRunner(Runner):
     """The full log (configuration, environment, every iteration) lies in `<work_dir>/<timestamp>/<timestamp>.log`."""
 
     def build_logger(self, *args, **kwargs) -> MMLogger:
         logger = super().build_logger(*args, **kwargs)
         for handler in logger.handlers:
-            if not isinstance(handler, logging.FileHandler):
+            if isinstance(handler, logging.FileHandler):
+                _log_files.append((logger, handler))
+            else:
                 handler.setLevel(logging.ERROR)
         return logger
 

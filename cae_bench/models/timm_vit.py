@@ -34,8 +34,8 @@ class TimmViT(BaseModule):
 
     def __init__(self, name: str, pretrained: bool = False, out_indices: int | float | Sequence[int | float] = -1,
                  drop_path_rate: float = 0., with_cp: bool = False, frozen: bool = False,
-                 img_size: int | Sequence[int] | None = None, final_norm: bool = False, checkpoint_sha256: str | None = None,
-                 **timm_args):
+                 img_size: int | Sequence[int] | None = None, final_norm: bool = False,
+                 checkpoint_sha256: str | None = None, **timm_args):
         super().__init__()
         size = {} if img_size is None else {'img_size': pair(img_size)}
         self.model = _create(name, pretrained=pretrained, drop_path_rate=check_rate('drop_path_rate', drop_path_rate),
