@@ -1,8 +1,8 @@
-"""Pictures of dense predictions: a few fixed validation images, each as image, ground truth and prediction."""
+"""Pictures of dense predictions: a few validation images, each as image, ground truth and prediction."""
 from pathlib import Path
 
 import numpy as np
-from mmengine.dist import all_gather_object
+from mmengine.dist import all_gather_object, get_rank
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from PIL import Image
@@ -14,10 +14,11 @@ from . import _drawing as drawing
 
 
 class _Pictures(Hook):
-    """After each validation `<work_dir>/pictures/<n>-<image>.png` of the same images, in place of the last one's.
+    """After each validation `<work_dir>/pictures/<n>-<image>.png`, in place of the last one's.
 
-    The images are spread evenly over the validation set: neither seed nor model chooses. Predictions are those that
-    were scored. What goes wrong here is logged and costs the picture, not the run.
+    The images are spread evenly over the validation set. Of `candidates` images around each place the one is drawn that
+    `lacks` least, the nearest of equals. Predictions are those that were scored. What goes wrong here is logged and
+    costs the picture, not the run.
 
     Attributes:
         pictures: paths of those of the last validation, in order.
@@ -26,40 +27,57 @@ class _Pictures(Hook):
         number: of images.
     """
     priority = 'LOW'
+    candidates = 1
 
     def __init__(self, number: int = 6):
         self.number = number
         self.pictures: list[str] = []
 
     def before_val_epoch(self, runner) -> None:
-        self.chosen, self.drawn = {}, []
+        self.chosen, self.best = {}, {}
         try:
             data = runner.val_dataloader.dataset
-            places = np.linspace(0, len(data) - 1, min(self.number, len(data))).astype(int)
-            infos = [data.get_data_info(int(i)) for i in places]
-            self.chosen = {info['img_path']: (n, info) for n, info in enumerate(infos, 1)}
+            for number, indices in enumerate(around_places(len(data), self.number, self.candidates), 1):
+                for order, info in enumerate(data.get_data_info(i) for i in indices):
+                    self.chosen[info['img_path']] = (number, order, info)
         except Exception as error:
             _complain(runner, error)
 
     def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         for sample in outputs or ():
-            number, info = self.chosen.get(getattr(sample, 'img_path', None), (0, None))
+            number, order, info = self.chosen.get(getattr(sample, 'img_path', None), (0, 0, None))
             if number:
                 try:
-                    self._keep(runner, number, info, sample)
+                    self._keep(runner, number, order, info, sample)
                 except Exception as error:
                     _complain(runner, error)
 
     def after_val_epoch(self, runner, metrics=None) -> None:
-        self.pictures = sorted(path for paths in all_gather_object(self.drawn) for path in paths)
+        everywhere, drawn = all_gather_object({n: kept[0] for n, kept in self.best.items()}), []
+        for number, (rank, path, picture) in self.best.items():
+            if rank == min(ranks[number] for ranks in everywhere if number in ranks):
+                try:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    for old in path.parent.glob(f'{number}-*.png'):
+                        old.unlink()
+                    picture.save(path)
+                    drawn.append(str(path))
+                except OSError as error:
+                    _complain(runner, error)
+        self.pictures = sorted(path for paths in all_gather_object(drawn) for path in paths)
 
-    def _keep(self, runner, number: int, info: dict, sample) -> None:
-        photo = drawing.zoomed(read_image(sample.img_path))
-        classes = runner.val_dataloader.dataset.metainfo['classes']
-        path = Path(runner.work_dir, 'pictures', f'{number}-{Path(sample.img_path).stem}.png')
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.draw(photo, classes, info, sample).save(path)
-        self.drawn.append(str(path))
+    def _keep(self, runner, number: int, order: int, info: dict, sample) -> None:
+        """Draws a candidate that is better than those seen for its place."""
+        rank = (self.lacks(info, sample), order, get_rank())
+        if number not in self.best or rank < self.best[number][0]:
+            classes = runner.val_dataloader.dataset.metainfo['classes']
+            path = Path(runner.work_dir, 'pictures', f'{number}-{Path(sample.img_path).stem}.png')
+            picture = self.draw(drawing.zoomed(read_image(sample.img_path)), classes, info, sample)
+            self.best[number] = rank, path, picture
+
+    def lacks(self, info: dict, sample) -> int:
+        """How much a candidate lacks to be worth a picture, 0 nothing."""
+        return 0
 
     def draw(self, photo: Image.Image, classes: list[str], info: dict, sample) -> Image.Image:
         raise NotImplementedError
@@ -78,14 +96,23 @@ class SegmentationPictures(_Pictures):
 class DetectionPictures(_Pictures):
     """Boxes and masks with class, and for predictions the score.
 
+    Images with objects and with detections to draw come first: many a validation image has neither.
+
     Args:
         threshold: least score of a detection that is drawn.
         most: at most so many detections are drawn, the best.
     """
 
+    candidates = 16
+
     def __init__(self, number: int = 6, threshold: float = 0.5, most: int = 15):
         super().__init__(number)
         self.threshold, self.most = threshold, most
+
+    def lacks(self, info: dict, sample) -> int:
+        """A missing object weighs more than a missing detection."""
+        objects = any(not one['ignore_flag'] for one in info['instances'])
+        return 2 * (not objects) + (not bool((sample.pred_instances.scores >= self.threshold).any()))
 
     def draw(self, photo: Image.Image, classes: list[str], info: dict, sample) -> Image.Image:
         height, width = sample.ori_shape[:2]
@@ -102,6 +129,17 @@ class DetectionPictures(_Pictures):
                          f'{Path(sample.img_path).name}; predictions of score {self.threshold:g} or more, at most '
                          f'{self.most}', 'nothing found' if top is None else
                          f'none of score {self.threshold:g}, best {top:.2f}')
+
+
+def around_places(length: int, number: int, candidates: int) -> list[list[int]]:
+    """The indices nearest to each of `number` places spread evenly over a set, nearest first, each index once."""
+    places = np.linspace(0, length - 1, min(number, length)).astype(int)
+    if not len(places):
+        return []
+    distances = np.abs(np.arange(length)[:, None] - places)
+    nearest = distances.argmin(1)
+    own = [np.flatnonzero(nearest == n) for n in range(len(places))]
+    return [mine[np.argsort(distances[mine, n], kind='stable')][:candidates].tolist() for n, mine in enumerate(own)]
 
 
 def segmentation(photo: Image.Image, truth: np.ndarray, found: np.ndarray, classes: list[str], caption: str,

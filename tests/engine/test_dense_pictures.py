@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmengine.structures import InstanceData
 from PIL import Image
 
 from cae_bench.engine import _drawing as drawing
@@ -120,3 +121,31 @@ def test_no_pictures_if_none_are_wanted(tmp_path):
     runner, hook = ade_runner(tmp_path), SegmentationPictures(number=0)
     validate(hook, runner, 1)
     assert hook.pictures == [] and not (tmp_path / 'work').exists()
+
+
+def test_candidates_lie_around_evenly_spread_places_and_none_serves_twice():
+    assert dense_pictures.around_places(9, 3, 1) == [[0], [4], [8]]
+    assert dense_pictures.around_places(9, 3, 3) == [[0, 1, 2], [4, 3, 5], [8, 7]]
+    assert dense_pictures.around_places(2, 6, 16) == [[0], [1]] and dense_pictures.around_places(9, 0, 4) == []
+
+
+def detected(hook, runner, scores, objects=None):
+    """A validation in which image i has one detection of score scores[i] and, unless 0, objects[i] objects."""
+    hook.before_val_epoch(runner)
+    for i, (info, score) in enumerate(zip(runner.val_dataloader.dataset, scores)):
+        one = dict(bbox=(2, 2, 9, 9), bbox_label=1, ignore_flag=0)
+        info['instances'] = [one] * (objects[i] if objects else 1)
+        found = InstanceData(scores=torch.tensor([score]), bboxes=torch.tensor([[3., 3., 9., 9.]]),
+                             labels=torch.tensor([2]))
+        hook.after_val_iter(runner, 0, None, [SimpleNamespace(img_path=info['img_path'], ori_shape=(20, 30),
+                                                              pred_instances=found)])
+    hook.after_val_epoch(runner)
+    return [path.split('/')[-1] for path in hook.pictures]
+
+
+def test_images_with_objects_and_detections_are_drawn_rather_than_those_with_none(tmp_path):
+    runner, hook = ade_runner(tmp_path), DetectionPictures(number=3)
+    assert detected(hook, runner, [.2, .2, .9, .2, .1, .8, .7, .2, .2]) == ['1-2.png', '2-5.png', '3-8.png']
+    assert detected(hook, runner, [.9] * 9) == ['1-0.png', '2-4.png', '3-8.png']            # the nearest of equals
+    assert sorted(p.name for p in (tmp_path / 'work/pictures').iterdir()) == ['1-0.png', '2-4.png', '3-8.png']
+    assert detected(hook, runner, [.9] * 9, [0, 1, 1, 1, 0, 0, 1, 0, 0])[:2] == ['1-1.png', '2-3.png']
