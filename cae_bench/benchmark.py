@@ -96,7 +96,7 @@ def plan(wanted: list[Task], ckpt, data: dict[str, str], options, may_lack_data:
             described[task.dataset, layout] = data_of(task, layout, data, may_lack_data)
         info = described[task.dataset, layout]
         cfg = recipes.build(task, ckpt, info, options)
-        effective_batch.check_enough(cfg, min(info.num_train, options.limit or info.num_train))
+        effective_batch.check_enough(cfg, min(info.num_trained, options.limit or info.num_trained))
         parts = recipes.scoring_parts(cfg, ckpt, info, options)
         if options.share_views and recipes.trains_heads(cfg):          # whose crop is read depends on who comes first
             parts['crop of'] = next((j.task.protocol for j in jobs if j.task.dataset == task.dataset

@@ -14,7 +14,7 @@ def announce(passes: list[tuple[list, object]], ckpt, options) -> None:
     for jobs, cfg in passes:
         for job in jobs:
             say(_title(job) + (', shares its pass over the data' if len(jobs) > 1 else ''))
-        counts = [min(n, options.limit or n) for n in (jobs[0].data.num_train, jobs[0].data.num_val)]
+        counts = [min(n, options.limit or n) for n in (jobs[0].data.num_trained, jobs[0].data.num_val)]
         plan = frozen_plan.plan if cfg.benchmark.frozen else training_plan.plan
         plan = training_plan.evaluation if options.eval_only else plan
         for line in filter(None, (borrowed(cfg, ckpt.spec), *lines(cfg), cfg.benchmark.get('input_size'))):
@@ -28,5 +28,6 @@ def _title(job) -> str:
     known = f'fingerprint {job.fingerprint[:8]}'
     if data.root == NOT_GIVEN:
         known = f'official counts: --data {data.name}=DIR was not given'
-    return (f'{job.task}: {header.config} version {header.version}, {data.num_train:,} + {data.num_val:,} images, '
+    objects = '' if data.num_trained == data.num_train else f' ({data.num_trained:,} train: those with objects)'
+    return (f'{job.task}: {header.config} version {header.version}, {data.num_train:,} + {data.num_val:,} images{objects}, '
             f'{len(data.classes)} classes, {known}')

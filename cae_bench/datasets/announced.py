@@ -18,4 +18,5 @@ def announced(name: str, layout: str) -> DataInfo:
     extra = {'image_folder': dict(train_dir=train, val_dir=val),
              'ade': dict(places, img_suffix='.jpg', seg_map_suffix='.png', reduce_zero_label=True),
              'coco': places}[layout]
-    return DataInfo(name, NOT_GIVEN, layout, CLASSES[name], official.num_train, official.num_val, NOT_GIVEN, extra)
+    return DataInfo(name, NOT_GIVEN, layout, CLASSES[name], official.num_train, official.num_val, NOT_GIVEN, extra,
+                    with_objects=official.with_objects)

@@ -23,6 +23,7 @@ class DataInfo:
 
     content_hash: sha256 over both splits' files, names and contents, and over COCO files and meta.json.
     hash_covers: what of the files it depends on, in words; large folders are not read whole (`content_hash.py`).
+    with_objects: of COCO data, training images that have an object; None for other layouts.
     extra: places relative to `root`.
         image_folder: train_dir, val_dir.
         ade: train_img, val_img, train_ann, val_ann (folders), img_suffix, seg_map_suffix, reduce_zero_label.
@@ -37,6 +38,12 @@ class DataInfo:
     content_hash: str
     extra: dict = field(default_factory=dict)
     hash_covers: str = ''
+    with_objects: int | None = None
+
+    @property
+    def num_trained(self) -> int:
+        """Training images that a run goes through: detection leaves out those without objects (filter_empty_gt)."""
+        return self.num_train if self.with_objects is None else self.with_objects
 
 
 def describe(name: str, root: str | Path, layout: str, refuse_objects: bool = True) -> DataInfo:
@@ -145,7 +152,7 @@ def _match(img: Path, images: Iterable[str], ann: Path, masks: Iterable[str]) ->
 
 
 def _coco(name: str, root: Path, places: Places, refuse_objects: bool) -> DataInfo:
-    listings, contents, categories, counts, faults = {}, {}, [], [], []
+    listings, contents, categories, counts, faults, annotated = {}, {}, [], [], [], []
     for img, ann in ((places.train_img, places.train_ann), (places.val_img, places.val_ann)):
         content, raw = read_coco(root / ann)
         contents[ann] = raw
@@ -163,6 +170,7 @@ def _coco(name: str, root: Path, places: Places, refuse_objects: bool) -> DataIn
             faults.append(useless(root / ann, content, trains=img == places.train_img))
         categories.append([(c['id'], c['name']) for c in content['categories']])
         counts.append(len(wanted))
+        annotated.append(len({thing['image_id'] for thing in content['annotations']}))
     if categories[0] != categories[1]:
         raise DataError(f'{root}: {places.train_ann} and {places.val_ann} list different categories, or in another '
                         'order: give both the same list.')
@@ -170,7 +178,8 @@ def _coco(name: str, root: Path, places: Places, refuse_objects: bool) -> DataIn
         raise DataError(next(filter(None, faults)))
     extra = dict(train_img=places.train_img, val_img=places.val_img, train_ann=places.train_ann, val_ann=places.val_ann)
     classes = tuple(c for _, c in categories[0])
-    return DataInfo(name, str(root), 'coco', classes, *counts, extra=extra, **_hash(root, listings, contents))
+    return DataInfo(name, str(root), 'coco', classes, *counts, extra=extra, with_objects=annotated[0],
+                    **_hash(root, listings, contents))
 
 
 def _hash(root: Path, listings: Listings, contents: dict[str, bytes] | None = None) -> dict[str, str]:

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Official:
-    """Folders of the images and annotations are relative to the root; counts are those of the release."""
+    """Folders of the images and annotations are relative to the root; counts are those of the release.
+
+    with_objects: training images that any object lies in; detection trains on no other.
+    """
     layout: str
     train_img: str
     val_img: str
@@ -13,6 +16,7 @@ class Official:
     num_classes: int
     train_ann: str | None = None
     val_ann: str | None = None
+    with_objects: int | None = None
 
 
 OFFICIAL = {
@@ -22,7 +26,7 @@ OFFICIAL = {
     'ade20k': Official('ade', 'images/training', 'images/validation', 20_210, 2_000, 150,
                        'annotations/training', 'annotations/validation'),
     'coco': Official('coco', 'train2017', 'val2017', 118_287, 5_000, 80,
-                     'annotations/instances_train2017.json', 'annotations/instances_val2017.json'),
+                     'annotations/instances_train2017.json', 'annotations/instances_val2017.json', 117_266),
 }
 
 

@@ -149,6 +149,7 @@ VITDET = {
     'model.train_cfg.rpn_proposal.max_per_img': 1000, 'model.train_cfg.rcnn.assigner.match_low_quality': False,
     'train_dataloader.dataset.pipeline.3.scale': (1024, 1024),
     'train_dataloader.dataset.pipeline.3.ratio_range': (.1, 2.0),
+    'train_dataloader.dataset.pipeline.3.backend': 'pillow', 'val_dataloader.dataset.pipeline.1.backend': 'pillow',
     'train_dataloader.dataset.pipeline.4.crop_size': (1024, 1024),
     'val_dataloader.dataset.pipeline.1.scale': (1024, 1024),
 }

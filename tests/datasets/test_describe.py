@@ -1,12 +1,15 @@
 """A data folder is described, or refused with what is wrong and what to do."""
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from cae_bench import compat  # noqa: F401  mmdet alone cannot be imported where mmcv has no compiled ops
 from cae_bench.datasets.describe import describe
 from cae_bench.datasets.official import ADE20K_CLASSES, COCO_CLASSES
+from cae_bench.datasets.scenes import make_scenes
 from cae_bench.errors import DataError
 
 META = dict(classes=['road', 'sky'], reduce_zero_label=True)
@@ -267,3 +270,23 @@ def test_nothing_but_names_and_sizes_of_images_is_read(ade, coco, folders):
         for path in (*root.rglob('*.jpg'), *root.rglob('*.png')):
             path.write_bytes(np.random.default_rng(0).bytes(9))
         describe('x', root, layout)
+
+
+def test_training_images_without_objects_are_not_trained_on_as_mmdet_has_it(tmp_path):
+    from mmdet.datasets import CocoDataset
+    from mmengine.registry import DefaultScope
+    make_scenes(scenes := tmp_path / 'scenes', num_train=6, num_val=6)
+    info = describe('own', scenes, 'coco')
+    assert info.num_trained == info.num_train == 6
+    path = Path(info.root, info.extra['train_ann'])
+    content = json.loads(path.read_text())
+    bare = {image['id'] for image in content['images'][:2]}
+    content['annotations'] = [a for a in content['annotations'] if a['image_id'] not in bare]
+    path.write_text(json.dumps(content))
+    info = describe('own', info.root, 'coco')
+    assert (info.num_train, info.num_trained) == (6, 4)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        dataset = CocoDataset(info.extra['train_ann'], data_root=info.root, data_prefix=dict(img=info.extra['train_img']),
+                              metainfo=dict(classes=info.classes), filter_cfg=dict(filter_empty_gt=True, min_size=32),
+                              pipeline=[])
+    assert len(dataset) == info.num_trained
