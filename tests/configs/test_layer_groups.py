@@ -42,3 +42,17 @@ def test_the_scale_of_the_embeddings_is_the_published_one(name, lowest):
     cfg = fitted(path, *path.stem.split('_', 1))
     groups = build_optim_wrapper(built(cfg), cfg.optim_wrapper).optimizer.param_groups
     assert min(g['lr_scale'] for g in groups) == pytest.approx(lowest, rel=2e-4)
+
+
+@pytest.mark.parametrize('protocol, of_heads', [('finetune', 5e-4), ('upernet', 3e-3), ('mask_rcnn', 1e-3)])
+def test_mini_moves_a_trained_encoder_gently_and_new_heads_fast(protocol, of_heads):
+    """1e-3 throughout took a trained ViT-S/14 below random weights."""
+    cfg = fitted(next(p for p in FILES if name_of(p) == f'{protocol}/mini'), 'random', 'vit-base')
+    model = built(cfg)
+    names = {id(tensor): name for name, tensor in model.named_parameters()}
+    rates = {names[id(t)]: group['lr'] for group in build_optim_wrapper(model, cfg.optim_wrapper).optimizer.param_groups
+             for t in group['params']}
+    assert rates['backbone.blocks.11.mlp.fc1.weight'] == pytest.approx(5e-4 * 0.65)
+    assert rates['backbone.patch_embed.proj.weight'] == pytest.approx(5e-4 * 0.65 ** 13)
+    assert [rate for name, rate in rates.items() if not name.startswith('backbone.')][:1] == [pytest.approx(of_heads)]
+    assert len({rate for name, rate in rates.items() if not name.startswith('backbone.')}) == 1
