@@ -135,3 +135,30 @@ def test_a_paper_recipe_runs_with_mixing_and_ends_where_its_schedule_says(blobs,
     head = runner.optim_wrapper.optimizer.param_groups[-1]
     # 3 steps an epoch, the last of the cosine's 3: 1e-6 + (8e-3 - 1e-6) / 2 x (1 + cos(2 pi / 3)), times the scale
     assert head['lr'] == pytest.approx((1e-6 + (8e-3 - 1e-6) * 0.25) * head['lr_scale'])
+
+
+def small_paper_run(blobs, tmp_path, **training):
+    cfg = fitted(read('cae_vit-base.py'), blobs, tmp_path, **training)
+    cfg.param_scheduler.warmup_epochs = 1
+    cfg.model.backbone.img_size = 32
+    cfg.train_dataloader.dataset.transform.size = 32
+    cfg.val_dataloader.dataset.transform[0].update(size=32, resize=36)
+    return cfg
+
+
+def test_a_run_resumed_before_an_epochs_validation_makes_up_for_it(blobs, tmp_path):
+    cfg = small_paper_run(blobs, tmp_path, max_epochs=3)
+    cfg.experiment_name = 'whole'
+    whole = Runner.from_cfg(cfg)
+    whole.train()
+    metric, = whole.val_evaluator.metrics
+    scores = whole.message_hub.get_info('validated_epochs')
+    assert list(scores) == [1, 2, 3] and metric.details['epochs_validated'] == 3
+    assert metric.details['best_epoch'] == max(scores, key=lambda e: (scores[e], -e))
+    # the checkpoint of epoch 2 was written before its validation
+    cfg = small_paper_run(blobs, tmp_path, max_epochs=3)
+    cfg.update(experiment_name='resumed', resume=True, load_from=str(tmp_path / 'work/epoch_2.pth'))
+    resumed = Runner.from_cfg(cfg)
+    resumed.train()
+    again = resumed.message_hub.get_info('validated_epochs')
+    assert list(again) == [1, 2, 3] and (again[1], again[2]) == (scores[1], scores[2])

@@ -1,8 +1,9 @@
 """Accuracy of one classifier, on predictions worked by hand."""
 import pytest
 import torch
+from mmengine.logging import MessageHub
 
-from cae_bench.evaluation.top_k import Accuracy
+from cae_bench.evaluation.top_k import EPOCHS, Accuracy
 
 
 def evaluated(scores, labels):
@@ -37,3 +38,25 @@ def test_the_interval_is_wilsons():
     scores = [[.0, 1.]] * 10
     metric, _ = evaluated(scores, [1] * 8 + [0] * 2)                 # 8 of 10: 49.02 to 94.33 (Wilson 1927, z 1.96)
     assert metric.ci95['top1'] == pytest.approx((49.02, 94.33), abs=0.01)
+
+
+def test_the_best_epoch_stands_beside_the_last_and_the_first_of_equals_counts():
+    hub, metric = MessageHub.get_instance('best-epoch'), Accuracy(best_epoch=True)
+    said = []
+    for epoch, right in enumerate([5, 8, 8, 6]):
+        hub.update_info('epoch', epoch)                  # from 0, as mmengine's hook writes it
+        for i in range(10):
+            metric.process({}, [dict(image=f'{i}.jpg', label=1, scores=torch.tensor([.0, 1.] if i < right else [1., .0]))])
+        said.append(metric.evaluate(10))
+    assert [m['top1'] for m in said] == [50., 80., 80., 60.] and [m['top1_best_epoch'] for m in said] == [50., 80., 80., 80.]
+    assert metric.details == dict(best_epoch=2, epochs_validated=4)
+    assert metric.ci95['top1_best_epoch'] == pytest.approx((49.02, 94.33), abs=0.01)
+    assert sum(metric.per_image['correct']) == 6, 'images are those of the last epoch'
+    assert hub.get_info(EPOCHS) == {1: 5, 2: 8, 3: 8, 4: 6}
+
+
+def test_a_network_that_was_not_trained_has_no_best_epoch():
+    MessageHub.get_instance('no-epoch')
+    metric = Accuracy(best_epoch=True)
+    metric.process({}, [dict(image='a.jpg', label=1, scores=torch.tensor([.0, 1.]))])
+    assert metric.evaluate(1) == {'top1': 100., 'top5': 100.} and not metric.details
