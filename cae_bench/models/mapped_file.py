@@ -88,5 +88,5 @@ def _reserve(path: Path) -> None:
 
 
 def _readable(size: int) -> str:
-    unit = 'GB' if size >= 1e9 else 'MB'
-    return f'{size / (1e9 if unit == "GB" else 1e6):,.1f} {unit}'
+    unit, scale = next(((u, n) for u, n in (('GB', 1e9), ('MB', 1e6)) if size >= n), ('kB', 1e3))
+    return f'{size / scale:,.1f} {unit}'

@@ -56,7 +56,7 @@ def test_a_cache_larger_than_its_disk_names_the_setting_of_its_folder(small_disk
 def test_without_the_call_that_takes_room_the_free_space_is_asked(tmp_path, monkeypatch):
     monkeypatch.delattr(os, 'posix_fallocate')
     monkeypatch.setattr(shutil, 'disk_usage', lambda folder: SimpleNamespace(free=1))
-    with pytest.raises(ConfigError, match='needs 0.1 MB here and 0.0 MB are free'):
+    with pytest.raises(ConfigError, match='needs 120.0 kB here and 0.0 kB are free'):
         FeatureBank('cls', 100, 300, tmp_path)
 
 
