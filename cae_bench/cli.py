@@ -102,6 +102,8 @@ def table(results: str = RESULTS,
         _say(warning)
     if check is None:
         typer.echo(text)
+    elif not check.is_file():
+        raise ConfigError(f'--check {check}: no such file. Write it with cae-bench table > {check}')
     elif check.read_text().strip() != text.strip():
         raise ConfigError(f'{check} is not the table of {results}: write it anew with cae-bench table > {check}')
 

@@ -102,7 +102,11 @@ def read(path: Path, options: Options):
 
     from . import config_keys
     from .registry import MODELS, TRANSFORMS
-    cfg = Config.fromfile(path)
+    try:
+        cfg = Config.fromfile(path)
+    except Exception as error:                           # whatever a file of the user's may hold
+        raise ConfigError(f'{path} is no config ({type(error).__name__}: {error}): give a Python file like those of '
+                          'configs/pretrain, or one of their names') from error
     missing = [key for key in ('model', 'view', 'mask', 'pretrain') if key not in cfg]
     if missing:
         raise ConfigError(f'{path} has no {missing[0]}: a pretraining config has model, view, mask and pretrain')

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from cae_bench.errors import ConfigError
+
 
 def cae_bench(*arguments, cwd=None, timeout=120):
     return subprocess.run([sys.executable, '-m', 'cae_bench', *map(str, arguments)], cwd=cwd, timeout=timeout,
@@ -108,6 +110,25 @@ def test_a_missing_checkpoint_and_a_missing_folder_are_named(tmp_path):
     assert 'nowhere.pth' in refused('inspect', tmp_path / 'nowhere.pth')
     said = refused('run', 'random:vit-tiny', '--recipe', 'mini', '--tasks', 'x/knn', '--data', f'x={tmp_path}/gone')
     assert f'{tmp_path}/gone' in said
+
+
+@pytest.mark.parametrize('name, content', [
+    ('mine.py', ''), ('mine.py', 'model = ('), ('mine.py', '\x00'), ('mine.py', 'raise RuntimeError("no")'), ('mine', '')])
+def test_a_file_that_is_no_pretraining_config_is_named(name, content, tmp_path):
+    from cae_bench import pretraining
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ConfigError, match=f'{tmp_path / name} (is no config|has no model)'):
+        pretraining.read(tmp_path / name, pretraining.Options())
+
+
+def test_a_table_to_check_that_does_not_exist_is_named(tmp_path):
+    said = refused('table', '--results', tmp_path, '--suite', 'cae_paper', '--check', tmp_path / 'gone.md')
+    assert f'--check {tmp_path}/gone.md: no such file' in said
+
+
+@pytest.mark.parametrize('command', ['make', 'check'])
+def test_every_command_below_data_has_an_example(command):
+    assert 'Example: cae-bench data' in cae_bench('data', command, '--help').stdout
 
 
 def test_an_unknown_option_value_lists_the_choices():
