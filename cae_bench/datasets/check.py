@@ -68,7 +68,8 @@ def check(name: str, root: str | Path, layout: str | None = None, progress: Prog
             continue
         _CHECKS[kind](info, root, report, pool)
         _compare_with_official(info, report)
-    report.problems = list(dict.fromkeys(report.problems))        # two layouts may share an image
+    # two layouts may share an image
+    report.problems, report.warnings = (list(dict.fromkeys(found)) for found in (report.problems, report.warnings))
     return report
 
 

@@ -156,6 +156,15 @@ def test_a_damaged_image_of_two_layouts_is_one_problem(scenes):
     assert len(check('scenes', scenes).problems) == 1
 
 
+def test_an_image_of_two_layouts_that_is_not_read_as_it_is_is_one_warning(scenes):
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    path = scenes / 'images/train/00001.jpg'
+    Image.open(path).convert('RGB').save(path, exif=tags)
+    report = check('scenes', scenes)
+    assert report.ok and len(report.warnings) == 1 and 'carries an EXIF orientation' in report.warnings[0]
+
+
 def test_the_full_ade20k_is_recognised_under_any_name(tmp_path):
     (tmp_path / 'images/ADE/training').mkdir(parents=True)
     with pytest.raises(DataError, match='no layout that is known here(.|\n)*This looks like the full ADE20K; the bench'):
