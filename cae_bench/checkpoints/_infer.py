@@ -38,11 +38,16 @@ def infer_spec(done: Conversion, num_heads: int | None) -> ViTSpec:
 
 def size_of(sd: StateDict) -> tuple[int, int]:
     """(width, number of blocks)."""
-    blocks = {int(m.group(1)) for m in (re.match(r'blocks\.(\d+)\.', key) for key in sd) if m}
+    blocks = {m.group(1) for m in (re.match(r'blocks\.(\d+)\.', key) for key in sd) if m}
     widths = Counter(v.shape[0] for k, v in sd.items() if re.search(r'\.norm[12]\.(weight|bias)$', k) and v.dim() == 1)
     if not blocks or not widths:
         raise CheckpointError('no transformer blocks (blocks.0.norm1.weight, ...) among its tensors.')
-    return widths.most_common(1)[0][0], max(blocks) + 1
+    absent = next((i for i in range(len(blocks)) if str(i) not in blocks), None)
+    if absent is not None:                                   # a depth is never larger than the number of tensors
+        last = max(blocks, key=lambda number: (len(number), number))
+        raise CheckpointError(f'block {absent} is missing: it has {len(blocks)} blocks, numbered up to {last[:30]}. The file '
+                              'is incomplete.')
+    return widths.most_common(1)[0][0], len(blocks)
 
 
 def rel_tables(sd: StateDict) -> dict[str, Tensor]:
@@ -57,7 +62,8 @@ def _any(sd: StateDict, *names: str, whole: bool = False) -> bool:
 
 def _heads(done: Conversion, width: int, depth: int, tables: dict[str, Tensor], asked: int | None) -> int:
     if asked is not None and (asked < 1 or width % asked):
-        raise CheckpointError(f'{asked} heads do not divide the width {width}; {_sensible(width)}.')
+        raise CheckpointError(f'{asked} heads do not divide the width {width} (said by --num-heads, or by the entry `spec` '
+                              f'of the file); {_sensible(width)}.')
     columns = Counter(t.shape[1] for t in tables.values())
     if columns:
         told = columns.most_common(1)[0][0]

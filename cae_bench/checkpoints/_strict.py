@@ -1,9 +1,8 @@
 """Strict: every tensor that the spec asks for is there, in its shape, finite; nothing else is."""
-import torch
-
 from ..errors import CheckpointError
 from ._conversion import Conversion
 from .spec import ViTSpec
+from .values import check_finite, few
 
 
 def expected_shapes(spec: ViTSpec, fc_norm: bool = False) -> dict[str, tuple[int, ...]]:
@@ -39,28 +38,20 @@ def check(done: Conversion, spec: ViTSpec) -> dict[str, str]:
     shapes = expected_shapes(spec, fc_norm=any(key.startswith('fc_norm.') for key in done.state_dict))
     unexpected = done.unexpected + [source[key] for key in done.state_dict if key not in shapes]
     if unexpected:
-        raise CheckpointError(f'{_count(unexpected)} no rule: {_few(unexpected)}. Remove them, or name a rule in its '
+        raise CheckpointError(f'{_count(unexpected)} no rule: {few(unexpected)}. Remove them, or name a rule in its '
                               'format file in cae_bench/checkpoints.')
     missing = [key for key in shapes if key not in done.state_dict]
     if missing:
         number = '1 tensor is' if len(missing) == 1 else f'{len(missing)} tensors are'
-        raise CheckpointError(f'{number} missing: {_few(missing)}. The file is incomplete for a {spec.arch} of '
+        raise CheckpointError(f'{number} missing: {few(missing)}. The file is incomplete for a {spec.arch} of '
                               f'{spec.num_layers} blocks.')
     wrong = [f'{source[k]} is {tuple(v.shape)}, not {shapes[k]}'
              for k, v in done.state_dict.items() if tuple(v.shape) != shapes[k]]
     if wrong:
-        raise CheckpointError(f'wrong shape: {_few(wrong)}.')
-    broken = [source[k] for k, v in done.state_dict.items() if not torch.isfinite(v).all()]
-    if broken:
-        raise CheckpointError(f'NaN or infinite values in {_few(broken)}: the training that wrote it had diverged; use '
-                              'an earlier checkpoint.')
+        raise CheckpointError(f'wrong shape: {few(wrong)}.')
+    check_finite({source[key]: tensor for key, tensor in done.state_dict.items()})
     return {key: why for key, why in done.absent.items() if key not in shapes}
 
 
 def _count(keys: list[str]) -> str:
     return f'{len(keys)} tensor{"s fall" if len(keys) > 1 else " falls"} under'
-
-
-def _few(items: list[str], at_most: int = 4) -> str:
-    more = f', ... ({len(items)} in all)' if len(items) > at_most else ''
-    return ', '.join(items[:at_most]) + more

@@ -6,6 +6,9 @@ from torch import Tensor
 
 from .spec import ViTSpec
 
+# What hubs and trainers call the file of weights, whatever the model.
+SAME_NAMES = ('model', 'pytorch_model', 'checkpoint', 'weights', 'open_clip_pytorch_model')
+
 
 @dataclass(frozen=True)
 class LoadReport:
@@ -17,6 +20,7 @@ class LoadReport:
         dropped: key in the file -> the named rule that dropped it.
         missing: our key -> why such a file may lack it.
         others: names of the file's entries that hold no weights of this model (optimizer, epoch, args, ...).
+        other_weights: those of them that are state dicts -> their number of tensors (teacher, EMA); not used.
         notes: what was told by values instead of names, and other things a reader should know.
     """
     format: str
@@ -26,6 +30,7 @@ class LoadReport:
     missing: dict[str, str] = field(default_factory=dict)
     others: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    other_weights: dict[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
@@ -60,7 +65,13 @@ class Checkpoint:
 
     @property
     def name(self) -> str:
-        """Short and fit for a folder: the file's stem, or the source with its colon and slashes replaced."""
+        """Short and fit for a folder: the file's stem, or the source with its colon and slashes replaced.
+
+        A file that every model has under the same name (model.safetensors) is named by its folder.
+        """
         if self.sha256 is None or self.source.startswith('timm:'):
             return self.source.replace(':', '-').replace('/', '-')
-        return Path(self.source).stem
+        path = Path(self.source)
+        if path.stem.lower() in SAME_NAMES:
+            return path.expanduser().resolve().parent.name or path.stem
+        return path.stem

@@ -15,12 +15,16 @@ from ._conversion import StateDict
 from ._infer import infer_spec, size_of
 from ._pretrain_epochs import pretrain_epochs
 from ._strict import check
+from ._tensors import Unreadable
 from .checkpoint import Checkpoint, LoadReport
+from .own_spec import own_spec, with_own_spec
 from .spec import HALF, IMAGENET
 from .unchanged import unchanged
+from .values import check_dense, check_floating
 
 CONTAINERS = ('model', 'module', 'state_dict', 'teacher')    # in the order the official loaders look for them
 PIXEL_FLAG = 'imagenet_default_mean_and_std'                 # an argument of CAE's and BEiT's scripts
+NO_CHECKSUMS = 'written without checksums (torch.serialization.set_crc32_options(False)): damage cannot be noticed'
 WRAPPERS = ('module.', '_orig_mod.')                         # left by DistributedDataParallel and torch.compile
 
 
@@ -52,11 +56,14 @@ def _load_file(path: Path, source: str, heads: int | None, wanted: Arch | None) 
     content = safe_load.read(path, mmap=True)
     try:
         sd, container, others = find_state_dict(content)
-        own = _own_spec(content)
+        own = own_spec(content)
         heads = own.get('num_heads') if heads is None else heads
         ckpt = convert(sd, container, others, source, safe_load.sha256(path), heads, wanted)
+        ckpt = replace(ckpt, report=replace(ckpt.report, other_weights=other_weights(content, container)))
+        if not safe_load.has_checksums(path):
+            ckpt = replace(ckpt, report=replace(ckpt.report, notes=(*ckpt.report.notes, NO_CHECKSUMS)))
         ckpt = replace(ckpt, pretrain_epochs=pretrain_epochs(content, ckpt.report.format))
-        return _with_own_spec(ckpt if 'mean' in own else _with_pixels_of_args(ckpt, content), own)
+        return with_own_spec(ckpt if 'mean' in own else _with_pixels_of_args(ckpt, content), own)
     except CheckpointError as error:
         raise CheckpointError(f'{source}: {error}') from None
 
@@ -76,27 +83,14 @@ def _with_pixels_of_args(ckpt: Checkpoint, content: Mapping) -> Checkpoint:
     return replace(ckpt, spec=replace(ckpt.spec, **pixels), report=replace(ckpt.report, notes=(*ckpt.report.notes, note)))
 
 
-def _own_spec(content) -> dict:
-    """What tensors cannot tell, from the entry `spec` that our own training writes beside them."""
-    spec = content.get('spec') if isinstance(content, Mapping) else None
-    names = ('family', 'num_heads', 'norm_eps', 'mean', 'std')
-    return {name: spec[name] for name in names if name in spec} if isinstance(spec, Mapping) else {}
-
-
-def _with_own_spec(ckpt: Checkpoint, own: dict) -> Checkpoint:
-    if not own:
-        return ckpt
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in own.items() if k != 'num_heads'}
-    note = 'family, heads, norm epsilon, mean and std: told by the entry `spec` of the file'
-    return replace(ckpt, spec=replace(ckpt.spec, **values), report=replace(ckpt.report, notes=(*ckpt.report.notes, note)))
-
-
 def convert(sd: StateDict, container: str, others: tuple[str, ...], source: str, sha256: str | None,
             num_heads: int | None, wanted: Arch | None) -> Checkpoint:
     """A state dict of any known format -> Checkpoint."""
+    check_dense(sd)
     sd, wrapper = unwrap(sd)
     fmt = find_format(sd)
     done = fmt.convert(sd)
+    check_floating({wrapper + key: sd[key] for key in done.used})
     check_arch(wanted, *size_of(done.state_dict))
     spec = infer_spec(done, num_heads)
     missing = check(done, spec)
@@ -137,12 +131,20 @@ def find_state_dict(content) -> tuple[StateDict, str, tuple[str, ...]]:
             return _tensors(content[entry]), entry, tuple(str(k) for k in content if k != entry)
     if not _tensors(content):
         raise CheckpointError(f'it holds no tensors; its entries are {[str(k) for k in content][:6]}.')
-    return _tensors(content), 'bare', tuple(str(k) for k, v in content.items() if not isinstance(v, Tensor))
+    return _tensors(content), 'bare', tuple(str(k) for k, v in content.items() if not isinstance(v, (Tensor, Unreadable)))
+
+
+def other_weights(content: Mapping, container: str) -> dict[str, int]:
+    """Name -> number of tensors, of the entries beside the container that are state dicts too: teacher, EMA, student."""
+    used = container.split(',')[0]
+    counts = {str(name): len(_tensors(entry)) for name, entry in content.items() if str(name) != used}
+    return {name: count for name, count in counts.items() if count}
 
 
 def _tensors(entry) -> StateDict:
+    """Those that cannot be read as well: whether they are used is told later, by name."""
     items = entry.items() if isinstance(entry, Mapping) else ()
-    return {k: v for k, v in items if isinstance(k, str) and isinstance(v, Tensor)}
+    return {k: v for k, v in items if isinstance(k, str) and isinstance(v, (Tensor, Unreadable))}
 
 
 def unwrap(sd: StateDict) -> tuple[StateDict, str]:

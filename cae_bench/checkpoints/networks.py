@@ -14,10 +14,12 @@ from . import safe_load
 from ._conversion import StateDict, has
 from .loader import find_state_dict, unwrap
 from .unchanged import check_hash, unchanged
+from .values import check_dense, check_finite, check_floating
 
 DETECTION = ('rpn_head.', 'roi_head.')
 # mmsegmentation 1.x's own pyramid (Feature2Pyramid), the same layers under other names.
 UPSAMPLES = {'neck.upsample_4x.': 'neck.fpn1.', 'neck.upsample_2x.': 'neck.fpn2.'}
+INTEGERS = ('relative_position_index', 'num_batches_tracked')
 COMPUTED = re.compile(r'relative_position_index$')
 
 
@@ -44,6 +46,9 @@ def read_network(path: str | Path, sha256: str | None = None) -> Network:
             check_hash(path, safe_load.sha256(path), sha256)
         try:
             sd, _, _ = find_state_dict(content)
+            check_dense(sd)
+            check_floating(sd, but=INTEGERS)
+            check_finite(sd)
         except CheckpointError as error:
             raise CheckpointError(f'{path}: {error}') from None
         sd = {key: tensor.clone() for key, tensor in unwrap(sd)[0].items()}        # nothing points into the file

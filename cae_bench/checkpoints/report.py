@@ -17,7 +17,7 @@ def describe(ckpt: Checkpoint) -> dict:
         'spec': {k: list(v) if isinstance(v, tuple) else v for k, v in ckpt.spec.to_dict().items()},
         'sha256': ckpt.sha256, 'format': report.format, 'container': report.container, 'timm_name': ckpt.timm_name,
         'parameters': parameters, 'used': dict(report.used), 'dropped': dict(dropped), 'missing': dict(report.missing),
-        'other_entries': list(report.others), 'notes': list(report.notes),
+        'other_entries': list(report.others), 'other_weights': dict(report.other_weights), 'notes': list(report.notes),
     }
 
 
@@ -33,8 +33,12 @@ def format_report(ckpt: Checkpoint, num_heads: int | None = None) -> str:
              for i, (rule, keys) in enumerate(told['dropped'].items())] or [('dropped', 'nothing')]
     rows += [('missing' if i == 0 else '', f'{key}: {why}')
              for i, (key, why) in enumerate(told['missing'].items())] or [('missing', 'nothing')]
-    if told['other_entries']:
-        rows.append(('not weights', ', '.join(told['other_entries'])))
+    if told['other_weights']:
+        counts = [f'{name} ({n} tensor{"s" * (n != 1)})' for name, n in told['other_weights'].items()]
+        rows.append(('not used', f'other weights: {", ".join(counts)}'))
+    plain = [name for name in told['other_entries'] if name not in told['other_weights']]
+    if plain:
+        rows.append(('not weights', ', '.join(plain)))
     rows += [('note', note) for note in told['notes']]
     if not ckpt.source.startswith('random:'):
         heads = f' --num-heads {num_heads}' if num_heads else ''

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ....checkpoints import ViTSpec, resize, safe_load
+from ....checkpoints.values import check_finite, check_floating
 from ....errors import CheckpointError, ConfigError
 from ....registry import MODELS
 from ..base import Target, Views
@@ -90,6 +91,10 @@ def _tower(weights: dict[str, Tensor]) -> dict[str, Tensor]:
         what = f'has {", ".join(extra[:3])}' if extra else 'has no blocks'
         what = f'lacks {", ".join(missing[:3])}' if missing else what
         raise CheckpointError(f'these are not the weights of a CLIP with a ViT image tower: the file {what}')
+    if blocks != {str(i) for i in range(len(blocks))}:
+        raise CheckpointError(f'its blocks are not numbered 0 to {len(blocks) - 1}: the file is incomplete')
+    check_floating(tower)
+    check_finite(tower)
     return tower
 
 

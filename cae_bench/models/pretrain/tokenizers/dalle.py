@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ....checkpoints import ViTSpec, safe_load
+from ....checkpoints.values import check_finite, check_floating
 from ....errors import CheckpointError, ConfigError
 from ....registry import MODELS
 from ..base import Codes, Views
@@ -28,6 +29,8 @@ class DalleEncoder(nn.Module):
 
     def __init__(self, weights: dict[str, Tensor]):
         super().__init__()
+        check_floating(weights)
+        check_finite(weights)
         self.weights = {name: tensor.float() for name, tensor in weights.items()}
         blocks = sorted(
             {tuple(map(int, m.groups())) for k in weights if (m := re.match(r'blocks\.group_(\d+)\.block_(\d+)\.', k))})

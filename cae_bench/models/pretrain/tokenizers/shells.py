@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ....checkpoints import safe_load
+from ....checkpoints.values import Unreadable, check_dense
 from ....errors import CheckpointError
 
 # Modules whose classes and functions are stood for by shells: what a pickled network is made of.
@@ -52,7 +53,8 @@ def read_module(path: str | Path) -> dict[str, Tensor]:
 def tensors_of(content) -> dict[str, Tensor]:
     """The tensors of what a file held; CheckpointError where there are none at its top."""
     entries = content if isinstance(content, dict) else {}
-    found = {k: v for k, v in entries.items() if isinstance(v, Tensor)}
+    found = {k: v for k, v in entries.items() if isinstance(k, str) and isinstance(v, (Tensor, Unreadable))}
+    check_dense(found)
     if not found:
         kind = f'a dict of {", ".join(map(str, list(entries)[:4]))}' if entries else f'a {type(content).__name__}'
         raise CheckpointError(f'the file holds {kind}, where tensors by name were expected')
