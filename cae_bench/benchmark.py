@@ -51,7 +51,7 @@ def run(checkpoint: str, tasks: list[str] | None = None, suite: str | None = Non
         checkpoint: a file, `timm:NAME`, `random:vit-tiny` (any arch name) or `random:like:FILE`, its architecture.
         tasks: `<dataset>/<protocol>`, in order. Without tasks, those of `suite` (default: cae_paper).
         data: folder of each data set by name.
-        name: the model's name in tables; default: the name of the file.
+        name: the model's name in tables; default: the name of the file, or of its folder (Checkpoint.name).
         dry_run: plan and say what would run, compute nothing.
         options: the fields of `recipes.Options`: recipe, seed, device, amp, limit, overwrite, ...
 

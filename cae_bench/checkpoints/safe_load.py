@@ -23,8 +23,8 @@ from ._unpickle import Forged, Name, NotAllowed, Unpickler
 
 __all__ = ['Name', 'Unpickler', 'has_checksums', 'is_script', 'opened', 'read', 'sha256']
 
-REMEDY = ('If you trust its author, load it where running it does no harm and save the weights alone: '
-          'torch.save(model.state_dict(), FILE) or safetensors.')
+SAVE = 'save the weights alone: torch.save(model.state_dict(), FILE) or safetensors'
+REMEDY = f'If you trust its author, load it where running it does no harm and {SAVE}.'
 ZIP, PICKLE = b'PK\x03\x04', b'\x80'                         # first bytes; every binary pickle starts like this
 KINDS = {stat.S_ISDIR: 'a folder', stat.S_ISFIFO: 'a pipe (FIFO)', stat.S_ISSOCK: 'a socket',
          stat.S_ISCHR: 'a device', stat.S_ISBLK: 'a device'}
@@ -87,15 +87,16 @@ def opened(source: str | Path | IO[bytes]):
     try:
         kind = os.stat(source).st_mode                       # before it is opened: opening a pipe waits for its writer
         found = next((what for is_kind, what in KINDS.items() if is_kind(kind)), None)
-        if found:
-            remedy = (': name the file inside it, or watch the folder with run --watch.' if stat.S_ISDIR(kind)
-                      else ': only regular files are read.')
-            raise CheckpointError(f'{source} is {found}, not a checkpoint file{remedy}')
-        file = open(source, 'rb')
+        file = None if found else open(source, 'rb')
     except FileNotFoundError:
         raise CheckpointError(f'{source}: no such file. Check the path, or use random:vit-tiny or timm:NAME.') from None
     except (OSError, ValueError) as error:
         raise CheckpointError(f'{source} cannot be read: {getattr(error, "strerror", None) or error}.') from None
+    if found == 'a folder':
+        raise CheckpointError(f'{source} is a folder, not a checkpoint file: name the file inside it, or watch the folder '
+                              'with run --watch.')
+    if found:
+        raise CheckpointError(f'{source} is {found}, not a checkpoint file: only regular files are read.')
     with file:
         yield file
 
@@ -180,7 +181,7 @@ def _reason(name: str, head: bytes, error: Exception) -> str:
     if isinstance(error, NotAllowed):
         return f'{name} was not loaded: its pickle asks for {error}, which could run code. {REMEDY}'
     if isinstance(error, Forged):
-        return f'{name} was not loaded: its pickle {error}, which no honest program writes. Take the original file.'
+        return f'{name} was not loaded: its pickle {error}. Take the original file, or {SAVE}.'
     if head.startswith(ZIP):
         return f'{name} is not a checkpoint: its pickle is damaged ({_first_line(error)}): download it again.'
     if head.startswith(PICKLE):

@@ -91,7 +91,7 @@ def test_what_is_no_regular_file_is_named_and_not_waited_for(tmp_path):
     for path, kind in ((tmp_path / 'pipe.pth', r'a pipe \(FIFO\)'), (tmp_path / 'socket.pth', 'a socket'),
                        ('/dev/zero', 'a device')):
         for read in (load, safe_load.read, read_network, safe_load.is_script):
-            with pytest.raises(CheckpointError, match=rf'is {kind}, not a checkpoint file: only regular files are read'):
+            with pytest.raises(CheckpointError, match=rf'^{path} is {kind}, not a checkpoint file: only regular files are read\.$'):
                 read(path)
 
 
