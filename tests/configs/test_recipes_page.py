@@ -8,8 +8,11 @@ import pytest
 from mmengine.config import Config
 from shipped_configs import FILES, name_of
 
+from cae_bench.paths import shipped
+
 PAGE = (Path(__file__).parents[2] / 'docs/recipes.md').read_text(encoding='utf-8')
-PATHS = {name_of(path): path for path in FILES}
+PRETRAIN = sorted((shipped('configs') / 'pretrain').glob('*.py'))
+PATHS = {name_of(path): path for path in [*FILES, *PRETRAIN]}
 
 
 def rows():
@@ -60,4 +63,9 @@ def test_the_page_agrees_with_the_configs(protocol):
 
 def test_every_published_recipe_of_the_main_table_is_on_the_page():
     assert {row[0] for row in rows()} >= {'finetune', 'linear', 'attentive', 'upernet', 'linear_seg', 'mask_rcnn',
-                                          'vitdet_mask_rcnn'}
+                                          'vitdet_mask_rcnn', 'knn', 'pretrain'}
+
+
+def test_every_pretraining_of_full_length_is_on_the_page():
+    shown = {recipe for protocol, recipe, _, _ in rows() if protocol == 'pretrain'}
+    assert shown == {path.stem for path in PRETRAIN if not path.stem.endswith('_scenes')} and len(shown) >= 11
