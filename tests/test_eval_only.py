@@ -138,8 +138,9 @@ def test_a_released_segmentation_file_gives_the_recorded_pyramid(name, variant, 
     sd |= {f'blocks.{i}.attn.relative_position_bias_table': t for i, t in enumerate(tables)}
     if f'{variant}/pos_embed' in data:
         sd['pos_embed'] = data[f'{variant}/pos_embed']
+    mini = fitted('upernet', scenes, recipe='mini')[0].model
     heads = {f'{h}.{k}': torch.zeros(s) for h in ('decode_head', 'auxiliary_head')
-             for k, s in (('conv_seg.weight', (7, dims['embed_dim'], 1, 1)), ('conv_seg.bias', (7,)))}
+             for k, s in (('conv_seg.weight', (7, mini[h].channels, 1, 1)), ('conv_seg.bias', (7,)))}
     torch.save(dict(state_dict={f'backbone.{k}': v for k, v in sd.items()} | heads), tmp_path / 'seg.pth')
     released = checkpoints.load(tmp_path / 'seg.pth', num_heads=dims['heads'])
     cfg = recipes.build(Task('scenes', 'upernet'), released, describe('scenes', scenes, 'ade'),
