@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
+from . import stopping
 from .errors import CaeBenchError, ConfigError
 from .logs import prints_go_to, say
 from .tasks import Task, parse_all
@@ -207,12 +208,12 @@ def _run_group(group: list[Job], title: str, work_dir: Path, ckpt, model: str, r
     for key, value in cpu_processes.join(options.launcher).items():
         if key not in cfg:
             cfg[key] = value
-    cfg.resume = options.resume and not options.overwrite and Path(cfg.work_dir, 'last_checkpoint').is_file()
+    cfg.resume = options.resume and not options.overwrite          # from the newest readable checkpoint, if any
     say(f'{title}: starts, log in {cfg.work_dir}')
     for line in (borrowed(cfg, ckpt.spec), *lines(cfg), cfg.benchmark.get('batch'), cfg.benchmark.get('input_size')):
         if line:
             say(f'{title}: {line}')
-    with prints_go_to(Path(cfg.work_dir, 'printed.log')):
+    with prints_go_to(Path(cfg.work_dir, 'printed.log')), stopping.at_safe_points():
         runner = QuietRunner.from_cfg(cfg)
         if options.eval_only:
             ckpt = evaluate(runner, ckpt)

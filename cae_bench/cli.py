@@ -245,6 +245,7 @@ def _say(line: str) -> None:
 def main() -> None:
     """Entry point. Errors are one or two lines; --debug anywhere on the line shows the traceback."""
     from .logs import speak_on_terminal
+    from .stopping import on_sigterm
     # Threads of a CPU run that spin while they wait slow each other down badly where loaders share the cores.
     os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
     speak_on_terminal()
@@ -253,7 +254,8 @@ def main() -> None:
         os.environ['CAE_BENCH_DEBUG'] = '1'
     arguments = spread([a for a in sys.argv[1:] if a != '--debug'])
     try:
-        code = app(args=arguments, standalone_mode=False) or 0
+        with on_sigterm():
+            code = app(args=arguments, standalone_mode=False) or 0
         if code == 130:                                  # Typer has turned Ctrl-C into its exit code
             raise KeyboardInterrupt
         sys.exit(code)

@@ -56,6 +56,13 @@ def _share(cfg: Config, devices: int) -> None:
     cfg.benchmark.batch = f'batch {batch}; here: {devices} x {batch // devices}'
 
 
+def by_updates(cfg: Config) -> None:
+    """Lets a training run in the loops that resume exactly, whatever its batch; in place."""
+    if cfg.train_cfg.type in {*LOOPS, *LOOPS.values()}:
+        cfg.train_cfg = dict(cfg.train_cfg, type=LOOPS.get(cfg.train_cfg.type, cfg.train_cfg.type),
+                             random_numbers_per=cfg.benchmark.get('random_numbers_per', 'micro_batch'))
+
+
 def check_enough(cfg: Config, num_train: int) -> None:
     """Raises DataError where a pass over the data has not a single update in it."""
     batch = cfg.benchmark.get('global_batch')

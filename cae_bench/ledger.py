@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from . import provenance
+from .engine.runner import resumed
 from .errors import ConfigError, RecordError
 from .recipes import overrides_of
 from .results import Dataset, Metric, Model, Record
@@ -30,7 +31,7 @@ def make_record(job, runner, ckpt, model: str, options, started: datetime, secon
     record = replace(_draft(job, ckpt, model, options), metrics=metrics, selection=said.about('selection'),
                      wall_time_s=round(seconds, 2), peak_memory_mb=round(provenance.peak_memory_mb(), 1),
                      hardware=provenance.hardware(), packages=provenance.packages(), git=provenance.git_state(),
-                     started=started.isoformat(timespec='seconds'), extra=said.extra(results) | _covers(job.data))
+                     started=started.isoformat(timespec='seconds'), extra=said.extra(results) | _covers(job.data) | resumed(runner))
     return record, said.about('per_image')
 
 

@@ -8,6 +8,7 @@ import json
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 
+from . import stopping
 from .errors import ConfigError, DataError, nearest
 from .logs import prints_go_to, say
 from .paths import shipped
@@ -197,7 +198,7 @@ def _run(cfg: dict, title: str, work_dir: Path) -> None:
     from .engine import cpu_processes
     from .engine.runner import QuietRunner, closes_log_files
     cfg = cfg | cpu_processes.join({'pytorch': 'torchrun'}.get(cfg['launcher'], cfg['launcher']))
-    with closes_log_files(), prints_go_to(work_dir / 'printed.log'):
+    with closes_log_files(), prints_go_to(work_dir / 'printed.log'), stopping.at_safe_points():
         QuietRunner.from_cfg(Config(cfg)).train()
 
 

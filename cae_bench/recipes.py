@@ -136,6 +136,7 @@ def build(task: Task, ckpt: Checkpoint, data, options: Options) -> Config:
         strip_training(cfg)
         return cfg
     effective_batch.keep(cfg, devices, published=_read(path))
+    effective_batch.by_updates(cfg)
     return cfg
 
 

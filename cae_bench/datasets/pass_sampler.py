@@ -42,8 +42,7 @@ class PassSampler(Sampler):
         """All images in the order of this epoch."""
         if not self.shuffle:
             return list(range(self.size))
-        rng = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        return torch.randperm(self.size, generator=rng).tolist()
+        return order(self.size, self.seed, self.epoch)
 
     def own(self) -> list[int]:
         """This process's share of them."""
@@ -61,3 +60,9 @@ class PassSampler(Sampler):
         own, self.skip = self.own()[self.skip:], 0
         seed, epoch = self.seed, self.epoch
         return ((seed, epoch, i) for i in own)
+
+
+def order(size: int, seed: int, epoch: int) -> list[int]:
+    """A random order of so many images, one for each seed and epoch."""
+    rng = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    return torch.randperm(size, generator=rng).tolist()

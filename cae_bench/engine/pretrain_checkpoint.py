@@ -2,12 +2,14 @@
 import time
 from pathlib import Path
 
-from mmengine.dist import is_main_process
+from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import Hook
 
+from .. import stopping
 from ..logs import say
 from ..registry import HOOKS
 from . import pretrain_files as files
+from .run_checkpoint import requested_of_any
 
 
 @HOOKS.register_module()
@@ -53,15 +55,27 @@ class PretrainCheckpoint(Hook):
         done, accumulation = runner.iter + 1, runner.optim_wrapper._accumulative_counts
         if done % accumulation or done % len(runner.train_dataloader) == 0:
             return                                           # the end of an epoch is written below
+        if requested_of_any():
+            self._write(runner, f'step-{done // accumulation:08d}.pth', done, True)
+            self._stop(runner, done)
         late = self.minutes is not None and time.monotonic() - self.written > 60 * self.minutes
         if late or (self.every_updates and done // accumulation % self.every_updates == 0):
             self._write(runner, f'step-{done // accumulation:08d}.pth', done)
 
     def after_train_epoch(self, runner) -> None:
-        epoch = runner.epoch + 1
-        if epoch % self.every == 0 or epoch in self.milestones or epoch == runner.max_epochs:
+        epoch, stop = runner.epoch + 1, requested_of_any()
+        if epoch % self.every == 0 or epoch in self.milestones or epoch == runner.max_epochs or stop:
             self._write(runner, f'epoch-{epoch:04d}.pth', epoch * len(runner.train_dataloader),
                         epoch == runner.max_epochs)
+        if stop and epoch < runner.max_epochs:
+            self._stop(runner, epoch * len(runner.train_dataloader))
+
+    def _stop(self, runner, iteration: int) -> None:
+        barrier()                                            # the main process has written
+        accumulation = runner.optim_wrapper._accumulative_counts
+        raise stopping.Stopped(f'Stopped by SIGTERM after update {iteration // accumulation} of '
+                               f'{runner.max_iters // accumulation}, checkpoint in {runner.work_dir}. The same command '
+                               'goes on from there.')
 
     def after_train(self, runner) -> None:
         if is_main_process():

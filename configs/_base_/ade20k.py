@@ -82,7 +82,7 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=8000, max_keep_ckpts=2),
+    checkpoint=dict(type='cae_bench.RunCheckpoint', by_epoch=False, interval=8000),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     pictures=dict(type='cae_bench.SegmentationPictures'), validation=dict(type='cae_bench.SameRandomNumbers'))
 visualizer = dict(type='mmseg.SegLocalVisualizer', name='visualizer', vis_backends=[dict(type='LocalVisBackend')])

@@ -47,6 +47,5 @@ default_scope = 'cae_bench'
 default_hooks = dict(
     runtime_info=dict(type='RuntimeInfoHook'), timer=dict(type='IterTimerHook'),
     sampler_seed=dict(type='DistSamplerSeedHook'), logger=dict(type='LoggerHook', interval=50),
-    # two: mmengine deletes before it writes, and a run killed while it writes goes on from the one before
-    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=1000, max_keep_ckpts=2))
+    checkpoint=dict(type='cae_bench.RunCheckpoint', by_epoch=False, interval=1000))
 env_cfg = dict(cudnn_benchmark=False, mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0))

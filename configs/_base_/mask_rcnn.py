@@ -67,5 +67,5 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=2),
+    checkpoint=dict(type='cae_bench.RunCheckpoint', interval=1),
     sampler_seed=dict(type='DistSamplerSeedHook'))

@@ -189,19 +189,22 @@ def test_few_shots_do_not_become_fewer_where_images_are_left_out(start, tmp_path
 
 
 @pytest.mark.parametrize('harm, says', [
-    (lambda file: file.write_bytes(file.read_bytes()[:500]), 'iter_4.pth is damaged'),
-    (Path.unlink, 'iter_4.pth is gone')])
-def test_a_damaged_checkpoint_of_an_interrupted_run_is_told_with_the_remedy(start, tmp_path, monkeypatch, harm, says):
+    (lambda file: file.write_bytes(file.read_bytes()[:500]), 'iter_4.pth is damaged'), (Path.unlink, 'from ')])
+def test_a_damaged_or_missing_checkpoint_falls_back_to_the_one_before(start, tmp_path, monkeypatch, caplog, harm, says):
     often = {'default_hooks.checkpoint.interval': 2, 'train_dataloader.batch_size': 16}
     with monkeypatch.context() as patched:
         patched.setattr('cae_bench.engine.frozen_hooks.HeadLines.after_train_iter', stop_after_five)
         assert start('linear', cfg_options=often).failures
     files = sorted((tmp_path / 'work_dirs').rglob('iter_*.pth'))
-    assert [file.name for file in files] == ['iter_2.pth', 'iter_4.pth'], 'mmengine deletes before it writes'
+    assert [file.name for file in files] == ['iter_2.pth', 'iter_4.pth']
     harm(files[-1])
+    caplog.set_level('INFO', 'cae_bench')
     outcome = start('linear', cfg_options=often)
-    assert says in outcome.failures['own/linear'] and '--no-resume' in outcome.failures['own/linear']
-    assert not start('linear', cfg_options=often, resume=False).failures
+    assert not outcome.failures and says in caplog.text
+    assert f'goes on after iteration 2, from {files[0]}' in caplog.text
+    assert outcome.records[0].extra['resumed'] == [2]
+    again = start('linear', cfg_options=often, resume=False, overwrite=True)
+    assert again.records[0].metrics == outcome.records[0].metrics and 'resumed' not in again.records[0].extra
 
 
 def stop_after_five(hook, runner, *args, **kwargs):

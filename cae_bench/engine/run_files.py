@@ -1,0 +1,59 @@
+"""The checkpoints of a run: found again newest first, checked before anything is taken from them, written whole."""
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from mmengine.model import is_model_wrapper
+
+from ..checkpoints import safe_load
+from ..errors import CheckpointError
+
+NAME = re.compile(r'(iter|epoch)_(\d+)\.pth')
+PARTS = ('meta', 'state_dict', 'optimizer', 'message_hub')
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The newest first. Files that are still being written have other names."""
+    found = [path for path in folder.glob('*.pth') if NAME.fullmatch(path.name)]
+    return sorted(found, key=lambda path: (path.stat().st_mtime_ns, int(NAME.fullmatch(path.name)[2])), reverse=True)
+
+
+@contextlib.contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """CheckpointError for a file that cannot be read."""
+    try:
+        yield
+    except (CheckpointError, OSError) as error:
+        reason = 'is damaged' if path.is_file() else 'is gone'
+        raise CheckpointError(f'{path} {reason}: the interrupted run cannot go on from it.') from error
+
+
+def check(path: Path, model: torch.nn.Module) -> None:
+    """Raises CheckpointError for a file that this run cannot go on from: damaged, gone, or of another network."""
+    with damage_named(path):
+        content = safe_load.read(path, mmap=True)
+    missing = [part for part in PARTS if not isinstance(content, dict) or part not in content]
+    if missing:
+        raise CheckpointError(f'{path} has no {missing[0]}: the interrupted run cannot go on from it.')
+    own = (model.module if is_model_wrapper(model) else model).state_dict()
+    theirs = content['state_dict']
+    differ = [name for name in own.keys() | theirs.keys()
+              if name not in own or name not in theirs or own[name].shape != theirs[name].shape]
+    if differ:
+        raise CheckpointError(f'{path} is of another network ({sorted(differ)[0]} differs): the run cannot go on from '
+                              'it.')
+
+
+def replace(beside: Path, path: Path) -> None:
+    """Puts a file that is written whole in the place of `path`; on a power failure there is one or the other."""
+    with open(beside, 'rb') as file:
+        os.fsync(file.fileno())
+    os.replace(beside, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
