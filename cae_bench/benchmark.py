@@ -208,7 +208,7 @@ def _run_group(group: list[Job], title: str, work_dir: Path, ckpt, model: str, r
     for key, value in cpu_processes.join(options.launcher).items():
         if key not in cfg:
             cfg[key] = value
-    cfg.resume = options.resume and not options.overwrite          # from the newest readable checkpoint, if any
+    cfg.resume = options.resume and not options.overwrite and not options.eval_only
     say(f'{title}: starts, log in {cfg.work_dir}')
     for line in (borrowed(cfg, ckpt.spec), *lines(cfg), cfg.benchmark.get('batch'), cfg.benchmark.get('input_size')):
         if line:

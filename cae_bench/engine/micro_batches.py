@@ -130,7 +130,8 @@ class UpdatesByEpoch(_OneUpdate, EpochBasedTrainLoop):
     def run(self):
         self.runner.call_hook('before_train')
         self._epoch, done = divmod(self._iter, len(self.dataloader))
-        if not done:
+        if self._epoch and not done:
+            self.runner.message_hub.update_info('epoch', self._epoch - 1)          # which it had just finished
             self.validate(self._epoch, self._max_epochs, resumed=True)
         while self._epoch < self._max_epochs and not self.stop_training:
             self.run_epoch()

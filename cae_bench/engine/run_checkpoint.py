@@ -59,7 +59,9 @@ class RunCheckpoint(CheckpointHook):
 
     def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         """A validation may take longer than a scheduler waits, and its model is that of the last update."""
-        if stopping.requested() and runner.iter:             # each process by itself: none can be asked in between
+        if not runner.iter:                                  # nothing was trained: --eval-only
+            stopping.stop_if_requested()
+        elif stopping.requested():                           # each process by itself: none can be asked in between
             self._write(runner, f'iter_{runner.iter}.pth', dict(epoch=runner.epoch, iter=runner.iter))
             self._stop(runner, runner.iter)
 

@@ -42,7 +42,6 @@ param_scheduler = dict(
     type='cae_bench.WarmupCosineLR', warmup_epochs=5, min_lr=1e-6, by_epoch=True, convert_to_iter_based=True)
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=100, val_interval=1)
 val_evaluator = dict(best_epoch=True)
-custom_hooks = [dict(type='cae_bench.ValidateResumed')]
 
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),

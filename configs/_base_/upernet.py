@@ -8,6 +8,7 @@ _base_ = './ade20k.py'
 
 benchmark = dict(
     published_amp='fp16', global_batch=16, devices=8,      # x 2 images
+    random_numbers_per='update',                           # `--seed 0` for all GPUs: they drop the same paths
     # The pixels' mean and std are ImageNet's for every backbone, also for BEiT, which was pretrained with 0.5.
     fit={'model.neck.embed_dims': 'embed_dims',
          'model.decode_head.in_channels': 'embed_dims', 'model.decode_head.channels': 'embed_dims',

@@ -1,13 +1,17 @@
 """Whole runs of every protocol that trains a network, cut down to seconds, each in a process of its own."""
+import json
+import logging
 import multiprocessing
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
 from cae_bench import benchmark
 from cae_bench.engine.progress import Progress
+from cae_bench.logs import LOGGER
 
 SMALL = {'finetune': 4, 'upernet': 2, 'linear_seg': 2, 'mask_rcnn': 2}         # images of a micro-batch
 ITERATIONS = 6
@@ -43,26 +47,39 @@ def settings(protocol: str, workers: int = 0) -> dict:
         'train_cfg.val_interval': 3, **({} if protocol == 'linear_seg' else {'model.backbone.drop_path_rate': 0.5})})
 
 
-def start(protocol: str, data: Path, results: Path, kill_at: int | None = None, sent: int = signal.SIGKILL,
-          workers: int = 0, cfg_options: dict | None = None, **options) -> multiprocessing.Process:
-    """The run in a child process; with `kill_at` it gets the signal when so many updates are done and one has begun."""
+def start(protocol: str, data: Path, results: Path, kill_at: int | None = None, workers: int = 0,
+          cfg_options: dict | None = None, then: Callable[[], None] | None = None, **options) -> multiprocessing.Process:
+    """The run in a child process; what it says lies in `results/said.txt`.
+
+    kill_at: when so many updates are done and the next has begun, the process kills itself, or calls `then`.
+    """
     options = settings(protocol, workers) | options
     options['cfg_options'] |= cfg_options or {}
-    child = multiprocessing.get_context('fork').Process(target=_run, args=(options, data, results, kill_at, sent))
+    child = multiprocessing.get_context('fork').Process(target=_run, args=(options, data, results, kill_at, then or kill))
     child.start()
     return child
 
 
-def _run(options: dict, data: Path, results: Path, kill_at: int | None, sent: int) -> None:
+def kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _run(options: dict, data: Path, results: Path, at: int | None, then: Callable[[], None]) -> None:
     torch.set_num_threads(1)
-    if kill_at is not None:
-        def signals(hook, runner, batch_idx, data_batch=None):
-            if runner.iter == kill_at:
-                os.kill(os.getpid(), sent)
-        Progress.before_train_iter = signals
+    LOGGER.addHandler(logging.FileHandler(results / 'said.txt'))
+    LOGGER.setLevel(logging.INFO)
+    if at is not None:
+        Progress.before_train_iter = lambda hook, runner, **_: then() if runner.iter == at else None
     outcome = benchmark.run('random:vit-48x2x3', data={'scenes': str(data)}, results=results, name='tiny', device='cpu',
                             **options)
     assert not outcome.failures, outcome.failures
+
+
+def end(results: Path) -> tuple[dict, dict]:
+    """What a finished run left: its last checkpoint and its record."""
+    last = max((results / 'work_dirs').rglob('*.pth'), key=lambda path: path.stat().st_mtime_ns)
+    record = json.loads(next((results / 'measured').rglob('*.json')).read_text())
+    return torch.load(last, weights_only=False), record
 
 
 def finish(child: multiprocessing.Process, code: int = 0) -> None:

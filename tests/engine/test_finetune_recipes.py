@@ -143,6 +143,7 @@ def small_paper_run(blobs, tmp_path, **training):
     cfg.model.backbone.img_size = 32
     cfg.train_dataloader.dataset.transform.size = 32
     cfg.val_dataloader.dataset.transform[0].update(size=32, resize=36)
+    effective_batch.by_updates(cfg)
     return cfg
 
 

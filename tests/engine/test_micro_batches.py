@@ -1,7 +1,9 @@
 """The published batch on fewer devices: micro-batches give the weights, schedules and lengths of whole batches."""
 import multiprocessing
 import os
+import random
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config, ConfigDict
@@ -249,3 +251,54 @@ def test_a_lack_of_memory_names_what_needs_less(changes, says):
         raise RuntimeError('CUDA out of memory. Tried to allocate 2 GiB')
     with pytest.raises(RuntimeError, match='another'), effective_batch.told_if_too_large(cfg):
         raise RuntimeError('another error')
+
+
+@MODELS.register_module(force=True)
+class Draws(BaseModel):
+    """Keeps what each micro-batch would draw, from every generator that a model may ask."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+        self.drawn = []
+
+    def forward(self, x, y, mode='loss'):
+        self.drawn.append((random.random(), np.random.rand(), torch.rand(1).item()))
+        return dict(loss=self.weight.sum() * self.drawn[-1][0])
+
+
+def drawn(folder, batch, **train):
+    cfg = config(folder, 'IterBasedTrainLoop', batch=batch, max_iters=3)
+    effective_batch.keep(cfg, 1, cfg)
+    effective_batch.by_updates(cfg)
+    cfg.model.type = 'Draws'
+    cfg.train_cfg.update(train)
+    return Runner.from_cfg(cfg).train().drawn
+
+
+def test_every_micro_batch_of_every_update_draws_its_own_numbers(tmp_path):
+    by_four = drawn(tmp_path / 'a', 2)
+    assert len(by_four) == 12 and all(len(set(numbers)) == 12 for numbers in zip(*by_four))
+    by_two = drawn(tmp_path / 'b', 4)                       # micro-batches 0 and 1 of each update, however many there are
+    assert by_two == [by_four[i] for i in (0, 1, 4, 5, 8, 9)]
+
+
+def test_a_recipe_whose_devices_had_one_seed_draws_once_an_update(tmp_path):
+    numbers = drawn(tmp_path, 2, random_numbers_per='update')
+    assert [numbers[i] for i in (0, 4, 8)] == [numbers[i] for i in (3, 7, 11)] and len(set(numbers)) == 3
+    assert recipes.header(recipes.shipped('configs') / 'upernet/cae_vit-base.py').random_numbers_per == 'update'
+    for other in ('finetune/cae_vit-base.py', 'mask_rcnn/cae_vit-base.py', 'vitdet_mask_rcnn/mae_vit-base.py'):
+        assert 'random_numbers_per' not in recipes.header(recipes.shipped('configs') / other)
+
+
+def test_another_way_to_draw_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="random_numbers_per='seed': choose micro_batch or update"):
+        drawn(tmp_path, 2, random_numbers_per='seed')
+
+
+def test_a_sampler_whose_order_is_not_known_is_refused(tmp_path):
+    cfg = config(tmp_path, 'IterBasedTrainLoop', batch=2)
+    cfg.train_dataloader.sampler.type = 'ClassAwareSampler'
+    effective_batch.keep(cfg, 1, cfg)
+    with pytest.raises(ConfigError, match='sampler.type=ClassAwareSampler'):
+        Runner.from_cfg(cfg).train()

@@ -1,11 +1,10 @@
 """A training killed at any update ends with the weights, scores and history of one that nobody disturbed."""
-import json
 import random
 import signal
 
 import pytest
 import torch
-from dense_runs import ITERATIONS, finish, start
+from dense_runs import ITERATIONS, end, finish, start
 
 from cae_bench.datasets.scenes import make_scenes
 
@@ -31,13 +30,6 @@ def undisturbed(scenes, tmp_path_factory):
             made[protocol] = end(folder)
         return made[protocol]
     return of
-
-
-def end(results):
-    """What a finished run left: its last checkpoint and its record."""
-    last = max((results / 'work_dirs').rglob('*.pth'), key=lambda path: path.stat().st_mtime_ns)
-    record = json.loads(next((results / 'measured').rglob('*.json')).read_text())
-    return torch.load(last, weights_only=False), record
 
 
 def assert_same(one, other):
