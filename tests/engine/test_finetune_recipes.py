@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from PIL import Image
 
+from cae_bench import effective_batch
 from cae_bench.engine.layer_decay import param_groups
 from cae_bench.paths import shipped
 from cae_bench.registry import MODELS
