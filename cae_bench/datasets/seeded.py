@@ -92,8 +92,9 @@ class DealtBatches(Sampler):
         return whole + bool(rest and not self.drop_last)
 
     def __iter__(self) -> Iterator[list]:
+        # Begins when it is asked for the first batch: a loader with workers makes two iterators and uses the second.
         start, self.skip = self.skip * self.world_size + self.rank, 0
-        return islice(self._of_all_processes(), start, None, self.world_size)
+        yield from islice(self._of_all_processes(), start, None, self.world_size)
 
     def _of_all_processes(self) -> Iterator[list]:
         if self.sampler.endless:
