@@ -64,8 +64,8 @@ def run(checkpoint: str, tasks: list[str] | None = None, suite: str | None = Non
     wanted = parse_all(tasks or load_suite(suite or 'cae_paper').tasks)      # a typing error is told before torch is imported
     _choose_device(options.get('device'))
     from . import checkpoints
-    from .ledger import check_recordable
-    from .recipes import Options, check_precision
+    from .runs.make_record import check_recordable
+    from .runs.recipe import Options, check_precision
     options = Options(**options)
     checkpoints.guard_mmengine()
     ckpt = checkpoints.load(checkpoint, num_heads=num_heads, arch=arch)
@@ -73,7 +73,7 @@ def run(checkpoint: str, tasks: list[str] | None = None, suite: str | None = Non
     for job in jobs:
         check_recordable(job, ckpt, model, options)
     if dry_run:
-        from .dry_run import announce
+        from .forecast.announce import announce
         announce([(group, _one_config(group, options)) for group in groups(jobs)], ckpt, options)
         return Outcome()
     for job in jobs:
@@ -87,8 +87,8 @@ def plan(wanted: list[Task], ckpt, data: dict[str, str], options, may_lack_data:
 
     may_lack_data: official data sets without a folder are taken as released; such jobs cannot run.
     """
-    from . import effective_batch, recipes
-    from .datasets.asked_for import data_of
+    from .runs import global_batch as effective_batch, recipe as recipes
+    from .datasets.resolve import data_of
     from .results import fingerprint
     jobs, described = [], {}
     for task in wanted:
@@ -109,7 +109,7 @@ def plan(wanted: list[Task], ckpt, data: dict[str, str], options, may_lack_data:
 
 def groups(jobs: list[Job]) -> list[list[Job]]:
     """Frozen protocols on one data set share one pass over it where their recipes allow; any other task is a group."""
-    from .engine.frozen import passes
+    from .probing.shared_pass import passes
     together = {}
     for job in jobs:
         together.setdefault(job.task.dataset if job.cfg.benchmark.frozen else job.task, []).append(job)
@@ -118,9 +118,9 @@ def groups(jobs: list[Job]) -> list[list[Job]]:
 
 def _execute(jobs: list[Job], ckpt, model: str, results: Path, options) -> Outcome:
     from mmengine.dist import is_main_process
-    from .engine.runner import closes_log_files
+    from .training.runner import closes_log_files
     from .results import write_record
-    from .work_lock import work_lock
+    from .runs.work_lock import work_lock
     outcome = Outcome()
     waiting = groups(_without_record(jobs, outcome, model, results, options))
     while waiting:
@@ -147,8 +147,8 @@ def _execute(jobs: list[Job], ckpt, model: str, results: Path, options) -> Outco
 
 def _without_record(jobs: list[Job], outcome: Outcome, model: str, results: Path, options) -> list[Job]:
     """The jobs that are still to be done; records of the others go into the outcome."""
-    from .engine.cpu_processes import agree
-    from .provenance import measured_by_others
+    from .distributed.cpu_processes import agree
+    from .runs.provenance import measured_by_others
     from .results import find
     if options.overwrite:
         return jobs
@@ -172,7 +172,7 @@ def _failures(outcome: Outcome, title: str):
 
     Where it meets one of several processes, the others wait for that one: then it ends them, through their launcher.
     """
-    from .engine.failing_together import all_failed
+    from .distributed.failing_together import all_failed
     try:
         yield
     except Exception as error:
@@ -192,13 +192,13 @@ def _failures(outcome: Outcome, title: str):
 def _run_group(group: list[Job], title: str, work_dir: Path, ckpt, model: str, results: Path,
                options) -> Callable[[Job], tuple]:
     """Trains and validates one group; returns what makes (Record, per-image columns) of each of its tasks."""
-    from .engine import cpu_processes
-    from .effective_batch import told_if_too_large
-    from .engine.runner import QuietRunner
-    from .eval_only import evaluate
-    from .ledger import make_record
-    from .pretraining_length import lines
-    from .recipes import borrowed
+    from .distributed import cpu_processes
+    from .runs.global_batch import told_if_too_large
+    from .training.runner import QuietRunner
+    from .runs.eval_only import evaluate
+    from .runs.make_record import make_record
+    from .runs.pretraining_length import lines
+    from .runs.recipe import borrowed
     started, clock = datetime.now(timezone.utc), time.monotonic()
     cfg = _one_config(group, options)
     cfg.work_dir = str(work_dir)
@@ -226,7 +226,7 @@ def _run_group(group: list[Job], title: str, work_dir: Path, ckpt, model: str, r
 
 def _one_config(group: list[Job], options):
     """The config of the only task, or of the pass that several frozen protocols share."""
-    from .engine.frozen import join, share_views
+    from .probing.shared_pass import join, share_views
     cfg = join([job.cfg for job in group]) if len(group) > 1 else group[0].cfg
     return share_views(cfg) if options.share_views and cfg.benchmark.frozen else cfg
 

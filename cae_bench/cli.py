@@ -9,10 +9,10 @@ from typing import Optional
 import typer
 
 from . import __version__
-from .cfg_options import parse as parse_options, spread
+from .runs.cfg_options import parse as parse_options, spread
 from .errors import CaeBenchError, ConfigError, nearest
 from .logs import speaks
-from .visible import visible, visible_lines
+from .logs import visible, visible_lines
 
 app = typer.Typer(name='cae-bench', no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   rich_markup_mode=None, context_settings={'help_option_names': ['-h', '--help']},
@@ -79,7 +79,7 @@ def run(checkpoint: str = typer.Argument(..., help='A file, timm:NAME, random:vi
     options |= dict(tasks=tasks.split(',') if tasks else None, suite=suite, data=parse_data(data), results=results,
                     name=name, arch=arch, num_heads=num_heads, dry_run=dry_run)
     if watch:
-        from .watching import watch as watch_folder
+        from .commands.watch import watch as watch_folder
         outcome = watch_folder(checkpoint, **options)
     else:
         outcome = benchmark.run(checkpoint, **options)
@@ -128,7 +128,7 @@ def inspect(checkpoint: str = typer.Argument(...), as_json: bool = typer.Option(
 @app.command(epilog='Example: cae-bench ls suites')
 def ls(what: str = typer.Argument(..., help='tasks, suites, pretrain, models or published.'), results: str = RESULTS):
     """What there is: tasks, suites, measured models, published numbers."""
-    from . import listing, pretraining
+    from .commands import ls as listing, pretrain as pretraining
     known = {'pretrain': pretraining.names, 'tasks': listing.tasks, 'suites': listing.suites, 'published': listing.published,
              'models': lambda: listing.models(results)}
     if what not in known:
@@ -143,7 +143,7 @@ def data_make(what: str = typer.Argument(..., help='scenes'), folder: Path = typ
     """Draw the embedded scenes: one folder that serves classification, segmentation and detection."""
     if what != 'scenes':
         raise ConfigError(f'data make {what}: only scenes can be made')
-    from .datasets.scenes import make_scenes
+    from .datasets.scenes.make import make_scenes
     with _progress('drawing') as progress:
         make_scenes(folder, seed=seed, num_train=num_train, num_val=num_val, size=size, progress=progress)
     typer.echo(f'{num_train} + {num_val} scenes in {folder}: use it as --data scenes={folder}')
@@ -180,7 +180,7 @@ def pretrain(config: str = typer.Argument(..., help='A name (see `cae-bench ls p
              tensorboard: bool = typer.Option(False, '--tensorboard', help='Write TensorBoard event files too.'),
              cfg_options: list[str] = typer.Option([], '--cfg-options', metavar='K=V ...', help='Override the config: one pair or several.')):
     """Pretrain an encoder from a folder of images, to a checkpoint that `run` takes."""
-    from .pretraining import pretrain as train
+    from .commands.pretrain import pretrain as train
     from .tasks import parse_data
     path = train(config, data=parse_data(data), work_dir=work_dir, resume=resume, amp=amp, seed=seed, device=device,
                  launcher=launcher, tokenizer=tokenizer, max_corrupt=max_corrupt, knn=knn, pictures=pictures,
@@ -192,7 +192,7 @@ def pretrain(config: str = typer.Argument(..., help='A name (see `cae-bench ls p
 @app.command(epilog='Example: cae-bench demo')
 def demo(folder: Path = typer.Option(Path('demo'), '--dir', metavar='DIR', help='Where scenes and records go.')):
     """Pretrain a tiny CAE on drawn scenes and score it beside random weights: minutes on a CPU, schedules cut short."""
-    from .demo import run_demo
+    from .commands.demo import run_demo
     outcome = run_demo(folder)
     _print_table(str(folder))
     _say(f'Records: {folder}/measured   Scenes: {folder}/scenes')
@@ -202,7 +202,7 @@ def demo(folder: Path = typer.Option(Path('demo'), '--dir', metavar='DIR', help=
 @app.command(epilog='Example: cae-bench doctor')
 def doctor():
     """Versions, ops and devices: what will work here."""
-    from .doctor import examine
+    from .commands.doctor import examine
     typer.echo('\n'.join(examine()))
 
 

@@ -1,28 +1,31 @@
 """Child registries of mmengine, scope `cae_bench`.
 
-`type='cae_bench.X'` in any OpenMMLab config makes mmengine import this module by name and then the locations below,
+`type='cae_bench.X'` in any OpenMMLab config makes mmengine import this module by name and then the rooms below,
 so no `custom_imports` is needed.
 """
 from mmengine import registry as root
 
 from . import compat  # noqa: F401  before anything can import mmcv.ops or load a checkpoint: see there
 
+# Any room may register anything.
+ROOMS = ('models', 'training', 'probing', 'pretraining', 'datasets', 'evaluation', 'pictures')
 
-def _child(name: str, *locations: str) -> root.Registry:
+
+def _child(name: str) -> root.Registry:
     parent = getattr(root, name)
-    return root.Registry(parent.name, parent=parent, scope='cae_bench', locations=[f'cae_bench.{x}' for x in locations])
+    return root.Registry(parent.name, parent=parent, scope='cae_bench', locations=[f'cae_bench.{room}' for room in ROOMS])
 
 
-MODELS = _child('MODELS', 'models')
-MODEL_WRAPPERS = _child('MODEL_WRAPPERS', 'models')
-DATASETS = _child('DATASETS', 'datasets')
-DATA_SAMPLERS = _child('DATA_SAMPLERS', 'datasets')
-TRANSFORMS = _child('TRANSFORMS', 'datasets')
-FUNCTIONS = _child('FUNCTIONS', 'datasets')
-METRICS = _child('METRICS', 'evaluation')
-HOOKS = _child('HOOKS', 'engine')
-LOOPS = _child('LOOPS', 'engine')
-OPTIMIZERS = _child('OPTIMIZERS', 'engine')
-OPTIM_WRAPPERS = _child('OPTIM_WRAPPERS', 'engine')
-OPTIM_WRAPPER_CONSTRUCTORS = _child('OPTIM_WRAPPER_CONSTRUCTORS', 'engine')
-PARAM_SCHEDULERS = _child('PARAM_SCHEDULERS', 'engine')
+MODELS = _child('MODELS')
+MODEL_WRAPPERS = _child('MODEL_WRAPPERS')
+DATASETS = _child('DATASETS')
+DATA_SAMPLERS = _child('DATA_SAMPLERS')
+TRANSFORMS = _child('TRANSFORMS')
+FUNCTIONS = _child('FUNCTIONS')
+METRICS = _child('METRICS')
+HOOKS = _child('HOOKS')
+LOOPS = _child('LOOPS')
+OPTIMIZERS = _child('OPTIMIZERS')
+OPTIM_WRAPPERS = _child('OPTIM_WRAPPERS')
+OPTIM_WRAPPER_CONSTRUCTORS = _child('OPTIM_WRAPPER_CONSTRUCTORS')
+PARAM_SCHEDULERS = _child('PARAM_SCHEDULERS')

@@ -115,7 +115,7 @@ def test_a_missing_checkpoint_and_a_missing_folder_are_named(tmp_path):
 @pytest.mark.parametrize('name, content', [
     ('mine.py', ''), ('mine.py', 'model = ('), ('mine.py', '\x00'), ('mine.py', 'raise RuntimeError("no")'), ('mine', '')])
 def test_a_file_that_is_no_pretraining_config_is_named(name, content, tmp_path):
-    from cae_bench import pretraining
+    from cae_bench.commands import pretrain as pretraining
     (tmp_path / name).write_text(content)
     with pytest.raises(ConfigError, match=f'{tmp_path / name} (is no config|has no model)'):
         pretraining.read(tmp_path / name, pretraining.Options())

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 
-from cae_bench.datasets.scenes import make_scenes
+from cae_bench.datasets.scenes.make import make_scenes
 
 BATCH = {'finetune': 24, 'upernet': 8, 'linear_seg': 8, 'mask_rcnn': 4}
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from cae_bench import benchmark
-from cae_bench.datasets.scenes import make_scenes
+from cae_bench.datasets.scenes.make import make_scenes
 
 
 def open_files() -> list[str]:

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from cae_bench.datasets.scenes import make_scenes
+from cae_bench.datasets.scenes.make import make_scenes
 
 UPERNET = {'train_cfg.max_iters': 8, 'train_cfg.val_interval': 8, 'train_dataloader.batch_size': 2,
            'param_scheduler.0.end': 2, 'param_scheduler.1.begin': 2, 'param_scheduler.1.end': 8,

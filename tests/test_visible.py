@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from cae_bench.visible import csv_text, json_escaped, markdown_text, visible, visible_lines
+from cae_bench.logs import visible, visible_lines
+from cae_bench.results.escaping import csv_text, json_escaped, markdown_text
 
 
 @pytest.mark.parametrize('text, shown', [

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from cae_bench.datasets.scenes import make_scenes
-from cae_bench.demo import PROTOCOLS
+from cae_bench.datasets.scenes.make import make_scenes
+from cae_bench.commands.demo import PROTOCOLS
 
 TINY = 'random:vit-32x2x2'
 

@@ -41,7 +41,7 @@ def test_the_wheel_finds_its_configs_suites_and_published_results(installed):
 
 
 def test_the_wheel_s_configs_resolve_their_bases(installed):
-    code = ('from cae_bench.recipes import header; from cae_bench.paths import shipped; '
+    code = ('from cae_bench.runs.recipe import header; from cae_bench.paths import shipped; '
             'print(len([header(f) for f in shipped("configs").glob("[!_p]*/*.py")]))')
     done = python(installed, '-c', code)
     assert int(done.stdout or 0) > 20, done.stderr

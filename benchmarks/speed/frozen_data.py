@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cae_bench import checkpoints, recipes
+from cae_bench import checkpoints
+from cae_bench.runs import recipe as recipes
 from cae_bench.datasets.describe import describe
-from cae_bench.datasets.views import ImageViews
-from cae_bench.engine.runner import QuietRunner
+from cae_bench.probing.views import ImageViews
+from cae_bench.training.runner import QuietRunner
 from cae_bench.tasks import Task
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import torch
 
 import cae_bench.registry  # noqa: F401
-from cae_bench.engine.frozen_trainer import HeadTrainer
-from cae_bench.models.feature_bank import FeatureBank
-from cae_bench.models.probes import LinearProbe
-from cae_bench.models.probes_attentive import AttentiveProbe
-from cae_bench.models.probes_knn import nearest
+from cae_bench.probing.trainer import HeadTrainer
+from cae_bench.probing.feature_bank import FeatureBank
+from cae_bench.probing.probes.linear import LinearProbe
+from cae_bench.probing.probes.attentive import AttentiveProbe
+from cae_bench.probing.probes.knn import nearest
 
 DIMS, HEADS, TOKENS, CLASSES, MICRO = 1024, 16, 197, 1000, 128          # ViT-L/16 at 224 pixels, ImageNet
 ROWS, BLOCK = 1_281_167, 65536

@@ -21,7 +21,7 @@ import torch
 from literal_cae import LiteralCAE
 from torch import nn
 
-from cae_bench.models.pretrain.cae import CAE
+from cae_bench.pretraining.methods.cae import CAE
 from cae_bench.registry import OPTIM_WRAPPERS
 
 HERE = Path(__file__).parent
@@ -193,7 +193,7 @@ def pixels(number: int = 100) -> dict:
     """images/s of one core: decode a photograph of 500 x 375, crop it, two views of 224 and 112, one mask."""
     from PIL import Image
 
-    from cae_bench.datasets.pretrain import PretrainImages
+    from cae_bench.pretraining.images import PretrainImages
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         for i in range(10):

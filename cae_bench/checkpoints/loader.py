@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from ..errors import CheckpointError
-from ..folder import import_all
+from ..paths import import_all
+from . import formats as formats_folder
 from . import random_init, safe_load, timm_hub
 from ._arch import Arch, check_arch, parse_arch
 from ._conversion import StateDict
@@ -104,8 +105,8 @@ def convert(sd: StateDict, container: str, others: tuple[str, ...], source: str,
 
 
 def formats() -> list[ModuleType]:
-    """Every file of this folder that has matches() and convert()."""
-    return [m for m in import_all(__package__, [str(Path(__file__).parent)]) if hasattr(m, 'matches')]
+    """Every file of `formats/`."""
+    return import_all(formats_folder.__name__, formats_folder.__path__)
 
 
 def find_format(sd: StateDict) -> ModuleType:
@@ -115,7 +116,7 @@ def find_format(sd: StateDict) -> ModuleType:
     if not found:
         raise CheckpointError(f'no format matches; first keys are {list(sd)[:4]}. Known formats: '
                               f'{", ".join(fmt.NAME for fmt in known)}. For another one add a file to '
-                              'cae_bench/checkpoints.')
+                              'cae_bench/checkpoints/formats.')
     if len(found) > 1:
         raise CheckpointError(f'formats {" and ".join(fmt.NAME for fmt in found)} both match; first keys are '
                               f'{list(sd)[:4]}. Please report this: their matches() must exclude each other.')

@@ -2,7 +2,7 @@
 import shlex
 from collections import defaultdict
 
-from ..visible import visible
+from ..logs import visible
 from .checkpoint import Checkpoint
 
 

@@ -1,3 +1,3 @@
-from ..folder import import_all
+from ..paths import import_all
 
 import_all(__name__, __path__)

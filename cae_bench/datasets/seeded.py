@@ -10,9 +10,9 @@ from itertools import count, cycle, islice
 from mmengine.dist import get_dist_info
 from torch.utils.data import BatchSampler, Dataset, Sampler
 
-from ..random_numbers import seed_by
+from ..training.random_numbers import seed_by
 from ..registry import DATA_SAMPLERS, DATASETS
-from .pass_sampler import order
+from ..probing.pass_sampler import order
 
 
 @DATASETS.register_module()

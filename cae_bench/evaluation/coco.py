@@ -8,13 +8,13 @@ import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
-from ..average_precision import Matches, average_precision
+from ..statistics.average_precision import Matches, average_precision
 from ..errors import DataError
 from ..registry import METRICS
-from .bootstrap import draws, interval
+from ..statistics.bootstrap import draws, interval
 from .coco_backend import backend as named_backend
 from .coco_backend import load_detections, tide
-from .matches import collect
+from ..statistics.matches import collect
 
 SIZES = ('', '_s', '_m', '_l')                 # all, small (< 32 x 32 pixels), medium, large (> 96 x 96)
 

@@ -10,7 +10,7 @@ from mmengine.logging import MMLogger
 
 from ..errors import DataError
 from ..registry import METRICS
-from .bootstrap import draws, interval
+from ..statistics.bootstrap import draws, interval
 
 
 def confusion(prediction: torch.Tensor, label: torch.Tensor, num_classes: int,

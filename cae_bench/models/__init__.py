@@ -1,7 +1,7 @@
 """What mmengine builds: backbones, necks, heads. Importing the package registers every file in it."""
 from torch import nn
 
-from ..folder import import_all
+from ..paths import import_all
 
 
 def load_backbone(path: str, img_size: int | tuple[int, int] | None = None, num_heads: int | None = None) -> nn.Module:

@@ -5,8 +5,8 @@ Parameter names are those of the released checkpoints (`attn.qkv.weight`, `attn.
 import torch
 from torch import Tensor, nn
 
-from .attention import attend
-from .linear import Linear, linear, linear_of_gelu
+from .kernels.attention import attend
+from .kernels.linear import Linear, linear, linear_of_gelu
 from .whole_patches import check_whole
 
 

@@ -10,7 +10,7 @@ from ..checkpoints import check_hash, timm_hub
 from ..checkpoints.timm_hub import spec_of
 from ..errors import CheckpointError, ConfigError
 from ..registry import MODELS
-from .settings import check_rate, layer_id, pair, resolve_indices
+from .vit_settings import check_rate, layer_id, pair, resolve_indices
 from .whole_patches import check_whole, missing, pad
 
 

@@ -16,7 +16,7 @@ from ..errors import CheckpointError, ConfigError
 from ..registry import MODELS
 from . import positions
 from .blocks import Block, PatchEmbed, SharedRelPosBias
-from .settings import check_rate, layer_id, resolve_indices, resolve_spec
+from .vit_settings import check_rate, layer_id, resolve_indices, resolve_spec
 from .weights import load_into
 from .whole_patches import missing, pad
 

@@ -13,7 +13,7 @@ from ..errors import ConfigError
 from ..registry import MODELS
 from . import positions
 from .blocks import Attention, Block
-from .settings import resolve_indices
+from .vit_settings import resolve_indices
 from .vit import ViT
 
 

@@ -1,6 +1,6 @@
 """What becomes of an image that is no whole number of patches: nothing of it may be dropped.
 
-Classification refuses it, its recipes round the size of their views (`cae_bench.input_size`). Dense networks pad it,
+Classification refuses it, its recipes round the size of their views (`cae_bench.runs.input_size`). Dense networks pad it,
 with zeros to the right and below: pixel (x, y) stays where it is, so boxes, strides and masks mean what they meant.
 DINOv2 pads all round, which moves every pixel by half of what is missing.
 """
@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import ConfigError
-from ..patches import nearest
+from .patch_sizes import nearest
 
 
 def missing(x: Tensor, multiple: int, patch_size: int | None = None) -> tuple[int, int]:

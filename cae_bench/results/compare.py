@@ -3,11 +3,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import RecordError, nearest
-from ..visible import visible
+from ..logs import visible
 from .code_versions import commit_of, differing_code, recorded_by_all
 from .columns import METRICS
 from .measured import setting
-from .paired import Difference, differences
+from ..statistics.paired import Difference, differences
 from .record import Record
 from .store import load_records, read_record
 

@@ -11,7 +11,8 @@ from dataclasses import asdict
 from html import escape
 
 from ..errors import ConfigError, nearest
-from ..visible import csv_text, json_escaped, markdown_text, visible
+from ..logs import visible
+from .escaping import csv_text, json_escaped, markdown_text
 from .rows import Cell, Row
 from .table import Table
 

@@ -1,5 +1,5 @@
 # What all protocols on frozen features share. A protocol adds one entry to `model.probes` and the views it reads, so
-# that protocols asked for together on one data set join into one pass: cae_bench/engine/frozen.py.
+# that protocols asked for together on one data set join into one pass: cae_bench/probing/shared_pass.py.
 
 size, resize = 224, 256
 

@@ -199,7 +199,8 @@ def test_a_tensor_missing_from_what_is_dropped_anyway_does_no_harm(tmp_path):
 
 
 def test_two_formats_that_match_are_both_named(monkeypatch):
-    from cae_bench.checkpoints import beit, cae, loader
+    from cae_bench.checkpoints.formats import beit, cae
+    from cae_bench.checkpoints import loader
     monkeypatch.setattr(loader, 'formats', lambda: [beit, cae])
     monkeypatch.setattr(cae, 'matches', lambda sd: True)
     with pytest.raises(CheckpointError, match='BEiT pretraining and CAE pretraining both match'):

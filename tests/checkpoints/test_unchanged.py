@@ -7,7 +7,7 @@ import torch
 
 from cae_bench import benchmark, checkpoints
 from cae_bench.checkpoints import loader, networks, safe_load, timm_hub
-from cae_bench.datasets.scenes import make_scenes
+from cae_bench.datasets.scenes.make import make_scenes
 from cae_bench.errors import CheckpointError
 from cae_bench.models.timm_vit import TimmViT
 from cae_bench.registry import MODELS

@@ -3,9 +3,10 @@ import math
 
 import pytest
 
-from cae_bench import checkpoints, recipes
+from cae_bench import checkpoints
+from cae_bench.runs import recipe as recipes
 from cae_bench.datasets.describe import describe
-from cae_bench.datasets.scenes import make_scenes
+from cae_bench.datasets.scenes.make import make_scenes
 from cae_bench.tasks import Task
 
 LAYOUT = dict(upernet='ade', mask_rcnn='coco')

@@ -6,9 +6,10 @@ import pytest
 import torch
 from mmengine.runner import Runner
 
-from cae_bench import checkpoints, recipes
+from cae_bench import checkpoints
+from cae_bench.runs import recipe as recipes
 from cae_bench.datasets.describe import describe
-from cae_bench.datasets.scenes import make_scenes
+from cae_bench.datasets.scenes.make import make_scenes
 from cae_bench.tasks import Task
 
 SMALL = 'random:vit-24x12x2'

@@ -9,9 +9,10 @@ import torch
 from mmengine.registry import DefaultScope
 from shipped_configs import FILES, archs, described, fitted, name_of
 
-from cae_bench import checkpoints, recipes
+from cae_bench import checkpoints
+from cae_bench.runs import recipe as recipes
 from cae_bench.errors import ConfigError
-from cae_bench.input_size import views
+from cae_bench.runs.input_size import views
 from cae_bench.registry import MODELS
 from cae_bench.tasks import Task
 
@@ -152,7 +153,7 @@ def _det_sample():
 
 
 def test_the_first_lines_say_what_was_rounded(tmp_path):
-    from cae_bench.datasets.scenes import make_scenes
+    from cae_bench.datasets.scenes.make import make_scenes
     make_scenes(tmp_path / 'scenes', num_train=8, num_val=6, size=64)
     run = subprocess.run([sys.executable, '-m', 'cae_bench', 'run', 'random:vit-48x4x3', '--recipe', 'mini', '--tasks',
                           'scenes/knn', '--data', f'scenes={tmp_path / "scenes"}', '--input-size', '40', '--dry-run'],

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from cae_bench.datasets.check import check
-from cae_bench.datasets.scenes import make_scenes
+from cae_bench.datasets.scenes.make import make_scenes
 from cae_bench.errors import DataError
 
 

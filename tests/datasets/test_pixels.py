@@ -13,7 +13,7 @@ from cae_bench.datasets.check import check
 from cae_bench.datasets.image_folder import ImageFolder
 from cae_bench.datasets.mask_labels import read_mask
 from cae_bench.datasets.pixels import MOST_PIXELS, read_image
-from cae_bench.datasets.pretrain import PretrainImages
+from cae_bench.pretraining.images import PretrainImages
 from cae_bench.datasets.transforms import CheckMask, LoadImage
 from cae_bench.errors import DataError
 

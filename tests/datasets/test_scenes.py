@@ -7,9 +7,9 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from cae_bench.datasets.describe import describe
-from cae_bench.datasets.scene_drawing import NAMES, draw_scene
-from cae_bench.datasets.scene_shapes import SHAPES
-from cae_bench.datasets.scenes import make_scenes
+from cae_bench.datasets.scenes.drawing import NAMES, draw_scene
+from cae_bench.datasets.scenes.shapes import SHAPES
+from cae_bench.datasets.scenes.make import make_scenes
 from cae_bench.errors import DataError
 
 SMALL = dict(num_train=12, num_val=6, size=64)

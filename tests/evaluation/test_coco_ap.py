@@ -128,8 +128,8 @@ def test_boxes_and_masks_score_as_in_pycocotools(tmp_path):
 
 
 def test_ap_can_be_computed_again_from_the_matches_that_are_kept(tmp_path, monkeypatch):
-    from cae_bench.evaluation import matches as module
-    from cae_bench.average_precision import Matches, average_precision
+    from cae_bench.statistics import matches as module
+    from cae_bench.statistics.average_precision import Matches, average_precision
     path, samples = random_case(tmp_path)
     monkeypatch.setattr(module, 'IMAGES_AT_ONCE', 5)                          # parts must join seamlessly
     scores, metric = evaluate(path, samples, resamples=50)
@@ -152,7 +152,7 @@ def test_an_image_drawn_twice_counts_as_two_images(tmp_path):
     scores, _ = evaluate(annotation_file(tmp_path, objects, 3), found)
     # precision 1 to recall 1/3 (34 of 101 recalls), then 2/3 to recall 2/3 (33 more)
     assert scores['bbox_mAP'] == pytest.approx(100 * (34 + 33 * 2 / 3) / 101)
-    from cae_bench.average_precision import Matches, average_precision
+    from cae_bench.statistics.average_precision import Matches, average_precision
     hit = np.array([[1], [0], [1]], bool).repeat(10, 1)
     matches = Matches(np.arange(3), np.zeros(3, int), np.array([.9, .8, .7]), hit, np.zeros_like(hit), np.ones((3, 1)))
     drawn = average_precision(matches, np.array([[1, 1, 1], [2, 1, 0], [0, 3, 0]], np.float32))[:, 0, 0]

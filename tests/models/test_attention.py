@@ -3,7 +3,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cae_bench.models import attention
+from cae_bench.models.kernels import attention
 
 
 def torch_attention(q, k, v, bias):

@@ -5,9 +5,9 @@ import torch
 from cae_bench.checkpoints.spec import ViTSpec
 from cae_bench.errors import ConfigError
 from cae_bench.models.blocks import PatchEmbed
-from cae_bench.models.feature_cache import weights_hash
-from cae_bench.models.frozen import FrozenProbes
-from cae_bench.models.frozen_speed import HalfLinear, HalfPatches
+from cae_bench.probing.feature_cache import weights_hash
+from cae_bench.probing.model import FrozenProbes
+from cae_bench.models.kernels.half_precision_vit import HalfLinear, HalfPatches
 
 KNN = dict(type='cae_bench.KNNProbe', feature='cls', grid=dict(k=[1], temperature=[0.07]))
 
@@ -61,7 +61,7 @@ def test_patches_by_a_linear_layer_are_those_of_the_convolution():
 
 @pytest.mark.parametrize('packed', [True, False])
 def test_a_prepared_layer_is_the_layer_rounded(packed, monkeypatch):
-    monkeypatch.setattr('cae_bench.models.frozen_speed._has_packed',
+    monkeypatch.setattr('cae_bench.models.kernels.half_precision_vit._has_packed',
                         (lambda *a: False) if not packed else HalfLinear.__init__.__globals__['_has_packed'])
     layer, x = torch.nn.Linear(24, 40), torch.randn(2, 7, 24)
     for gelu in (False, True):

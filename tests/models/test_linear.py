@@ -3,7 +3,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cae_bench.models import linear as lean
+from cae_bench.models.kernels import linear as lean
 from cae_bench.models.blocks import Block
 
 CASES = {'linear': (lean.linear, F.linear), 'gelu': (lean.linear_of_gelu, lambda x, w, b: F.linear(F.gelu(x), w, b))}

@@ -271,8 +271,8 @@ def test_mmengine_counts_every_operation_of_our_vit_as_of_timms_with_plain_atten
     import timm
     from mmengine.analysis import FlopAnalyzer
 
-    from cae_bench.engine.frozen_plan import forward_flops
-    from cae_bench.engine.network_cost import backbone_flops
+    from cae_bench.forecast.probing_cost import forward_flops
+    from cae_bench.forecast.vit_flops import backbone_flops
     ours = ViT(arch='small', img_size=224, patch_size=16)
     theirs = timm.create_model('vit_small_patch16_224', num_classes=0, global_pool='')
     for block in theirs.blocks:

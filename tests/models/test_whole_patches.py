@@ -7,7 +7,7 @@ from mmengine.structures import PixelData
 
 from cae_bench.errors import ConfigError
 from cae_bench.models.whole_patches import check_whole, missing, pad
-from cae_bench.patches import covering, nearest
+from cae_bench.models.patch_sizes import covering, nearest
 from cae_bench.registry import MODELS
 
 PATCH = 14

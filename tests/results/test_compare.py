@@ -4,8 +4,8 @@ import pytest
 
 from cae_bench.errors import RecordError
 from cae_bench.results import compare, explain, write_record
-from cae_bench.results.paired import bootstrap, mcnemar, miou_gaps
-from cae_bench.results.paired_ap import gaps
+from cae_bench.statistics.paired import bootstrap, mcnemar, miou_gaps
+from cae_bench.statistics.paired_ap import gaps
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from cae_bench.results import FORMATS, Metric, build_table, compare, explain, list_models, load_records, render, write_record
+from cae_bench.results import (
+    FORMATS, Metric, build_table, compare, explain, list_models, load_records, render, write_record)
 
 ESCAPES, BIDI = '\x1b[2J\x1b[31mcae\x9b0m', 'cae\u202etxt\u200b'
 BREAKS = 'one\ntwo\tthree\r\x00\u2028four'

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from cae_bench.results import compare, explain, write_record
-from cae_bench.results.paired import differences
+from cae_bench.statistics.paired import differences
 from cae_bench.results.pooled import pooled_interval
 
 

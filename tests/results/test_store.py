@@ -11,8 +11,8 @@ import pytest
 
 import cae_bench
 from cae_bench.errors import RecordError
-from cae_bench.results import (build_table, check_writable, find, load_records, path_for, read_per_image, read_record,
-                               render, write_record)
+from cae_bench.results import (
+    build_table, check_writable, find, load_records, path_for, read_per_image, read_record, render, write_record)
 from cae_bench.results import files
 
 

@@ -1,0 +1,19 @@
+"""CAE pretraining in the older layout (lxtGH/CAE), where regressor and decoder share the module `pretext_neck`."""
+from .._conversion import CAE_HEADS, Conversion, StateDict, has, take
+
+NAME = 'CAE pretraining, old layout'
+DROP = {
+    'pretext_neck.*': 'pretraining regressor and decoder',
+    'encoder_to_decoder*': 'pretraining regressor and decoder',
+    'rd_pos_embed': 'positions of regressor and decoder',
+    'mask_token': 'mask token',
+    'teacher.*': 'teacher network: a copy of the encoder',
+}
+
+
+def matches(sd: StateDict) -> bool:
+    return has(sd, 'encoder.blocks.') and has(sd, 'pretext_neck.')
+
+
+def convert(sd: StateDict) -> Conversion:
+    return take(sd, 'cae', prefix='encoder.', drop=DROP, pos_embed='sincos_row', heads=CAE_HEADS)

@@ -1,0 +1,14 @@
+"""CAE v2 pretraining (Atten4Vis/CAE): no alignment encoder, no decoder blocks, a head of CLIP's width."""
+from . import cae
+from .._conversion import CAE_HEADS, Conversion, StateDict, has, take
+
+NAME = 'CAE v2 pretraining'
+
+
+def matches(sd: StateDict) -> bool:
+    ours = has(sd, 'encoder.blocks.') and has(sd, 'regresser.')
+    return ours and not has(sd, 'decoder.decoder_blocks.', 'alignment_encoder.')
+
+
+def convert(sd: StateDict) -> Conversion:
+    return take(sd, 'cae_v2', prefix='encoder.', drop=cae.DROP, pos_embed='sincos_row', heads=CAE_HEADS)

@@ -1,0 +1,15 @@
+"""Segmentation and detection files of the CAE repository (CAE, BEiT, MAE): `backbone.*` with its pyramid fpn1, fpn2."""
+from .._conversion import NO_NORM, Conversion, StateDict, beside, has, plain, take
+from .._guess import guess, under
+
+NAME = 'segmentation or detection file (backbone with fpn)'
+PREFIX = 'backbone.'
+
+
+def matches(sd: StateDict) -> bool:
+    return plain(sd, PREFIX) and has(sd, f'{PREFIX}fpn')
+
+
+def convert(sd: StateDict) -> Conversion:
+    drop = {f'{PREFIX}fpn[1-4].*': 'feature pyramid', **beside(sd, PREFIX)}
+    return take(sd, prefix=PREFIX, drop=drop, absent=NO_NORM, **guess(under(sd, PREFIX)))

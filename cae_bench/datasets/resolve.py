@@ -1,0 +1,29 @@
+"""The data of a task: its folder as the user gave it, described and looked at before anything runs on it."""
+from ..errors import ConfigError, nearest
+from ..logs import say
+from ..tasks import Task
+from .announced import announced
+from .describe import DataInfo, describe
+from .sample_masks import look_at_masks
+from .official import OFFICIAL
+
+
+def data_of(task: Task, layout: str, folders: dict[str, str], may_lack: bool = False) -> DataInfo:
+    """Describes a task's data, and says what looks wrong with it and yet may be meant.
+
+    Args:
+        folders: folder of each data set by name.
+        may_lack: take an official data set without a folder as it was released; such a task can be planned, not run.
+
+    Raises:
+        ConfigError: no folder was given. DataError: it cannot serve.
+    """
+    if may_lack and task.dataset in OFFICIAL and task.dataset not in folders:
+        return announced(task.dataset, layout)
+    if task.dataset not in folders:
+        raise ConfigError(f'{task}: no folder for data set {task.dataset!r}. Add --data {task.dataset}=DIR.'
+                          + (nearest(task.dataset, folders) if folders else ''))
+    info = describe(task.dataset, folders[task.dataset], layout)
+    for line in look_at_masks(info) if layout == 'ade' else ():
+        say(line)
+    return info

@@ -1,0 +1,1 @@
+"""The drawn scenes: one folder that serves classification, segmentation and detection."""

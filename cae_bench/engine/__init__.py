@@ -1,3 +1,0 @@
-from ..folder import import_all
-
-import_all(__name__, __path__)

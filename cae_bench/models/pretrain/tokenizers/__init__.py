@@ -1,4 +1,0 @@
-"""What a masked patch is to be predicted as: codes, pixels, or features of a teacher. One file each."""
-from ....folder import import_all
-
-import_all(__name__, __path__)
