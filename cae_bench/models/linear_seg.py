@@ -5,11 +5,11 @@ Protocol: DINOv2 (arXiv 2304.07193, section 7.4), its `dinov2_vitb14_ade20k_line
 from collections.abc import Sequence
 
 import torch.nn.functional as F
-from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ..registry import MODELS
+from .norms import build_norm
 
 
 @MODELS.register_module()
@@ -29,7 +29,7 @@ class TokenNorm(BaseModule):
     def __init__(self, embed_dims: int, norm_cfg: dict | None = None, eps: float = 1e-6):
         super().__init__()
         self.embed_dims, self.eps = embed_dims, eps
-        self.bn: nn.Module = build_norm_layer(norm_cfg or dict(type='BN'), embed_dims)[1]
+        self.bn: nn.Module = build_norm(norm_cfg, embed_dims)
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Maps (B, D, h, w), raw outputs of blocks -> the same shapes, normalised."""

@@ -5,12 +5,12 @@ In a list of necks it stands before FPN:
 """
 from collections.abc import Sequence
 
-from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ..errors import ConfigError
 from ..registry import MODELS
+from .norms import build_norm
 
 
 @MODELS.register_module()
@@ -30,7 +30,7 @@ class ViTPyramid(BaseModule):
     def __init__(self, embed_dims: int, norm_cfg: dict | None = None):
         super().__init__()
         self.embed_dims = embed_dims
-        _, norm = build_norm_layer(norm_cfg or dict(type='BN'), embed_dims)          # eps 1e-5
+        norm = build_norm(norm_cfg, embed_dims)                                      # eps 1e-5
         self.fpn1 = nn.Sequential(_double(embed_dims), norm, nn.GELU(), _double(embed_dims))
         self.fpn2 = nn.Sequential(_double(embed_dims))
         self.fpn3 = nn.Identity()
