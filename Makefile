@@ -1,10 +1,10 @@
-# make demo: set up, pretrain, see every protocol run.   make test: set up and run the suite.   Both reuse what is there.
+# make demo: set up, pretrain, see every protocol run.   make test: set up and run the suite.   make lint: how the code reads.   Both reuse what is there.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: setup demo test clean
+.PHONY: setup demo test lint format clean
 
 setup: $(VENV)/.installed
 
@@ -12,7 +12,7 @@ $(VENV)/.installed: setup.py constraints.txt Makefile
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'cae_bench needs Python 3.11 or newer, this is ' + sys.version.split()[0])"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV): about 5 GB, most of it torch; minutes, once."
-	$(PIP) -e .[test]
+	$(PIP) -e .[test,lint]
 	@# Two OpenCV wheels arrive through mmdet; where the machine lacks libGL, the headless one must be on top.
 	@$(BIN)/python -c "import cv2" 2>/dev/null || $(PIP) --force-reinstall --no-deps opencv-python-headless
 	@touch $@
@@ -22,6 +22,15 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

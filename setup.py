@@ -1,4 +1,5 @@
 """Package cae_bench; configs, suites and published results travel in it under `.mim`, as OpenMMLab packages do."""
+
 import re
 import shutil
 from pathlib import Path
@@ -20,8 +21,7 @@ class BuildWithShippedFiles(build_py):
             return
         for folder in SHIPPED:
             target = Path(self.build_lib, 'cae_bench', '.mim', folder)
-            shutil.copytree(HERE / folder, target, dirs_exist_ok=True,
-                            ignore=shutil.ignore_patterns('__pycache__'))
+            shutil.copytree(HERE / folder, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns('__pycache__'))
 
 
 version = re.search(r"__version__ = '(.+)'", (HERE / 'cae_bench/__init__.py').read_text()).group(1)
@@ -33,7 +33,7 @@ setup(
     long_description=(HERE / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
-    python_requires='>=3.11',             # the pins of constraints.txt exist for 3.11, 3.12 and 3.13
+    python_requires='>=3.11',  # the pins of constraints.txt exist for 3.11, 3.12 and 3.13
     packages=find_packages(include=['cae_bench', 'cae_bench.*']),
     cmdclass={'build_py': BuildWithShippedFiles},
     entry_points={'console_scripts': ['cae-bench=cae_bench.cli:main']},
@@ -45,7 +45,7 @@ setup(
         'onedl-mmcv>=2.3.0',
         'onedl-mmdetection>=3.5.0',
         'onedl-mmsegmentation>=1.4.0',
-        'ftfy',                      # mmseg imports both at start, and not every release asks for them
+        'ftfy',  # mmseg imports both at start, and not every release asks for them
         'regex',
         'timm>=1.0.9',
         'hotcoco>=1.3',
@@ -60,7 +60,10 @@ setup(
         'typer>=0.12',
         'rich>=13',
     ],
-    extras_require={'test': ['pytest>=8', 'pytest-xdist>=3', 'setuptools>=70.1,<82']},
+    extras_require={
+        'test': ['pytest>=8', 'pytest-xdist>=3', 'setuptools>=70.1,<82'],
+        'lint': ['ruff>=0.15', 'codespell>=2.4'],
+    },
     classifiers=[
         'License :: OSI Approved :: Apache Software License',
         'Programming Language :: Python :: 3',

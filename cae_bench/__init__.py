@@ -1,4 +1,5 @@
 """cae_bench: how good is a self-supervised ViT, with a record behind every number. Importing it imports no torch."""
+
 from . import compat  # noqa: F401  stands in for mmcv's ops and guards mmengine's loader, before anything asks
 
 __version__ = '0.1.0'
@@ -9,6 +10,7 @@ __all__ = ['__version__', 'checkpoints', *_LAZY]
 
 def __getattr__(name: str):
     import importlib
+
     if name == 'checkpoints':
         return importlib.import_module('cae_bench.checkpoints')
     if name in _LAZY:

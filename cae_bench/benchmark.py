@@ -3,12 +3,13 @@
 A run plans every task (whatever is wrong with the input is found here, before anything is computed), leaves out what
 already has a record, works group by group, and writes each record the moment its task is finished.
 """
+
 import contextlib
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 from . import stopping
@@ -20,9 +21,10 @@ from .tasks import Task, parse_all
 @dataclass(frozen=True)
 class Job:
     """One task, ready to run."""
+
     task: Task
-    cfg: object                              # the resolved mmengine Config
-    data: object                             # datasets.describe.DataInfo
+    cfg: object  # the resolved mmengine Config
+    data: object  # datasets.describe.DataInfo
     fingerprint: str
 
 
@@ -32,6 +34,7 @@ class Outcome:
 
     refused: those of the failures that the user's input or settings are the reason of.
     """
+
     records: list = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
@@ -43,9 +46,18 @@ class Outcome:
         return (2 if bad_input_only else 1) if self.failures else 0
 
 
-def run(checkpoint: str, tasks: list[str] | None = None, suite: str | None = None, data: dict[str, str] | None = None,
-        results: str | Path = 'results', name: str | None = None, arch: str | None = None, num_heads: int | None = None,
-        dry_run: bool = False, **options) -> Outcome:
+def run(
+    checkpoint: str,
+    tasks: list[str] | None = None,
+    suite: str | None = None,
+    data: dict[str, str] | None = None,
+    results: str | Path = 'results',
+    name: str | None = None,
+    arch: str | None = None,
+    num_heads: int | None = None,
+    dry_run: bool = False,
+    **options,
+) -> Outcome:
     """Evaluates a checkpoint: one record for each task under `<results>/measured`, written as soon as it is known.
 
     Args:
@@ -61,11 +73,15 @@ def run(checkpoint: str, tasks: list[str] | None = None, suite: str | None = Non
             stop the others: it is named in `Outcome.failures`.
     """
     from .results import check_writable, load_suite
-    wanted = parse_all(tasks or load_suite(suite or 'cae_paper').tasks)      # a typing error is told before torch is imported
+
+    wanted = parse_all(
+        tasks or load_suite(suite or 'cae_paper').tasks
+    )  # a typing error is told before torch is imported
     _choose_device(options.get('device'))
     from . import checkpoints
     from .runs.make_record import check_recordable
     from .runs.recipe import Options, check_precision
+
     options = Options(**options)
     checkpoints.guard_mmengine()
     ckpt = checkpoints.load(checkpoint, num_heads=num_heads, arch=arch)
@@ -74,6 +90,7 @@ def run(checkpoint: str, tasks: list[str] | None = None, suite: str | None = Non
         check_recordable(job, ckpt, model, options)
     if dry_run:
         from .forecast.announce import announce
+
         announce([(group, _one_config(group, options)) for group in groups(jobs)], ckpt, options)
         return Outcome()
     for job in jobs:
@@ -87,9 +104,11 @@ def plan(wanted: list[Task], ckpt, data: dict[str, str], options, may_lack_data:
 
     may_lack_data: official data sets without a folder are taken as released; such jobs cannot run.
     """
-    from .runs import global_batch as effective_batch, recipe as recipes
     from .datasets.resolve import data_of
     from .results import fingerprint
+    from .runs import global_batch as effective_batch
+    from .runs import recipe as recipes
+
     jobs, described = [], {}
     for task in wanted:
         layout = recipes.header(recipes.find(task.protocol, ckpt.spec, options.recipe)).layout
@@ -99,9 +118,11 @@ def plan(wanted: list[Task], ckpt, data: dict[str, str], options, may_lack_data:
         cfg = recipes.build(task, ckpt, info, options)
         effective_batch.check_enough(cfg, min(info.num_trained, options.limit or info.num_trained))
         parts = recipes.scoring_parts(cfg, ckpt, info, options)
-        if options.share_views and recipes.trains_heads(cfg):          # whose crop is read depends on who comes first
-            parts['crop of'] = next((j.task.protocol for j in jobs if j.task.dataset == task.dataset
-                                     and recipes.trains_heads(j.cfg)), task.protocol)
+        if options.share_views and recipes.trains_heads(cfg):  # whose crop is read depends on who comes first
+            parts['crop of'] = next(
+                (j.task.protocol for j in jobs if j.task.dataset == task.dataset and recipes.trains_heads(j.cfg)),
+                task.protocol,
+            )
         jobs.append(Job(task, cfg, info, fingerprint(parts)))
     recipes.check_options([job.cfg for job in jobs], options)
     return jobs
@@ -110,6 +131,7 @@ def plan(wanted: list[Task], ckpt, data: dict[str, str], options, may_lack_data:
 def groups(jobs: list[Job]) -> list[list[Job]]:
     """Frozen protocols on one data set share one pass over it where their recipes allow; any other task is a group."""
     from .probing.shared_pass import passes
+
     together = {}
     for job in jobs:
         together.setdefault(job.task.dataset if job.cfg.benchmark.frozen else job.task, []).append(job)
@@ -118,9 +140,11 @@ def groups(jobs: list[Job]) -> list[list[Job]]:
 
 def _execute(jobs: list[Job], ckpt, model: str, results: Path, options) -> Outcome:
     from mmengine.dist import is_main_process
-    from .training.runner import closes_log_files
+
     from .results import write_record
     from .runs.work_lock import work_lock
+    from .training.runner import closes_log_files
+
     outcome = Outcome()
     waiting = groups(_without_record(jobs, outcome, model, results, options))
     while waiting:
@@ -129,11 +153,11 @@ def _execute(jobs: list[Job], ckpt, model: str, results: Path, options) -> Outco
         work_dir = _work_dir(group, model, results, options.seed)
         with _failures(outcome, title), closes_log_files(), work_lock(work_dir, title, options.launcher) as had_to_wait:
             left = _without_record(group, outcome, model, results, options) if had_to_wait else group
-            if len(left) < len(group):                   # the other run has done these
+            if len(left) < len(group):  # the other run has done these
                 waiting[:0] = groups(left)
                 continue
             record_of = _run_group(group, title, work_dir, ckpt, model, results, options)
-            for job in group:                            # a protocol that diverged must not cost those beside it
+            for job in group:  # a protocol that diverged must not cost those beside it
                 with _failures(outcome, str(job.task)):
                     record, per_image = record_of(job)
                     if is_main_process():
@@ -148,8 +172,9 @@ def _execute(jobs: list[Job], ckpt, model: str, results: Path, options) -> Outco
 def _without_record(jobs: list[Job], outcome: Outcome, model: str, results: Path, options) -> list[Job]:
     """The jobs that are still to be done; records of the others go into the outcome."""
     from .distributed.cpu_processes import agree
-    from .runs.provenance import measured_by_others
     from .results import find
+    from .runs.provenance import measured_by_others
+
     if options.overwrite:
         return jobs
     old = agree(lambda: [find(results, job.fingerprint, options.seed, model) for job in jobs])
@@ -162,6 +187,7 @@ def _without_record(jobs: list[Job], outcome: Outcome, model: str, results: Path
 
 def _work_dir(group: list[Job], model: str, results: Path, seed: int) -> Path:
     from .results import fingerprint, safe_name
+
     folder, mark = '+'.join(job.task.protocol for job in group), fingerprint({'group': [j.fingerprint for j in group]})
     return results / 'work_dirs' / safe_name(model) / group[0].task.dataset / f'{folder}-{mark[:8]}-seed{seed}'
 
@@ -173,6 +199,7 @@ def _failures(outcome: Outcome, title: str):
     Where it meets one of several processes, the others wait for that one: then it ends them, through their launcher.
     """
     from .distributed.failing_together import all_failed
+
     try:
         yield
     except Exception as error:
@@ -185,26 +212,33 @@ def _failures(outcome: Outcome, title: str):
             outcome.refused.add(title)
         say(f'{title}: failed, {_one_line(error)}')
         if not all_failed():
-            raise RuntimeError(f'{title}: failed in one of the processes, {_one_line(error)} The launch ends here; the '
-                               'same command goes on with what is left.') from error
+            raise RuntimeError(
+                f'{title}: failed in one of the processes, {_one_line(error)} The launch ends here; the '
+                'same command goes on with what is left.'
+            ) from error
 
 
-def _run_group(group: list[Job], title: str, work_dir: Path, ckpt, model: str, results: Path,
-               options) -> Callable[[Job], tuple]:
+def _run_group(
+    group: list[Job], title: str, work_dir: Path, ckpt, model: str, results: Path, options
+) -> Callable[[Job], tuple]:
     """Trains and validates one group; returns what makes (Record, per-image columns) of each of its tasks."""
     from .distributed import cpu_processes
-    from .runs.global_batch import told_if_too_large
-    from .training.runner import QuietRunner
     from .runs.eval_only import evaluate
+    from .runs.global_batch import told_if_too_large
     from .runs.make_record import make_record
     from .runs.pretraining_length import lines
     from .runs.recipe import borrowed
-    started, clock = datetime.now(timezone.utc), time.monotonic()
+    from .training.runner import QuietRunner
+
+    started, clock = datetime.now(UTC), time.monotonic()
     cfg = _one_config(group, options)
     cfg.work_dir = str(work_dir)
     cfg.experiment_name = f'{model}-{group[0].task.dataset}-{"+".join(job.task.protocol for job in group)}'
-    cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='cae_bench.KeepSpec'),
-                        dict(type='cae_bench.Progress', task=title)]
+    cfg.custom_hooks = [
+        *cfg.get('custom_hooks', []),
+        dict(type='cae_bench.KeepSpec'),
+        dict(type='cae_bench.Progress', task=title),
+    ]
     for key, value in cpu_processes.join(options.launcher).items():
         if key not in cfg:
             cfg[key] = value
@@ -227,6 +261,7 @@ def _run_group(group: list[Job], title: str, work_dir: Path, ckpt, model: str, r
 def _one_config(group: list[Job], options):
     """The config of the only task, or of the pass that several frozen protocols share."""
     from .probing.shared_pass import join, share_views
+
     cfg = join([job.cfg for job in group]) if len(group) > 1 else group[0].cfg
     return share_views(cfg) if options.share_views and cfg.benchmark.frozen else cfg
 
@@ -237,8 +272,11 @@ def _choose_device(device: str | None) -> None:
         os.environ['CUDA_VISIBLE_DEVICES'] = ''
     elif device == 'cuda':
         import torch
+
         if not torch.cuda.is_available():
-            raise ConfigError('--device cuda: no CUDA device is visible here. See cae-bench doctor, or use --device cpu.')
+            raise ConfigError(
+                '--device cuda: no CUDA device is visible here. See cae-bench doctor, or use --device cpu.'
+            )
     elif device is not None:
         raise ConfigError(f'--device {device}: choose cpu or cuda')
 

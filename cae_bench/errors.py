@@ -24,6 +24,7 @@ class RecordError(CaeBenchError, ValueError):
 def nearest(name: str, known) -> str:
     """' Did you mean a or b?' with the names closest to a misspelt one, else the list of what is known."""
     from difflib import get_close_matches
+
     known = sorted(known)
     close = get_close_matches(name, known, n=3, cutoff=0.5)
     if close:

@@ -1,4 +1,5 @@
 """What the user reads while a run works: one line per step that matters. mmengine's full log lies in the work folder."""
+
 import contextlib
 import logging
 import os
@@ -7,18 +8,19 @@ import sys
 import warnings
 from pathlib import Path
 
-
 LOGGER = logging.getLogger('cae_bench')
 
 # What a terminal or a page would obey instead of show. Names come from files of strangers.
 # Controls (with ESC and the one-byte CSI), soft hyphen, zero-width and bidi characters, line separators, halves of
 # surrogate pairs (as in file names that are not UTF-8) and tag characters.
-OBEYED = re.compile('[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb'
-                     '\ud800-\udfff\U000e0000-\U000e007f]')
+OBEYED = re.compile(
+    '[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb'
+    '\ud800-\udfff\U000e0000-\U000e007f]'
+)
 
 
 def visible(text: str) -> str:
-    """One line that shows every character: 'a\\x1b[31m' for an escape sequence, '\\n' for a new line."""
+    r"""One line that shows every character: 'a\x1b[31m' for an escape sequence, '\n' for a new line."""
     return OBEYED.sub(lambda match: match[0].encode('unicode_escape').decode(), text)
 
 

@@ -1,4 +1,5 @@
-"""Where configs, suites and published results lie, in the checkout or in an installed wheel under `.mim`; how a folder finds its files."""
+"""Where shipped files lie, in the checkout or in a wheel under `.mim`, and how a folder finds its own modules."""
+
 import importlib
 import pkgutil
 from pathlib import Path

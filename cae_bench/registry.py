@@ -3,6 +3,7 @@
 `type='cae_bench.X'` in any OpenMMLab config makes mmengine import this module by name and then the rooms below,
 so no `custom_imports` is needed.
 """
+
 from mmengine import registry as root
 
 from . import compat  # noqa: F401  before anything can import mmcv.ops or load a checkpoint: see there
@@ -13,7 +14,9 @@ ROOMS = ('models', 'training', 'probing', 'pretraining', 'datasets', 'evaluation
 
 def _child(name: str) -> root.Registry:
     parent = getattr(root, name)
-    return root.Registry(parent.name, parent=parent, scope='cae_bench', locations=[f'cae_bench.{room}' for room in ROOMS])
+    return root.Registry(
+        parent.name, parent=parent, scope='cae_bench', locations=[f'cae_bench.{room}' for room in ROOMS]
+    )
 
 
 MODELS = _child('MODELS')

@@ -1,4 +1,5 @@
 """SIGTERM, as a scheduler sends it before it takes a machine back: a run ends where nothing is lost, with code 143."""
+
 import contextlib
 import os
 import signal
@@ -19,8 +20,8 @@ class Stopped(SystemExit):
 
 
 class _State:
-    requested = False                        # a SIGTERM came
-    waits = False                            # somebody looks for it at safe points
+    requested = False  # a SIGTERM came
+    waits = False  # somebody looks for it at safe points
 
 
 def requested() -> bool:
@@ -31,7 +32,7 @@ def requested() -> bool:
 def on_sigterm() -> Iterator[None]:
     """Within it SIGTERM stops the program: at once, or inside `at_safe_points` when that looks for it."""
     if threading.current_thread() is not threading.main_thread():
-        yield                                # Python hands signals to the main thread only
+        yield  # Python hands signals to the main thread only
         return
     before = signal.signal(signal.SIGTERM, _stop)
     try:
@@ -65,7 +66,7 @@ NOTHING_LOST = 'Stopped by SIGTERM. What is finished is kept; the same command g
 
 def _stop(*_) -> None:
     if _State.requested:
-        return                               # a launcher may send it again to each of its processes
+        return  # a launcher may send it again to each of its processes
     _State.requested = True
     if not _State.waits:
         raise Stopped(NOTHING_LOST)

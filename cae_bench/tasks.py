@@ -1,4 +1,5 @@
 """A task is `<dataset>/<protocol>`: which tasks a user asked for, and which of them share one pass over the data."""
+
 from dataclasses import dataclass
 
 from .errors import ConfigError, nearest
@@ -16,8 +17,11 @@ class Task:
 
 def protocols() -> list[str]:
     """The folders under configs/: a protocol is added by adding a folder. Pretraining is none: it makes what they judge."""
-    return sorted(p.name for p in shipped('configs').iterdir()
-                  if p.is_dir() and not p.name.startswith(('_', '.')) and p.name != 'pretrain')
+    return sorted(
+        p.name
+        for p in shipped('configs').iterdir()
+        if p.is_dir() and not p.name.startswith(('_', '.')) and p.name != 'pretrain'
+    )
 
 
 def parse(text: str) -> Task:

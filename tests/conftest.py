@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))          # tests import `golden` by name
-os.environ.setdefault('OMP_NUM_THREADS', '1')           # the suite runs one process per core
+sys.path.insert(0, str(Path(__file__).parent))  # tests import `golden` by name
+os.environ.setdefault('OMP_NUM_THREADS', '1')  # the suite runs one process per core
 
 
 @pytest.fixture(autouse=True)
 def scopes_end_with_their_test():
     """A Runner leaves its default scope behind; the next test of this process would look for classes there first."""
     from mmengine.registry import DefaultScope
+
     before = dict(DefaultScope._instance_dict)
     yield
     DefaultScope._instance_dict.clear()

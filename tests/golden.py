@@ -4,6 +4,7 @@ The folder is $CAE_BENCH_GOLDEN, else ../shared/golden beside the checkout, else
 No test names a case, a file or a size: it asks for a kind, and the kind follows from the arrays and tables that a case
 holds. So another set of the same layout passes unchanged.
 """
+
 import json
 import os
 import re
@@ -64,6 +65,7 @@ def _any_starts(record: dict, prefix: str) -> bool:
 
 # ---- what the set holds -----------------------------------------------------------------------------------------
 
+
 @cache
 def manifest() -> dict:
     path = FOLDER / 'MANIFEST.json'
@@ -94,8 +96,12 @@ def _records_of(name: str) -> dict[str, dict]:
 @cache
 def all_records() -> dict[str, tuple[str, dict]]:
     """Name -> (case, record) of every case that holds tables alone."""
-    return {name: (case, record) for case, entry in manifest()['cases'].items() if not entry.get('arrays')
-            for name, record in _records_of(case).items()}
+    return {
+        name: (case, record)
+        for case, entry in manifest()['cases'].items()
+        if not entry.get('arrays')
+        for name, record in _records_of(case).items()
+    }
 
 
 def kind_of_record(name: str) -> str | None:
@@ -106,8 +112,11 @@ def _parameters(names: list[str], wanted: str) -> list:
     """For pytest.mark.parametrize and fixtures; one skipped parameter, with the reason, where there is nothing."""
     if names:
         return names
-    why = f'{FOLDER} holds no case of the kind {wanted!r}' if manifest()['cases'] else (
-        f'no golden vectors: {FOLDER} has no MANIFEST.json (set CAE_BENCH_GOLDEN)')
+    why = (
+        f'{FOLDER} holds no case of the kind {wanted!r}'
+        if manifest()['cases']
+        else (f'no golden vectors: {FOLDER} has no MANIFEST.json (set CAE_BENCH_GOLDEN)')
+    )
     return [pytest.param('', marks=pytest.mark.skip(reason=why), id=f'no {wanted}')]
 
 
@@ -123,14 +132,19 @@ def each_record(*kinds: str) -> list:
 
 def each_variant(*kinds: str, square: bool = False) -> list:
     """(case, variant) for every `<variant>/images` of the cases of these kinds; plain `images` are 'native'."""
-    pairs = [(name, key.rpartition('/')[0] or 'native') for name, entry in manifest()['cases'].items()
-             if kind_of(name) in kinds for key, (_, shape) in entry['arrays'].items()
-             if key.rpartition('/')[2] == 'images' and (shape[2] == shape[3] or not square)]
+    pairs = [
+        (name, key.rpartition('/')[0] or 'native')
+        for name, entry in manifest()['cases'].items()
+        if kind_of(name) in kinds
+        for key, (_, shape) in entry['arrays'].items()
+        if key.rpartition('/')[2] == 'images' and (shape[2] == shape[3] or not square)
+    ]
     found = _parameters(pairs, ' or '.join(kinds))
     return found if pairs else [pytest.param('', '', marks=found[0].marks, id=found[0].id)]
 
 
 # ---- one case -----------------------------------------------------------------------------------------------------
+
 
 def case(name: str) -> dict:
     """The manifest's entry; skips the test where the set lacks one of its files."""
@@ -156,8 +170,12 @@ def checkpoint(entry: dict) -> Path:
     """Its own file; else the one it `uses`, the one that its text names, or that of the CAE of the same sizes."""
     own = next(map(path, held(entry, '.pth')), None)
     named = [f for f in manifest()['files'] if f.endswith('.pth') and re.search(rf'\b{re.escape(f)}', entry['what'])]
-    same = [path(file) for name, other in manifest()['cases'].items()
-            if kind_of(name) == 'cae_pretrain' and other['dims'] == entry.get('dims') for file in held(other, '.pth')]
+    same = [
+        path(file)
+        for name, other in manifest()['cases'].items()
+        if kind_of(name) == 'cae_pretrain' and other['dims'] == entry.get('dims')
+        for file in held(other, '.pth')
+    ]
     found = own or next((path(f) for f in [entry.get('uses'), *named] if f), None) or next(iter(same), None)
     assert found, f'{entry["files"]}: the manifest names no checkpoint to start from'
     return found

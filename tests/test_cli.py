@@ -1,4 +1,5 @@
 """The command line as a user meets it: a subprocess, its exit code, and what it says."""
+
 import json
 import re
 import subprocess
@@ -10,8 +11,13 @@ from cae_bench.errors import ConfigError
 
 
 def cae_bench(*arguments, cwd=None, timeout=120):
-    return subprocess.run([sys.executable, '-m', 'cae_bench', *map(str, arguments)], cwd=cwd, timeout=timeout,
-                          capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, '-m', 'cae_bench', *map(str, arguments)],
+        cwd=cwd,
+        timeout=timeout,
+        capture_output=True,
+        text=True,
+    )
 
 
 def refused(*arguments, **kwargs) -> str:
@@ -30,15 +36,19 @@ def test_every_command_has_help_with_an_example(command):
 
 
 def test_help_and_tables_import_neither_torch_nor_mmengine():
-    code = ('import sys; from cae_bench import cli; import cae_bench.results; '
-            'sys.exit(any(m in sys.modules for m in ("torch", "mmengine", "mmcv", "timm")))')
+    code = (
+        'import sys; from cae_bench import cli; import cae_bench.results; '
+        'sys.exit(any(m in sys.modules for m in ("torch", "mmengine", "mmcv", "timm")))'
+    )
     assert subprocess.run([sys.executable, '-c', code]).returncode == 0
 
 
 def test_the_package_lists_its_api_without_importing_torch():
-    code = ('import sys, cae_bench; names = set(dir(cae_bench)); '
-            'assert {"run", "load_backbone", "load_records", "checkpoints", "__version__"} == set(cae_bench.__all__) <= names; '
-            'assert "torch" not in sys.modules; from cae_bench import *; assert callable(run) and load_backbone')
+    code = (
+        'import sys, cae_bench; names = set(dir(cae_bench)); '
+        'assert {"run", "load_backbone", "load_records", "checkpoints", "__version__"} == set(cae_bench.__all__) <= names; '
+        'assert "torch" not in sys.modules; from cae_bench import *; assert callable(run) and load_backbone'
+    )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
@@ -48,7 +58,7 @@ def test_doctor_names_every_package_and_measures_whether_bfloat16_pays():
     assert done.returncode == 0, done.stderr
     lines = {line.split('  ')[0]: line for line in done.stdout.splitlines()}
     assert {'torch', 'mmcv', 'mmseg', 'mmdet', 'hotcoco', 'mmcv ops', 'cpu'} <= set(lines)
-    gains = re.findall(r'([0-9.]+)x as fast', lines['--amp bf16'])          # within the two minutes of this call
+    gains = re.findall(r'([0-9.]+)x as fast', lines['--amp bf16'])  # within the two minutes of this call
     assert len(gains) == 2 and lines['--amp bf16'].endswith(('worth it', 'no gain'))
 
 
@@ -89,10 +99,13 @@ def test_a_command_that_lacks_a_package_names_doctor():
     assert '`cae-bench doctor` lists what is missing' in done.stderr and 'torch' in done.stderr
 
 
-@pytest.mark.parametrize('task, says', [
-    ('cifar10/linaer', "no protocol named 'linaer'. Did you mean linear"),
-    ('cifar10', 'A task is <dataset>/<protocol>'),
-])
+@pytest.mark.parametrize(
+    'task, says',
+    [
+        ('cifar10/linaer', "no protocol named 'linaer'. Did you mean linear"),
+        ('cifar10', 'A task is <dataset>/<protocol>'),
+    ],
+)
 def test_a_misspelt_task_is_told_the_nearest_names(task, says):
     assert says in refused('run', 'random:vit-tiny', '--tasks', task)
 
@@ -102,7 +115,9 @@ def test_an_unknown_suite_is_told_the_nearest_names():
 
 
 def test_a_data_set_without_folder_names_the_option(tmp_path):
-    said = refused('run', 'random:vit-tiny', '--recipe', 'mini', '--tasks', 'cifar10/knn', '--data', f'cifar={tmp_path}')
+    said = refused(
+        'run', 'random:vit-tiny', '--recipe', 'mini', '--tasks', 'cifar10/knn', '--data', f'cifar={tmp_path}'
+    )
     assert '--data cifar10=DIR' in said and 'Did you mean cifar?' in said
 
 
@@ -112,10 +127,19 @@ def test_a_missing_checkpoint_and_a_missing_folder_are_named(tmp_path):
     assert f'{tmp_path}/gone' in said
 
 
-@pytest.mark.parametrize('name, content', [
-    ('mine.py', ''), ('mine.py', 'model = ('), ('mine.py', '\x00'), ('mine.py', 'raise RuntimeError("no")'), ('mine', '')])
+@pytest.mark.parametrize(
+    'name, content',
+    [
+        ('mine.py', ''),
+        ('mine.py', 'model = ('),
+        ('mine.py', '\x00'),
+        ('mine.py', 'raise RuntimeError("no")'),
+        ('mine', ''),
+    ],
+)
 def test_a_file_that_is_no_pretraining_config_is_named(name, content, tmp_path):
     from cae_bench.commands import pretrain as pretraining
+
     (tmp_path / name).write_text(content)
     with pytest.raises(ConfigError, match=f'{tmp_path / name} (is no config|has no model)'):
         pretraining.read(tmp_path / name, pretraining.Options())
@@ -141,7 +165,7 @@ def test_an_unknown_option_value_lists_the_choices():
 def test_inspect_tells_programs_and_people_the_same(tmp_path):
     shown = cae_bench('inspect', 'random:vit-small')
     told = json.loads(cae_bench('inspect', 'random:vit-small', '--json').stdout)
-    assert told['arch'] == 'vit-small' and told['spec']['num_heads'] == 12       # CAE's small has 12 heads, not 6
+    assert told['arch'] == 'vit-small' and told['spec']['num_heads'] == 12  # CAE's small has 12 heads, not 6
     assert 'vit-small' in shown.stdout
 
 
@@ -164,11 +188,16 @@ def test_check_refuses_a_file_that_is_not_the_table(tmp_path):
     kept.write_text(table)
     assert cae_bench('table', '--suite', 'cae_paper', '--results', tmp_path, '--check', kept).returncode == 0
     kept.write_text(table.replace('70.3', '71.3'))
-    assert 'README.md is not the table' in refused('table', '--suite', 'cae_paper', '--results', tmp_path, '--check', kept)
+    assert 'README.md is not the table' in refused(
+        'table', '--suite', 'cae_paper', '--results', tmp_path, '--check', kept
+    )
 
 
 def test_an_error_inside_a_loader_worker_is_told_by_the_last_line_of_its_traceback():
     from cae_bench.benchmark import _one_line
-    wrapped = 'Caught RuntimeError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n' \
-              '  File "fetch.py", line 5\nRuntimeError: no room\n'
+
+    wrapped = (
+        'Caught RuntimeError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n'
+        '  File "fetch.py", line 5\nRuntimeError: no room\n'
+    )
     assert _one_line(RuntimeError(wrapped)) == _one_line(RuntimeError('no room')) == 'RuntimeError: no room'

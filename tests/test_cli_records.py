@@ -1,4 +1,5 @@
 """What the commands say of odd results folders and odd names: a subprocess, its exit code, its lines."""
+
 import os
 import subprocess
 import sys
@@ -7,8 +8,13 @@ import pytest
 
 
 def cae_bench(*arguments, cwd):
-    done = subprocess.run([sys.executable, '-m', 'cae_bench', *map(str, arguments)], cwd=cwd, timeout=120,
-                          capture_output=True, env={**os.environ, 'LC_ALL': 'C.UTF-8'})
+    done = subprocess.run(
+        [sys.executable, '-m', 'cae_bench', *map(str, arguments)],
+        cwd=cwd,
+        timeout=120,
+        capture_output=True,
+        env={**os.environ, 'LC_ALL': 'C.UTF-8'},
+    )
     assert b'Traceback' not in done.stderr
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
@@ -24,13 +30,17 @@ def test_without_a_record_one_line_says_how_to_make_one(tmp_path, command, folde
 
 
 def test_a_dry_run_needs_no_results_folder_and_makes_none(tmp_path):
-    code, _, err = cae_bench('run', 'random:vit-tiny', '--recipe', 'mini', '--tasks', 'in1k/knn', '--dry-run', cwd=tmp_path)
+    code, _, err = cae_bench(
+        'run', 'random:vit-tiny', '--recipe', 'mini', '--tasks', 'in1k/knn', '--dry-run', cwd=tmp_path
+    )
     assert code == 0 and 'in1k/knn' in err and list(tmp_path.iterdir()) == []
 
 
 def test_a_line_of_the_log_shows_escape_sequences(capsys):
     import logging
+
     from cae_bench.logs import LOGGER, say, speak_on_terminal
+
     before = LOGGER.handlers[:], LOGGER.level, LOGGER.propagate
     try:
         speak_on_terminal()

@@ -1,4 +1,5 @@
 """Any set of recorded outputs with the layout of ours is taken whole: no name, file or size is known to a test."""
+
 import hashlib
 import json
 import os
@@ -62,8 +63,12 @@ def test_a_set_with_other_names_passes_as_many_tests(tmp_path):
     manifest['cases'] = {f'case {i}': entry for i, entry in enumerate(manifest['cases'].values())}
     manifest['files'] = {new[file]: entry for file, entry in manifest['files'].items()}
     (tmp_path / 'MANIFEST.json').write_text(json.dumps(manifest))
-    files = ['engine/test_lars.py', 'engine/test_layer_decay.py', 'models/test_probes_golden.py',
-             'models/test_golden_backbones.py']
+    files = [
+        'engine/test_lars.py',
+        'engine/test_layer_decay.py',
+        'models/test_probes_golden.py',
+        'models/test_golden_backbones.py',
+    ]
     command = ['-m', 'pytest', '-o', 'addopts=', '-m', 'golden', *files]
     tallies = [re.findall(r'(\d+) (passed|skipped)', run(command, folder)) for folder in (str(COMPACT), str(tmp_path))]
     assert tallies[0] == tallies[1] and int(tallies[0][0][0]) >= 20

@@ -1,4 +1,5 @@
 """Every mini recipe on two processes, from the command line to the record."""
+
 import json
 import os
 import socket
@@ -17,13 +18,42 @@ def test_mini_recipes_run_on_two_processes_and_keep_their_batch(tmp_path):
         port = str(free.getsockname()[1])
     tasks = ['linear', 'attentive', *BATCH]
     done = subprocess.run(
-        [sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node', '2', '--master-port', port,
-         '-m', 'cae_bench', 'run', 'random:vit-32x4x2', '--recipe', 'mini', '--tasks', ','.join(f'scenes/{t}' for t in tasks),
-         '--data', f'scenes={scenes}', '--results', str(tmp_path / 'results'), '--shorten', '0.006', '--device', 'cpu',
-         '--launcher', 'torchrun'], capture_output=True, text=True, timeout=500, env={**os.environ, 'OMP_NUM_THREADS': '1'})
+        [
+            sys.executable,
+            '-m',
+            'torch.distributed.run',
+            '--nproc-per-node',
+            '2',
+            '--master-port',
+            port,
+            '-m',
+            'cae_bench',
+            'run',
+            'random:vit-32x4x2',
+            '--recipe',
+            'mini',
+            '--tasks',
+            ','.join(f'scenes/{t}' for t in tasks),
+            '--data',
+            f'scenes={scenes}',
+            '--results',
+            str(tmp_path / 'results'),
+            '--shorten',
+            '0.006',
+            '--device',
+            'cpu',
+            '--launcher',
+            'torchrun',
+        ],
+        capture_output=True,
+        text=True,
+        timeout=500,
+        env={**os.environ, 'OMP_NUM_THREADS': '1'},
+    )
     assert done.returncode == 0, done.stderr[-3000:]
-    records = {r['protocol']: r for r in (json.loads(p.read_text())
-                                          for p in (tmp_path / 'results/measured').rglob('*.json'))}
+    records = {
+        r['protocol']: r for r in (json.loads(p.read_text()) for p in (tmp_path / 'results/measured').rglob('*.json'))
+    }
     assert sorted(records) == sorted(tasks) and {r['hardware']['processes'] for r in records.values()} == {2}
     for protocol, batch in BATCH.items():
         config = records[protocol]['config']

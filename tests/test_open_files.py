@@ -1,4 +1,6 @@
 """A run of many tasks leaves no file open behind any of them."""
+
+import contextlib
 import gc
 import os
 import sys
@@ -13,10 +15,8 @@ def open_files() -> list[str]:
     gc.collect()
     found = []
     for number in os.listdir('/proc/self/fd'):
-        try:
+        with contextlib.suppress(FileNotFoundError):  # the listing's own
             found.append(os.readlink(f'/proc/self/fd/{number}'))
-        except FileNotFoundError:                          # the listing's own
-            pass
     return sorted(found)
 
 
@@ -25,9 +25,16 @@ def test_no_file_stays_open_after_a_task(tmp_path):
     scenes = make_scenes(tmp_path / 'scenes', num_train=40, num_val=8, size=64)
     counts = []
     for seed in range(3):
-        outcome = benchmark.run('random:vit-24x2x2', tasks=['scenes/knn', 'scenes/linear_cached', 'scenes/finetune'],
-                                data={'scenes': str(scenes)}, results=tmp_path / 'r', recipe='mini', shorten=0.002,
-                                seed=seed, device='cpu')
+        outcome = benchmark.run(
+            'random:vit-24x2x2',
+            tasks=['scenes/knn', 'scenes/linear_cached', 'scenes/finetune'],
+            data={'scenes': str(scenes)},
+            results=tmp_path / 'r',
+            recipe='mini',
+            shorten=0.002,
+            seed=seed,
+            device='cpu',
+        )
         assert not outcome.failures
         left = [path for path in open_files() if str(tmp_path) in path]
         assert not left, left

@@ -1,4 +1,5 @@
 """The Python that the pins can be installed with is the one that setup.py, Makefile and README ask for."""
+
 import re
 import subprocess
 import sys
@@ -24,13 +25,20 @@ def test_setup_readme_and_classifiers_name_the_same_versions():
     assert f'Python {", ".join(versions[:-1])} or {versions[-1]}' in readme
 
 
-@pytest.mark.parametrize('version, says', [
-    ('3.10.13', 'cae_bench needs Python 3.11 or newer, this is 3.10.13'), ('3.11.0', 'makes the environment')])
+@pytest.mark.parametrize(
+    'version, says',
+    [('3.10.13', 'cae_bench needs Python 3.11 or newer, this is 3.10.13'), ('3.11.0', 'makes the environment')],
+)
 def test_make_setup_refuses_an_older_python_in_one_line(version, says, tmp_path):
     python = tmp_path / 'python'
     python.write_text(PRETENDS.format(python=sys.executable, version=version))
     python.chmod(0o755)
-    done = subprocess.run(['make', 'setup', f'PYTHON={python}', f'VENV={tmp_path / "venv"}'], cwd=ROOT, text=True,
-                          capture_output=True, timeout=60)
+    done = subprocess.run(
+        ['make', 'setup', f'PYTHON={python}', f'VENV={tmp_path / "venv"}'],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        timeout=60,
+    )
     assert done.returncode == 2
     assert [line for line in done.stderr.splitlines() if not line.startswith('make:')] == [says], done.stderr

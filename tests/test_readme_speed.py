@@ -1,4 +1,5 @@
 """The README's table of speeds says what the files under benchmarks/speed say."""
+
 import json
 from pathlib import Path
 
@@ -19,12 +20,14 @@ def test_every_ratio_is_the_one_that_was_measured():
         'Frozen ViT-B forward, bf16': f'{forward["the engine", "bf16"] / forward["plain eager", "bf16"]:.2f}x',
         'COCO AP': f'{dense["coco"]["ratio"]:.0f}x',
         'Counting mIoU': f'{dense["miou"]["ratio"]:.1f}x',
-        'UPerNet step': ', '.join(f'{p} {step[p][stock] / step[p][ours]:.2f}x in '
-                                  f'{held[p][ours] / held[p][stock]:.2f}x the memory' for p in ('fp32', 'bf16')),
+        'UPerNet step': ', '.join(
+            f'{p} {step[p][stock] / step[p][ours]:.2f}x in {held[p][ours] / held[p][stock]:.2f}x the memory'
+            for p in ('fp32', 'bf16')
+        ),
         'CAE-B pretraining step, bf16': f'{pretrain["speed"]["ratio"]:.2f}x in '
-                                        f'{pretrain["memory"]["tensors"]["ratio"]:.2f}x the memory',
+        f'{pretrain["memory"]["tensors"]["ratio"]:.2f}x the memory',
     }
     lines = (ROOT / 'README.md').read_text().splitlines()
     for start, ratio in rows.items():
-        line, = (line for line in lines if line.startswith(f'| {start}'))
+        (line,) = (line for line in lines if line.startswith(f'| {start}'))
         assert line.endswith(f'| {ratio} |'), f'{line}\nmeasured: {ratio}'

@@ -1,4 +1,5 @@
 """SIGTERM, as schedulers send it: a checkpoint, a line, exit code 143; the same command goes on to the same end."""
+
 import json
 import os
 import re
@@ -11,11 +12,22 @@ import pytest
 
 from cae_bench.datasets.scenes.make import make_scenes
 
-UPERNET = {'train_cfg.max_iters': 8, 'train_cfg.val_interval': 8, 'train_dataloader.batch_size': 2,
-           'param_scheduler.0.end': 2, 'param_scheduler.1.begin': 2, 'param_scheduler.1.end': 8,
-           'default_hooks.checkpoint.interval': 100, 'train_dataloader.num_workers': 2}
-LINEAR = {'train_dataloader.batch_size': 8, 'model.probes.linear.batch_size': 16, 'model.probes.linear.bn_group': 16,
-          'train_dataloader.num_workers': 2}
+UPERNET = {
+    'train_cfg.max_iters': 8,
+    'train_cfg.val_interval': 8,
+    'train_dataloader.batch_size': 2,
+    'param_scheduler.0.end': 2,
+    'param_scheduler.1.begin': 2,
+    'param_scheduler.1.end': 8,
+    'default_hooks.checkpoint.interval': 100,
+    'train_dataloader.num_workers': 2,
+}
+LINEAR = {
+    'train_dataloader.batch_size': 8,
+    'model.probes.linear.batch_size': 16,
+    'model.probes.linear.bn_group': 16,
+    'train_dataloader.num_workers': 2,
+}
 
 
 @pytest.fixture(scope='module')
@@ -26,12 +38,21 @@ def scenes(tmp_path_factory):
 def begin(*command, slow: float = 0, group: bool = False):
     """The command line in a process of its own; `slow`: seconds that every update takes longer."""
     # Lines that slow the loops down, in the process that trains: the signal must come while it does.
-    patch = (f'import time; from mmengine.hooks import IterTimerHook as H; before = H._before_iter; '
-             f'H._before_iter = lambda *a, **k: (time.sleep({slow}), before(*a, **k))[1]; ' if slow else '')
+    patch = (
+        f'import time; from mmengine.hooks import IterTimerHook as H; before = H._before_iter; '
+        f'H._before_iter = lambda *a, **k: (time.sleep({slow}), before(*a, **k))[1]; '
+        if slow
+        else ''
+    )
     code = f'{patch}import sys; from cae_bench.cli import main; sys.argv[0] = "cae-bench"; main()'
-    return subprocess.Popen([sys.executable, '-X', 'faulthandler', '-c', code, *map(str, command)], text=True, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, start_new_session=group,
-                            env={**os.environ, 'OMP_NUM_THREADS': '1'})
+    return subprocess.Popen(
+        [sys.executable, '-X', 'faulthandler', '-c', code, *map(str, command)],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=group,
+        env={**os.environ, 'OMP_NUM_THREADS': '1'},
+    )
 
 
 def options(values: dict) -> list[str]:
@@ -39,8 +60,22 @@ def options(values: dict) -> list[str]:
 
 
 def run(scenes, results, task, values, **how):
-    return begin('run', 'random:vit-48x2x3', '--recipe', 'mini', '--device', 'cpu', '--tasks', f'scenes/{task}', '--data',
-                 f'scenes={scenes}', '--results', results, *options(values), **how)
+    return begin(
+        'run',
+        'random:vit-48x2x3',
+        '--recipe',
+        'mini',
+        '--device',
+        'cpu',
+        '--tasks',
+        f'scenes/{task}',
+        '--data',
+        f'scenes={scenes}',
+        '--results',
+        results,
+        *options(values),
+        **how,
+    )
 
 
 def said_by(process) -> str:
@@ -60,17 +95,20 @@ def wait_for(process, folder, name: str) -> None:
         assert time.monotonic() < deadline and process.poll() is None, said_by(process)
 
 
-@pytest.mark.parametrize('task, values, group', [('upernet', UPERNET, False), ('upernet', UPERNET, True),
-                                                 ('linear', LINEAR, True)])
+@pytest.mark.parametrize(
+    'task, values, group', [('upernet', UPERNET, False), ('upernet', UPERNET, True), ('linear', LINEAR, True)]
+)
 def test_a_run_that_is_sent_sigterm_leaves_a_checkpoint_and_goes_on_from_there(task, values, group, scenes, tmp_path):
     """group: all its processes get the signal at once, loader workers too, as under SLURM."""
     process = run(scenes, tmp_path / 'a', task, values, slow=0.7, group=group)
     wait_for(process, tmp_path / 'a', 'vis_data')
-    time.sleep(2)                                                         # into the updates
+    time.sleep(2)  # into the updates
     (os.killpg if group else os.kill)(process.pid, signal.SIGTERM)
     said = said_by(process)
     assert process.returncode == 143, said
-    stopped = re.search(r'Stopped by SIGTERM after iteration (\d+) of (\d+), checkpoint (\S+)\. The same command goes', said)
+    stopped = re.search(
+        r'Stopped by SIGTERM after iteration (\d+) of (\d+), checkpoint (\S+)\. The same command goes', said
+    )
     assert stopped and 'Traceback' not in said, said
     assert stopped[3].endswith(f'iter_{stopped[1]}.pth') and os.path.isfile(stopped[3])
     ends = {}
@@ -86,8 +124,17 @@ def test_a_run_that_is_sent_sigterm_leaves_a_checkpoint_and_goes_on_from_there(t
 def test_pretraining_that_is_sent_sigterm_goes_on_to_the_same_losses(scenes, tmp_path):
     ends = {}
     for where in ('a', 'b'):
-        command = ('pretrain', 'mae_vit-tiny_scenes', '--data', f'scenes={scenes}', '-o', tmp_path / where, '--device', 'cpu',
-                   *options({'pretrain.batch': 8, 'pretrain.updates': 12, 'pretrain.warmup': 0, 'pretrain.workers': 1}))
+        command = (
+            'pretrain',
+            'mae_vit-tiny_scenes',
+            '--data',
+            f'scenes={scenes}',
+            '-o',
+            tmp_path / where,
+            '--device',
+            'cpu',
+            *options({'pretrain.batch': 8, 'pretrain.updates': 12, 'pretrain.warmup': 0, 'pretrain.workers': 1}),
+        )
         if where == 'a':
             process = begin(*command, slow=0.5, group=True)
             wait_for(process, tmp_path / 'a', 'vis_data')
@@ -101,13 +148,14 @@ def test_pretraining_that_is_sent_sigterm_goes_on_to_the_same_losses(scenes, tmp
         assert process.returncode == 0, said
         ends[where] = out.strip()
     import torch
+
     a, b = (torch.load(path, weights_only=False)['model'] for path in ends.values())
     assert all(torch.equal(tensor, b[name]) for name, tensor in a.items())
 
 
 def test_sigterm_before_any_training_says_so_and_ends_with_143(scenes, tmp_path):
     process = run(scenes, tmp_path, 'upernet', UPERNET | {'train_cfg.max_iters': 1000000})
-    time.sleep(1.5)                                                       # while packages are still imported
+    time.sleep(1.5)  # while packages are still imported
     process.send_signal(signal.SIGTERM)
     said = said_by(process)
     assert process.returncode == 143 and 'Stopped by SIGTERM' in said

@@ -1,4 +1,5 @@
 """The whole walk: a checkpoint goes in, a record for every task comes out."""
+
 import json
 import signal
 import subprocess
@@ -7,8 +8,8 @@ import time
 
 import pytest
 
-from cae_bench.datasets.scenes.make import make_scenes
 from cae_bench.commands.demo import PROTOCOLS
+from cae_bench.datasets.scenes.make import make_scenes
 
 TINY = 'random:vit-32x2x2'
 
@@ -19,8 +20,22 @@ def scenes(tmp_path_factory):
 
 
 def start(scenes, results, *more) -> subprocess.Popen:
-    command = [sys.executable, '-m', 'cae_bench', 'run', TINY, '--recipe', 'mini', '--data', f'scenes={scenes}',
-               '--results', results, '--device', 'cpu', *more]
+    command = [
+        sys.executable,
+        '-m',
+        'cae_bench',
+        'run',
+        TINY,
+        '--recipe',
+        'mini',
+        '--data',
+        f'scenes={scenes}',
+        '--results',
+        results,
+        '--device',
+        'cpu',
+        *more,
+    ]
     return subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -30,6 +45,7 @@ def records(results) -> dict[str, dict]:
 
 def test_every_protocol_leaves_a_record_and_a_second_run_does_nothing(scenes, tmp_path):
     from cae_bench import run
+
     tasks = [f'scenes/{p}' for p in PROTOCOLS]
     options = dict(tasks=tasks, data={'scenes': str(scenes)}, results=tmp_path, recipe='mini', shorten=0.005)
     outcome = run(TINY, **options)
@@ -41,7 +57,7 @@ def test_every_protocol_leaves_a_record_and_a_second_run_does_nothing(scenes, tm
         assert record['recipe'] == 'mini' and record['overrides'] == shortened
         assert record['dataset']['num_train'] == 48 and record['status'] == 'ok'
         assert all(0 <= m['value'] <= 100 for m in record['metrics'].values()), task
-    assert made['scenes/linear']['wall_time_s'] == made['scenes/knn']['wall_time_s']     # one pass served both
+    assert made['scenes/linear']['wall_time_s'] == made['scenes/knn']['wall_time_s']  # one pass served both
     times = {p: p.stat().st_mtime_ns for p in (tmp_path / 'measured').rglob('*.json')}
     again = run(TINY, **options)
     assert [r.task for r in again.records] == tasks
@@ -63,7 +79,7 @@ def test_ctrl_c_keeps_what_is_finished_and_the_next_run_goes_on(scenes, tmp_path
     shown, said = second.communicate(timeout=120)
     assert second.returncode == 0, said
     assert sorted(records(tmp_path)) == ['scenes/finetune', 'scenes/knn']
-    assert 'top-1' in shown and 'mini' in shown                    # the table, on standard output
+    assert 'top-1' in shown and 'mini' in shown  # the table, on standard output
 
 
 def test_a_task_that_fails_does_not_cost_the_others(scenes, tmp_path):
@@ -71,7 +87,7 @@ def test_a_task_that_fails_does_not_cost_the_others(scenes, tmp_path):
     make_scenes(broken, num_train=40, num_val=7, size=64, seed=3)
     victim = next((broken / 'images/train').iterdir())
     content = victim.read_bytes()
-    victim.unlink()                                      # the class folder holds the same file under another name
+    victim.unlink()  # the class folder holds the same file under another name
     victim.write_bytes(content[:200])
     run = start(broken, tmp_path / 'r', '--tasks', 'scenes/upernet,scenes/knn')
     said = run.communicate(timeout=120)[1]

@@ -1,4 +1,5 @@
 """A wheel works outside the checkout: configs, suites and published results travel in it."""
+
 import os
 import subprocess
 import sys
@@ -22,18 +23,26 @@ def installed(tmp_path_factory) -> Path:
             (source / name).write_bytes((CHECKOUT / name).read_bytes())
     pip = [sys.executable, '-m', 'pip', '--disable-pip-version-check', '--quiet']
     subprocess.run([*pip, 'wheel', '--no-deps', '--no-build-isolation', '-w', folder, source], check=True)
-    wheel, = folder.glob('cae_bench-*.whl')
+    (wheel,) = folder.glob('cae_bench-*.whl')
     subprocess.run([*pip, 'install', '--no-deps', '--target', folder / 'site', wheel], check=True)
     return folder / 'site'
 
 
 def python(installed: Path, *arguments) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, *arguments], cwd=installed.parent, capture_output=True, text=True,
-                          env={**os.environ, 'PYTHONPATH': str(installed)})
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=installed.parent,
+        capture_output=True,
+        text=True,
+        env={**os.environ, 'PYTHONPATH': str(installed)},
+    )
 
 
 def test_the_wheel_finds_its_configs_suites_and_published_results(installed):
-    code = 'import cae_bench.paths as p; print(p.PACKAGE, *map(p.shipped, ["configs", "benchmarks/suites", "results/published"]))'
+    code = (
+        'import cae_bench.paths as p; '
+        'print(p.PACKAGE, *map(p.shipped, ["configs", "benchmarks/suites", "results/published"]))'
+    )
     places = python(installed, '-c', code).stdout.split()
     assert len(places) == 4 and all(Path(place).is_relative_to(installed) and Path(place).is_dir() for place in places)
     assert 'upernet' in python(installed, '-m', 'cae_bench', 'ls', 'tasks').stdout
@@ -41,8 +50,10 @@ def test_the_wheel_finds_its_configs_suites_and_published_results(installed):
 
 
 def test_the_wheel_s_configs_resolve_their_bases(installed):
-    code = ('from cae_bench.runs.recipe import header; from cae_bench.paths import shipped; '
-            'print(len([header(f) for f in shipped("configs").glob("[!_p]*/*.py")]))')
+    code = (
+        'from cae_bench.runs.recipe import header; from cae_bench.paths import shipped; '
+        'print(len([header(f) for f in shipped("configs").glob("[!_p]*/*.py")]))'
+    )
     done = python(installed, '-c', code)
     assert int(done.stdout or 0) > 20, done.stderr
 

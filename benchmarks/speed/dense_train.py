@@ -1,4 +1,5 @@
 """The training half of dense.py: a shipped recipe with its own backbone and with mmseg's BEiT and MAE in its place."""
+
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -13,9 +14,13 @@ from cae_bench.registry import MODELS
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 SIZES = dict(upernet=dict(cpu=(512, 512), cuda=(512, 512)), mask_rcnn=dict(cpu=(512, 672), cuda=(800, 1344)))
 # name -> backbone, relative bias, recomputed activations
-CONTESTANTS = {'here, relative bias': ('here', True, False), 'mmseg BEiT': ('BEiT', True, False),
-               'here': ('here', False, False), 'mmseg MAE': ('MAE', False, False),
-               'here, recomputed': ('here', False, True)}
+CONTESTANTS = {
+    'here, relative bias': ('here', True, False),
+    'mmseg BEiT': ('BEiT', True, False),
+    'here': ('here', False, False),
+    'mmseg MAE': ('MAE', False, False),
+    'here, recomputed': ('here', False, True),
+}
 # what is read off: here over a peer that computes the same
 PAIRS = {'mmseg BEiT': 'here, relative bias', 'mmseg MAE': 'here', 'here, recomputed': 'here'}
 
@@ -30,12 +35,21 @@ def build(task: str, name: str, arch: str, size: tuple[int, int], device: torch.
     heads = MODELS.build(dict(type='cae_bench.ViT', arch=arch)).num_heads
     norm = dict(type='BN')
     if which == 'here':
-        model.backbone = dict(type='cae_bench.ViT', arch=arch, rel_pos_bias='block' if bias else 'none',
-                              with_cp=recomputed, layer_scale_init_value=0.1, final_norm=False, train_pos_embed=False, **common)
+        model.backbone = dict(
+            type='cae_bench.ViT',
+            arch=arch,
+            rel_pos_bias='block' if bias else 'none',
+            with_cp=recomputed,
+            layer_scale_init_value=0.1,
+            final_norm=False,
+            train_pos_embed=False,
+            **common,
+        )
         pyramid = dict(type='cae_bench.ViTPyramid', embed_dims=dims, norm_cfg=norm)
     else:
-        model.backbone = dict(type=f'mmseg.{which}', embed_dims=dims, num_layers=layers, num_heads=heads,
-                              init_values=0.1, **common)
+        model.backbone = dict(
+            type=f'mmseg.{which}', embed_dims=dims, num_layers=layers, num_heads=heads, init_values=0.1, **common
+        )
         pyramid = dict(type='mmseg.Feature2Pyramid', embed_dim=dims, norm_cfg=norm)
     _fit(model, task, pyramid, dims, norm)
     init_default_scope('mmseg' if task == 'upernet' else 'mmdet')
@@ -44,7 +58,7 @@ def build(task: str, name: str, arch: str, size: tuple[int, int], device: torch.
     network.init_weights()
     if which != 'here' and not bias:
         for layer in network.backbone.layers:
-            layer.attn.relative_position_bias_table = None           # as mmseg's own code provides for
+            layer.attn.relative_position_bias_table = None  # as mmseg's own code provides for
     return network.to(device).train()
 
 
@@ -62,13 +76,16 @@ def batch(task: str, size: tuple[int, int], number: int, device: torch.device) -
     """Noise, with a label for each pixel or eight boxes and masks an image."""
     generator = np.random.default_rng(0)
     images = torch.randn(number, 3, *size, generator=torch.Generator().manual_seed(0)).to(device)
-    return images, [_pixels(size, generator, device) if task == 'upernet' else _objects(size, generator, device)
-                    for _ in range(number)]
+    return images, [
+        _pixels(size, generator, device) if task == 'upernet' else _objects(size, generator, device)
+        for _ in range(number)
+    ]
 
 
 def _pixels(size, generator, device):
     from mmengine.structures import PixelData
     from mmseg.structures import SegDataSample
+
     sample = SegDataSample(metainfo=dict(img_shape=size, ori_shape=size))
     sample.gt_sem_seg = PixelData(data=torch.from_numpy(generator.integers(0, 150, (1, *size))))
     return sample.to(device)
@@ -78,16 +95,19 @@ def _objects(size, generator, device):
     from mmdet.structures import DetDataSample
     from mmdet.structures.mask import BitmapMasks
     from mmengine.structures import InstanceData
+
     height, width = size
-    corners = generator.uniform(0, .6, (8, 2)) * (width, height)
-    boxes = np.concatenate([corners, corners + generator.uniform(.05, .4, (8, 2)) * (width, height)], 1)
+    corners = generator.uniform(0, 0.6, (8, 2)) * (width, height)
+    boxes = np.concatenate([corners, corners + generator.uniform(0.05, 0.4, (8, 2)) * (width, height)], 1)
     masks = np.zeros((8, height, width), np.uint8)
     for mask, (x1, y1, x2, y2) in zip(masks, boxes.astype(int)):
         mask[y1:y2, x1:x2] = 1
-    sample = DetDataSample(metainfo=dict(img_shape=size, ori_shape=size, pad_shape=size, batch_input_shape=size,
-                                         scale_factor=(1., 1.)))
-    sample.gt_instances = InstanceData(bboxes=torch.from_numpy(boxes).float(), labels=torch.arange(8),
-                                       masks=BitmapMasks(masks, height, width))
+    sample = DetDataSample(
+        metainfo=dict(img_shape=size, ori_shape=size, pad_shape=size, batch_input_shape=size, scale_factor=(1.0, 1.0))
+    )
+    sample.gt_instances = InstanceData(
+        bboxes=torch.from_numpy(boxes).float(), labels=torch.arange(8), masks=BitmapMasks(masks, height, width)
+    )
     return sample.to(device)
 
 
@@ -97,11 +117,13 @@ def autocast(precision: str, device: torch.device):
 
 def backbone_pass(network, images, precision: str):
     """Forward and backward of the backbone alone, a gradient of ones at every tap."""
+
     def work():
         with autocast(precision, images.device):
             taps = network.backbone(images)
         torch.autograd.backward(taps, [torch.ones_like(tap) for tap in taps])
         network.zero_grad(set_to_none=True)
+
     return work
 
 
@@ -111,10 +133,12 @@ def adamw(network) -> torch.optim.Optimizer:
 
 def training_step(network, optimizer, images, samples, precision: str):
     """Forward, losses, backward, AdamW."""
+
     def work():
         with autocast(precision, images.device):
             loss = network.parse_losses(network.loss(images, samples))[0]
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
+
     return work

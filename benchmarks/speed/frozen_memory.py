@@ -5,6 +5,7 @@
 
 Prints bytes. `benchmarks/speed/frozen.py` calls it.
 """
+
 import argparse
 import subprocess
 import sys
@@ -14,30 +15,35 @@ from pathlib import Path
 import torch
 
 import cae_bench.registry  # noqa: F401
-from cae_bench.probing.trainer import HeadTrainer
 from cae_bench.probing.feature_bank import FeatureBank
-from cae_bench.probing.probes.linear import LinearProbe
 from cae_bench.probing.probes.attentive import AttentiveProbe
 from cae_bench.probing.probes.knn import nearest
+from cae_bench.probing.probes.linear import LinearProbe
+from cae_bench.probing.trainer import HeadTrainer
 
-DIMS, HEADS, TOKENS, CLASSES, MICRO = 1024, 16, 197, 1000, 128          # ViT-L/16 at 224 pixels, ImageNet
+DIMS, HEADS, TOKENS, CLASSES, MICRO = 1024, 16, 197, 1000, 128  # ViT-L/16 at 224 pixels, ImageNet
 ROWS, BLOCK = 1_281_167, 65536
 
 
 def heads(device: torch.device, linear: int, attentive: int, dims: int = DIMS, classes: int = CLASSES) -> None:
     """Two steps of every head in micro-batches of 128, with the papers' BatchNorm groups, momentum and gradients."""
-    probes = {'linear': LinearProbe(dims, classes, [dict(lr=0.1)] * linear),
-              'attentive': AttentiveProbe(dims, classes, [dict(lr=0.1)] * attentive, HEADS)}
-    plans = {'linear': (512, dict(type='cae_bench.LARS')),
-             'attentive': (256, dict(type='cae_bench.StackedSGD', nesterov=True))}
+    probes = {
+        'linear': LinearProbe(dims, classes, [dict(lr=0.1)] * linear),
+        'attentive': AttentiveProbe(dims, classes, [dict(lr=0.1)] * attentive, HEADS),
+    }
+    plans = {
+        'linear': (512, dict(type='cae_bench.LARS')),
+        'attentive': (256, dict(type='cae_bench.StackedSGD', nesterov=True)),
+    }
     trainers = []
     for name, (group, optimizer) in plans.items():
-        trainer = HeadTrainer(name, probes[name].to(device), group, group, optimizer,
-                              dict(type='fractional_epoch', warmup_epochs=0))
+        trainer = HeadTrainer(
+            name, probes[name].to(device), group, group, optimizer, dict(type='fractional_epoch', warmup_epochs=0)
+        )
         trainer.begin(10 * group, 90)
         trainer.start_epoch(0)
         trainers.append(trainer)
-    for _ in range(8):                       # 1,024 images: two steps of the larger group
+    for _ in range(8):  # 1,024 images: two steps of the larger group
         tokens = torch.randn(MICRO, TOKENS, dims, device=device)
         labels = torch.randint(classes, (MICRO,), device=device)
         for trainer, features in zip(trainers, (tokens[:, 0].clone(), tokens)):
@@ -92,8 +98,10 @@ def main() -> None:
     parser.add_argument('--classes', type=int, default=CLASSES)
     args = parser.parse_args()
     device = torch.device(args.device)
-    work = {'heads': lambda: heads(device, args.linear, args.attentive, args.dims, args.classes),
-            'search': lambda: search(device, args.rows, args.dims)}
+    work = {
+        'heads': lambda: heads(device, args.linear, args.attentive, args.dims, args.classes),
+        'search': lambda: search(device, args.rows, args.dims),
+    }
     print(peak(device, work[args.what]))
 
 

@@ -3,6 +3,7 @@
 A separate alignment encoder, boolean indexing, attention in eager steps, all under autocast. The parameters have the
 released names, so both models can be given the same weights and must give the same losses.
 """
+
 import copy
 
 import torch
@@ -20,7 +21,7 @@ class Mlp(nn.Module):
 
 
 def drop_path(x: Tensor, rate: float, training: bool) -> Tensor:
-    if rate == 0. or not training:
+    if rate == 0.0 or not training:
         return x
     keep = 1 - rate
     random = (keep + torch.rand((x.shape[0], 1, 1), dtype=x.dtype, device=x.device)).floor_()
@@ -96,8 +97,10 @@ class CrossAttention(nn.Module):
     def forward(self, x: Tensor, key: Tensor, value: Tensor) -> Tensor:
         b, n, _ = x.shape
         zero = torch.zeros_like(self.v_bias, requires_grad=False)
-        q, k, v = (F.linear(t, layer.weight, bias).reshape(b, t.shape[1], 1, self.heads, -1).permute(2, 0, 3, 1, 4)[0]
-                   for t, layer, bias in ((x, self.q, self.q_bias), (key, self.k, zero), (value, self.v, self.v_bias)))
+        q, k, v = (
+            F.linear(t, layer.weight, bias).reshape(b, t.shape[1], 1, self.heads, -1).permute(2, 0, 3, 1, 4)[0]
+            for t, layer, bias in ((x, self.q, self.q_bias), (key, self.k, zero), (value, self.v, self.v_bias))
+        )
         attention = ((q * self.scale) @ k.transpose(-2, -1)).softmax(dim=-1)
         return self.proj((attention @ v).transpose(1, 2).reshape(b, n, -1))
 
@@ -119,7 +122,8 @@ class Regressor(nn.Module):
     def __init__(self, dims: int, depth: int, heads: int, rate: float):
         super().__init__()
         self.regressor_blocks = nn.ModuleList(
-            RegressorBlock(dims, heads, r.item()) for r in torch.linspace(0, rate, depth))
+            RegressorBlock(dims, heads, r.item()) for r in torch.linspace(0, rate, depth)
+        )
         self.norm = nn.LayerNorm(dims, eps=1e-6)
 
     def forward(self, x: Tensor, visible: Tensor, pos_masked: Tensor, pos_visible: Tensor) -> Tensor:
@@ -144,15 +148,9 @@ class Decoder(nn.Module):
 class LiteralCAE(nn.Module):
     """Encoder and regressor of one width, as in CAE-base."""
 
-    def __init__(self,
-                 dims: int,
-                 depth: int,
-                 heads: int,
-                 patch: int,
-                 image: int,
-                 parts_depth: int,
-                 vocab: int,
-                 rate: float = 0.1):
+    def __init__(
+        self, dims: int, depth: int, heads: int, patch: int, image: int, parts_depth: int, vocab: int, rate: float = 0.1
+    ):
         super().__init__()
         patches = (image // patch) ** 2
         self.rd_pos_embed = nn.Parameter(torch.zeros(1, patches + 1, dims), requires_grad=False)
@@ -169,7 +167,7 @@ class LiteralCAE(nn.Module):
         with torch.no_grad():
             target = self.alignment_encoder(x, ~mask)[:, 1:].detach()
             for mine, theirs in zip(self.alignment_encoder.parameters(), self.encoder.parameters()):
-                mine.data = mine.data * 0. + theirs.detach().data
+                mine.data = mine.data * 0.0 + theirs.detach().data
         pos = self.rd_pos_embed.expand(b, -1, -1)[:, 1:]
         pos_masked, pos_visible = pos[mask].reshape(b, -1, dims), pos[~mask].reshape(b, -1, dims)
         queries = self.mask_token.expand(b, pos_masked.shape[1], -1)

@@ -1,8 +1,9 @@
 """How fast is CAE pretraining here, beside the published forward taken literally? Both in one run, taking turns.
 
-    python benchmarks/speed/pretrain.py        # CAE-base at 224; writes pretrain-<device>.{json,md} beside this file
-    python benchmarks/speed/pretrain.py --arch tiny --rounds 2 --no-write
+python benchmarks/speed/pretrain.py        # CAE-base at 224; writes pretrain-<device>.{json,md} beside this file
+python benchmarks/speed/pretrain.py --arch tiny --rounds 2 --no-write
 """
+
 import argparse
 import json
 import os
@@ -25,19 +26,24 @@ from cae_bench.pretraining.methods.cae import CAE
 from cae_bench.registry import OPTIM_WRAPPERS
 
 HERE = Path(__file__).parent
-ARCHS = {'base': dict(dims=768, depth=12, heads=12, patch=16, image=224, parts_depth=4, vocab=8192),
-         'tiny': dict(dims=64, depth=2, heads=2, patch=8, image=64, parts_depth=1, vocab=64)}
-GOAL = 5000                                  # images/s that the pixel pipeline must feed
+ARCHS = {
+    'base': dict(dims=768, depth=12, heads=12, patch=16, image=224, parts_depth=4, vocab=8192),
+    'tiny': dict(dims=64, depth=2, heads=2, patch=8, image=64, parts_depth=1, vocab=64),
+}
+GOAL = 5000  # images/s that the pixel pipeline must feed
 
 
 def ours(a: dict) -> CAE:
-    encoder = dict(embed_dims=a['dims'],
-                   num_layers=a['depth'],
-                   num_heads=a['heads'],
-                   patch_size=a['patch'],
-                   img_size=a['image'])
-    model = CAE(encoder, dict(type='cae_bench.GivenCodes', codes=a['vocab']), decoder_num_heads=a['heads'],
-                regressor_depth=a['parts_depth'], decoder_depth=a['parts_depth'])
+    encoder = dict(
+        embed_dims=a['dims'], num_layers=a['depth'], num_heads=a['heads'], patch_size=a['patch'], img_size=a['image']
+    )
+    model = CAE(
+        encoder,
+        dict(type='cae_bench.GivenCodes', codes=a['vocab']),
+        decoder_num_heads=a['heads'],
+        regressor_depth=a['parts_depth'],
+        decoder_depth=a['parts_depth'],
+    )
     model.init_weights()
     return model
 
@@ -51,7 +57,8 @@ class Step:
         fused = dict(fused=True) if name == 'ours' else {}  # the official code takes torch's AdamW as it is
         self.optimizer = torch.optim.AdamW(trained, lr=1e-4, weight_decay=0.05, **fused)
         self.wrapper = OPTIM_WRAPPERS.build(
-            dict(type='cae_bench.PretrainOptimWrapper', optimizer=self.optimizer, amp=amp, max_norm=3.0))
+            dict(type='cae_bench.PretrainOptimWrapper', optimizer=self.optimizer, amp=amp, max_norm=3.0)
+        )
         self.scaler = torch.amp.GradScaler(device, enabled=amp == 'fp16')
 
     def __call__(self, images, mask, ids, num_masked: int) -> float:
@@ -90,17 +97,16 @@ def both(a: dict, amp: str, device: str) -> list[Step]:
     with torch.no_grad():
         mine = model.eval().losses(*data)
         theirs = peer.eval().loss(*data[:3])
-    torch.testing.assert_close(torch.stack([mine['loss_main'], mine['loss_align']]),
-                               torch.stack(theirs),
-                               rtol=1e-4,
-                               atol=1e-5)
+    torch.testing.assert_close(
+        torch.stack([mine['loss_main'], mine['loss_align']]), torch.stack(theirs), rtol=1e-4, atol=1e-5
+    )
     return [Step('ours', model, amp, device), Step('literal', peer, amp, device)]
 
 
 def seconds(step: Step, data, number: int) -> float:
     clock = time.perf_counter()
     for _ in range(number):
-        step(*data)                          # returns the loss as a number, so it waits for the device
+        step(*data)  # returns the loss as a number, so it waits for the device
     return (time.perf_counter() - clock) / number
 
 
@@ -110,26 +116,30 @@ def speed(options) -> dict:
     steps, data = both(a, options.amp, options.device), batch(a, options.batch, options.device)
     for step in steps:
         seconds(step, data, 2)
-    rounds = [{
-        step.name: options.batch / seconds(step, data, options.steps) for step in (steps if i % 2 else steps[::-1])
-    } for i in range(options.rounds)]
+    rounds = [
+        {step.name: options.batch / seconds(step, data, options.steps) for step in (steps if i % 2 else steps[::-1])}
+        for i in range(options.rounds)
+    ]
     ratios = [r['ours'] / r['literal'] for r in rounds]
     held = {step.name: sum(p.numel() for p in step.model.parameters()) for step in steps}
     out = {name: statistics.median(r[name] for r in rounds) for name in ('ours', 'literal')}
     flops = flops_per_image(steps[0], a)
     rate = matmul_rate(options.device, options.amp)
-    return dict(images_per_s=out,
-                ratio=statistics.median(ratios),
-                ratios=ratios,
-                parameters_held=held,
-                gflop_per_image=flops / 1e9,
-                matmul_gflops=rate / 1e9,
-                share_of_matmul_rate={n: v * flops / rate for n, v in out.items()})
+    return dict(
+        images_per_s=out,
+        ratio=statistics.median(ratios),
+        ratios=ratios,
+        parameters_held=held,
+        gflop_per_image=flops / 1e9,
+        matmul_gflops=rate / 1e9,
+        share_of_matmul_rate={n: v * flops / rate for n, v in out.items()},
+    )
 
 
 def flops_per_image(step: Step, a: dict) -> float:
     """Of matrix products, counted in the eager literal forward and backward of one image in float32."""
     from torch.utils.flop_counter import FlopCounterMode
+
     peer, data = LiteralCAE(**a), batch(a, 1, 'cpu')
     with FlopCounterMode(display=False) as counter:
         sum(peer.loss(*data[:3])).backward()
@@ -152,6 +162,7 @@ def matmul_rate(device: str, amp: str) -> float:
 
 # ---- memory: each in a process of its own -------------------------------------------------------------------------
 
+
 def memory_of(name: str, options) -> int:
     """Peak bytes of building one of the two and making three steps, less what the process held before."""
     a = ARCHS[options.arch]
@@ -162,7 +173,7 @@ def memory_of(name: str, options) -> int:
         step(*data)
     if options.device == 'cuda':
         return torch.cuda.max_memory_allocated()
-    return _resident('VmHWM') - before       # not ru_maxrss, which a process inherits from the one that started it
+    return _resident('VmHWM') - before  # not ru_maxrss, which a process inherits from the one that started it
 
 
 def _resident(which: str = 'VmRSS') -> int:
@@ -173,14 +184,27 @@ def _resident(which: str = 'VmRSS') -> int:
 
 def memory(options) -> dict:
     """Bytes by what tensors take and, on a CPU, by what the process takes with the holes its C library leaves."""
-    measured = {'tensors': {'MALLOC_MMAP_THRESHOLD_': str(2 ** 20)}, 'process': {}}       # above 1 MiB: no holes
+    measured = {'tensors': {'MALLOC_MMAP_THRESHOLD_': str(2**20)}, 'process': {}}  # above 1 MiB: no holes
     found = {}
-    for what, setting in list(measured.items())[:1 if options.device == 'cuda' else 2]:
+    for what, setting in list(measured.items())[: 1 if options.device == 'cuda' else 2]:
         held = {}
         for name in ('ours', 'literal'):
-            command = [sys.executable, __file__, '--memory-of', name, '--arch', options.arch, '--batch',
-                       str(options.batch), '--amp', options.amp, '--device', options.device, '--threads',
-                       str(options.threads)]
+            command = [
+                sys.executable,
+                __file__,
+                '--memory-of',
+                name,
+                '--arch',
+                options.arch,
+                '--batch',
+                str(options.batch),
+                '--amp',
+                options.amp,
+                '--device',
+                options.device,
+                '--threads',
+                str(options.threads),
+            ]
             done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | setting)
             held[name] = int(done.stdout.split()[-1])
         found[what] = dict(bytes=held, ratio=held['ours'] / held['literal'])
@@ -189,24 +213,30 @@ def memory(options) -> dict:
 
 # ---- pixels --------------------------------------------------------------------------------------------------------
 
+
 def pixels(number: int = 100) -> dict:
     """images/s of one core: decode a photograph of 500 x 375, crop it, two views of 224 and 112, one mask."""
     from PIL import Image
 
     from cae_bench.pretraining.images import PretrainImages
+
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         for i in range(10):
             coarse = Image.fromarray(rng.integers(0, 255, (24, 32, 3)).astype(np.uint8)).resize(
-                (500, 375), Image.Resampling.BICUBIC)
+                (500, 375), Image.Resampling.BICUBIC
+            )
             noisy = np.clip(np.array(coarse) + rng.normal(0, 12, (375, 500, 3)), 0, 255).astype(np.uint8)
             Image.fromarray(noisy).save(f'{folder}/{i}.jpg', quality=90)
         size = sum(p.stat().st_size for p in Path(folder).iterdir()) / 10
-        data = PretrainImages(folder, dict(type='cae_bench.TwoViews', size=224, second_size=112),
-                              dict(type='cae_bench.BlockMask', grid=(14, 14), num_masked=98))
+        data = PretrainImages(
+            folder,
+            dict(type='cae_bench.TwoViews', size=224, second_size=112),
+            dict(type='cae_bench.BlockMask', grid=(14, 14), num_masked=98),
+        )
         order = random.Random(0).choices(range(10), k=number)
-        torch.set_num_threads(1)             # as a loader's worker does
-        clock = time.process_time()          # of this process: what a worker needs, whatever else the machine does
+        torch.set_num_threads(1)  # as a loader's worker does
+        clock = time.process_time()  # of this process: what a worker needs, whatever else the machine does
         for epoch, i in enumerate(order):
             data[0, epoch, i]
         rate = number / (time.process_time() - clock)
@@ -214,6 +244,7 @@ def pixels(number: int = 100) -> dict:
 
 
 # ---- report --------------------------------------------------------------------------------------------------------
+
 
 def hardware(options) -> str:
     if options.device == 'cuda':
@@ -226,25 +257,47 @@ def hardware(options) -> str:
 def markdown(found: dict) -> str:
     s, m, p = found['speed'], found['memory'], found['pixels']
     row = '| {} | {:.2f} | {:.2f} | **{:.2f}x** |'.format
-    return '\n'.join([
-        f'# CAE pretraining: {found["arch"]} at {found["image"]}, {found["amp"]}, batch {found["batch"]}', '',
-        f'{found["hardware"]}, torch {found["torch"]}, {found["date"]}; `{found["command"]}`.',
-        'The peer is the published forward written literally (`literal_cae.py`): separate alignment encoder, boolean '
-        'indexing, eager attention, autocast, torch\'s AdamW as it is. Both compute the same losses, which is checked '
-        'before they are timed; '
-        'they take turns in one process.', '', '| | here | literal | ratio |', '|---|---|---|---|',
-        row('images/s', s['images_per_s']['ours'], s['images_per_s']['literal'], s['ratio']),
-        row('parameters held, M', *(s['parameters_held'][n] / 1e6 for n in ('ours', 'literal')),
-            s['parameters_held']['ours'] / s['parameters_held']['literal']),
-        *(row(f'peak memory of the step, {what}, GB', *(m[what]['bytes'][n] / 1e9 for n in ('ours', 'literal')),
-              m[what]['ratio']) for what in m),
-        row('share of the device\'s matmul rate, %', *(100 * s['share_of_matmul_rate'][n] for n in ('ours', 'literal')),
-            s['ratio']), '', f'Ratio of images/s in each round: {", ".join(f"{r:.2f}" for r in s["ratios"])}. '
-        f'{s["gflop_per_image"]:.0f} GFLOP an image; a plain matrix product reaches '
-        f'{s["matmul_gflops"]:.0f} GFLOP/s here.',
-        '', f'Pixels (JPEG of {p["jpeg_bytes"] / 1000:.0f} kB, 500 x 375: decode, two views of one crop, mask): '
-        f'{p["images_per_s_per_core"]:.0f} images/s a core; {p["workers_for_5000"]} workers feed {GOAL} images/s.', ''
-    ])
+    return '\n'.join(
+        [
+            f'# CAE pretraining: {found["arch"]} at {found["image"]}, {found["amp"]}, batch {found["batch"]}',
+            '',
+            f'{found["hardware"]}, torch {found["torch"]}, {found["date"]}; `{found["command"]}`.',
+            'The peer is the published forward written literally (`literal_cae.py`): separate alignment encoder, boolean '
+            "indexing, eager attention, autocast, torch's AdamW as it is. Both compute the same losses, which is checked "
+            'before they are timed; '
+            'they take turns in one process.',
+            '',
+            '| | here | literal | ratio |',
+            '|---|---|---|---|',
+            row('images/s', s['images_per_s']['ours'], s['images_per_s']['literal'], s['ratio']),
+            row(
+                'parameters held, M',
+                *(s['parameters_held'][n] / 1e6 for n in ('ours', 'literal')),
+                s['parameters_held']['ours'] / s['parameters_held']['literal'],
+            ),
+            *(
+                row(
+                    f'peak memory of the step, {what}, GB',
+                    *(m[what]['bytes'][n] / 1e9 for n in ('ours', 'literal')),
+                    m[what]['ratio'],
+                )
+                for what in m
+            ),
+            row(
+                "share of the device's matmul rate, %",
+                *(100 * s['share_of_matmul_rate'][n] for n in ('ours', 'literal')),
+                s['ratio'],
+            ),
+            '',
+            f'Ratio of images/s in each round: {", ".join(f"{r:.2f}" for r in s["ratios"])}. '
+            f'{s["gflop_per_image"]:.0f} GFLOP an image; a plain matrix product reaches '
+            f'{s["matmul_gflops"]:.0f} GFLOP/s here.',
+            '',
+            f'Pixels (JPEG of {p["jpeg_bytes"] / 1000:.0f} kB, 500 x 375: decode, two views of one crop, mask): '
+            f'{p["images_per_s_per_core"]:.0f} images/s a core; {p["workers_for_5000"]} workers feed {GOAL} images/s.',
+            '',
+        ]
+    )
 
 
 def main() -> None:
@@ -264,18 +317,20 @@ def main() -> None:
     if options.memory_of:
         print(memory_of(options.memory_of, options))
         return
-    found = dict(arch=f'CAE-{options.arch}',
-                 image=ARCHS[options.arch]['image'],
-                 amp=options.amp,
-                 batch=options.batch,
-                 device=options.device,
-                 hardware=hardware(options),
-                 torch=torch.__version__,
-                 date=date.today().isoformat(),
-                 command='python benchmarks/speed/' + ' '.join([Path(__file__).name, *sys.argv[1:]]),
-                 speed=speed(options),
-                 memory=memory(options),
-                 pixels=pixels())
+    found = dict(
+        arch=f'CAE-{options.arch}',
+        image=ARCHS[options.arch]['image'],
+        amp=options.amp,
+        batch=options.batch,
+        device=options.device,
+        hardware=hardware(options),
+        torch=torch.__version__,
+        date=date.today().isoformat(),
+        command='python benchmarks/speed/' + ' '.join([Path(__file__).name, *sys.argv[1:]]),
+        speed=speed(options),
+        memory=memory(options),
+        pixels=pixels(),
+    )
     print(markdown(found))
     if not options.no_write:
         (HERE / f'pretrain-{options.device}.json').write_text(json.dumps(found, indent=1) + '\n')

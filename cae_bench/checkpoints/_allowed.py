@@ -1,4 +1,5 @@
 """The only names a checkpoint's pickle may ask for: plain data that official files really hold, and tensors."""
+
 import argparse
 import pathlib
 import sys
@@ -11,8 +12,17 @@ from ._unpickle import Forged, Name, NotAllowed, key
 
 _BUFFER = 'mmengine.logging.history_buffer'
 HISTORY = f'{_BUFFER}.HistoryBuffer'
-LATIN = ('latin1', 'latin-1', 'iso-8859-1')                  # how protocol 2 writes bytes: as text of this encoding
-TYPES = ('dict', 'list', 'tuple', 'int', 'float', 'str', 'bool', 'object')     # named in arguments, never called by a pickle
+LATIN = ('latin1', 'latin-1', 'iso-8859-1')  # how protocol 2 writes bytes: as text of this encoding
+TYPES = (
+    'dict',
+    'list',
+    'tuple',
+    'int',
+    'float',
+    'str',
+    'bool',
+    'object',
+)  # named in arguments, never called by a pickle
 
 
 class HistoryBufferShell:
@@ -21,11 +31,22 @@ class HistoryBufferShell:
 
 def names() -> dict[str, Name]:
     """'module.name' -> stand-in, of everything but tensors."""
-    table = {'argparse.Namespace': namespace, 'collections.OrderedDict': ordered_dict, 'collections.Counter': counter,
-             'collections.defaultdict': default_dict, 'builtins.set': plain_set, 'builtins.frozenset': frozen_set,
-             'builtins.bytes': no_bytes, 'builtins.bytearray': byte_array, '_codecs.encode': encode,
-             'builtins.complex': complex_number, 'builtins.slice': plain_slice, 'builtins.range': plain_range,
-             'builtins.getattr': attribute, HISTORY: history_buffer}
+    table = {
+        'argparse.Namespace': namespace,
+        'collections.OrderedDict': ordered_dict,
+        'collections.Counter': counter,
+        'collections.defaultdict': default_dict,
+        'builtins.set': plain_set,
+        'builtins.frozenset': frozen_set,
+        'builtins.bytes': no_bytes,
+        'builtins.bytearray': byte_array,
+        '_codecs.encode': encode,
+        'builtins.complex': complex_number,
+        'builtins.slice': plain_slice,
+        'builtins.range': plain_range,
+        'builtins.getattr': attribute,
+        HISTORY: history_buffer,
+    }
     for kind in ('PurePath', 'PurePosixPath', 'PureWindowsPath', 'Path', 'PosixPath', 'WindowsPath'):
         make = windows_path if 'Windows' in kind else posix_path
         table |= {f'{module}.{kind}': make for module in ('pathlib', 'pathlib._local')}
@@ -37,11 +58,17 @@ def names() -> dict[str, Name]:
 
 def states() -> dict[type, object]:
     """type -> function(instance, state)."""
-    return {argparse.Namespace: set_namespace, OrderedDict: set_metadata, HistoryBufferShell: set_history,
-            type(history_buffer()): set_history, **_plain_numpy.STATES}
+    return {
+        argparse.Namespace: set_namespace,
+        OrderedDict: set_metadata,
+        HistoryBufferShell: set_history,
+        type(history_buffer()): set_history,
+        **_plain_numpy.STATES,
+    }
 
 
 # ---- containers, bytes and numbers ------------------------------------------------------------------------------
+
 
 def namespace() -> argparse.Namespace:
     return argparse.Namespace()
@@ -120,6 +147,7 @@ def windows_path(*parts) -> pathlib.PureWindowsPath:
 
 
 # ---- mmengine's logs --------------------------------------------------------------------------------------------
+
 
 def history_buffer():
     return getattr(sys.modules.get(_BUFFER), 'HistoryBuffer', HistoryBufferShell)()

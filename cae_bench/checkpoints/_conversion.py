@@ -1,4 +1,5 @@
 """What a format file needs to say how its keys become ours, and the published facts that tensors do not hold."""
+
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -28,6 +29,7 @@ class Conversion:
         heads: published number of heads by (width, depth), for files without relative tables.
         absent: our keys that such a file may lack, with the reason.
     """
+
     family: str
     state_dict: StateDict
     used: dict[str, str]
@@ -40,8 +42,9 @@ class Conversion:
     notes: list[str] = field(default_factory=list)
 
 
-def take(sd: StateDict, family: str, prefix: str = '', drop: dict[str, str] | None = None, rename=None,
-         **facts) -> Conversion:
+def take(
+    sd: StateDict, family: str, prefix: str = '', drop: dict[str, str] | None = None, rename=None, **facts
+) -> Conversion:
     """Keeps the keys under `prefix`, strips it, drops what a pattern of `drop` (pattern -> named rule) names."""
     done = Conversion(family, {}, {}, {}, [], **facts)
     rules = {**INDEX, **(drop or {})}

@@ -1,4 +1,5 @@
 """ViTSpec from tensors: widths, depth, grid, kind of positions. Nothing is read from a file name."""
+
 import re
 from collections import Counter
 
@@ -25,15 +26,22 @@ def infer_spec(done: Conversion, num_heads: int | None) -> ViTSpec:
     kind = done.pos_embed if done.pos_embed != 'values' else _told_kind(done, grid)
     fc1 = Counter(v.shape[0] for k, v in sd.items() if k.endswith('.mlp.fc1.weight') and v.dim() == 2)
     return ViTSpec(
-        family=done.family, embed_dims=width, num_layers=depth,
+        family=done.family,
+        embed_dims=width,
+        num_layers=depth,
         num_heads=_heads(done, width, depth, tables, num_heads),
-        patch_size=patch.shape[2], img_size=(grid[0] * patch.shape[2], grid[1] * patch.shape[2]),
-        in_channels=patch.shape[1], mlp_ratio=fc1.most_common(1)[0][0] / width if fc1 else 4.0,
+        patch_size=patch.shape[2],
+        img_size=(grid[0] * patch.shape[2], grid[1] * patch.shape[2]),
+        in_channels=patch.shape[1],
+        mlp_ratio=fc1.most_common(1)[0][0] / width if fc1 else 4.0,
         qkv_bias='qv' if _any(sd, 'attn.q_bias', 'attn.v_bias') else 'full' if _any(sd, 'attn.qkv.bias') else 'none',
-        pos_embed=kind, rel_pos_bias='none' if not tables else 'shared' if SHARED in tables else 'block',
-        layer_scale=_any(sd, '.gamma_1', '.gamma_2'), cls_token='cls_token' in sd or not done.absent.get('cls_token'),
+        pos_embed=kind,
+        rel_pos_bias='none' if not tables else 'shared' if SHARED in tables else 'block',
+        layer_scale=_any(sd, '.gamma_1', '.gamma_2'),
+        cls_token='cls_token' in sd or not done.absent.get('cls_token'),
         final_norm=_any(sd, 'norm.weight', 'norm.bias', whole=True) or not done.absent.get('norm.weight'),
-        **done.pixels)
+        **done.pixels,
+    )
 
 
 def size_of(sd: StateDict) -> tuple[int, int]:
@@ -43,10 +51,12 @@ def size_of(sd: StateDict) -> tuple[int, int]:
     if not blocks or not widths:
         raise CheckpointError('no transformer blocks (blocks.0.norm1.weight, ...) among its tensors.')
     absent = next((i for i in range(len(blocks)) if str(i) not in blocks), None)
-    if absent is not None:                                   # a depth is never larger than the number of tensors
+    if absent is not None:  # a depth is never larger than the number of tensors
         last = max(blocks, key=lambda number: (len(number), number))
-        raise CheckpointError(f'block {absent} is missing: it has {len(blocks)} blocks, numbered up to {last[:30]}. The file '
-                              'is incomplete.')
+        raise CheckpointError(
+            f'block {absent} is missing: it has {len(blocks)} blocks, numbered up to {last[:30]}. The file '
+            'is incomplete.'
+        )
     return widths.most_common(1)[0][0], len(blocks)
 
 
@@ -60,22 +70,28 @@ def _any(sd: StateDict, *names: str, whole: bool = False) -> bool:
 
 # ---- heads ----------------------------------------------------------------------------------------------------
 
+
 def _heads(done: Conversion, width: int, depth: int, tables: dict[str, Tensor], asked: int | None) -> int:
     if asked is not None and (asked < 1 or width % asked):
-        raise CheckpointError(f'{asked} heads do not divide the width {width} (said by --num-heads, or by the entry `spec` '
-                              f'of the file); {_sensible(width)}.')
+        raise CheckpointError(
+            f'{asked} heads do not divide the width {width} (said by --num-heads, or by the entry `spec` '
+            f'of the file); {_sensible(width)}.'
+        )
     columns = Counter(t.shape[1] for t in tables.values())
     if columns:
         told = columns.most_common(1)[0][0]
         if asked not in (None, told):
-            raise CheckpointError(f'asked for {asked} heads, but its relative position tables have {told}: leave the '
-                                  'number out.')
+            raise CheckpointError(
+                f'asked for {asked} heads, but its relative position tables have {told}: leave the number out.'
+            )
         return told
     heads = asked or done.heads.get((width, depth))
     if heads is None:
-        raise CheckpointError(f'width {width}, depth {depth}: the tensors do not tell the number of heads and this '
-                              f'size has no published one. Pass --num-heads N (Python: num_heads=N); '
-                              f'{_sensible(width)}.')
+        raise CheckpointError(
+            f'width {width}, depth {depth}: the tensors do not tell the number of heads and this '
+            f'size has no published one. Pass --num-heads N (Python: num_heads=N); '
+            f'{_sensible(width)}.'
+        )
     return heads
 
 
@@ -85,6 +101,7 @@ def _sensible(width: int) -> str:
 
 
 # ---- grid and kind of positions -------------------------------------------------------------------------------
+
 
 def _grid(done: Conversion, pos_embed: Tensor | None, tables: dict[str, Tensor]) -> Grid:
     if pos_embed is not None:
@@ -100,7 +117,7 @@ def _grid(done: Conversion, pos_embed: Tensor | None, tables: dict[str, Tensor])
 
 
 def _square(n: int) -> int | None:
-    side = round(n ** 0.5)
+    side = round(n**0.5)
     return side if side * side == n else None
 
 
@@ -115,8 +132,9 @@ def grid_of_pos(patches: Tensor, notes: list[str]) -> Grid:
     rough = {shape: _roughness(patches.reshape(*shape, -1).float()) for shape in shapes}
     best = min(rough, key=rough.get)
     if any(rough[s] < 1.2 * rough[best] for s in shapes if s != best):
-        raise CheckpointError(f'pos_embed has {n} patch positions: no square, and its values do not tell which of '
-                              f'{shapes}.')
+        raise CheckpointError(
+            f'pos_embed has {n} patch positions: no square, and its values do not tell which of {shapes}.'
+        )
     notes.append(f'grid {best[0]}x{best[1]} told by the values of pos_embed')
     return best
 
@@ -128,8 +146,10 @@ def _roughness(table: Tensor) -> float:
 def _grid_of_table(rows: int) -> Grid:
     window = _square(rows - EXTRA_ROWS)
     if window is None or window % 2 == 0:
-        raise CheckpointError(f'relative_position_bias_table has {rows} rows: no (2n-1)^2 + 3 of a square grid, the '
-                              'only one that can be read without pos_embed.')
+        raise CheckpointError(
+            f'relative_position_bias_table has {rows} rows: no (2n-1)^2 + 3 of a square grid, the '
+            'only one that can be read without pos_embed.'
+        )
     return (window + 1) // 2, (window + 1) // 2
 
 
@@ -144,12 +164,12 @@ def kind_of_pos(pos_embed: Tensor, grid: Grid) -> str:
 
     Holds for resized tables and for those that fine-tuning has moved a little, which no longer equal the formula.
     """
-    patches = pos_embed[0, pos_embed.shape[1] - grid[0] * grid[1]:].float().reshape(*grid, -1)
+    patches = pos_embed[0, pos_embed.shape[1] - grid[0] * grid[1] :].float().reshape(*grid, -1)
     first, second = patches.chunk(2, dim=-1)
     if min(grid) < 2 or not torch.isfinite(patches).all():
         return 'learned'
     along_rows, along_cols = _moving(first, 1) + _moving(second, 0), _moving(first, 0) + _moving(second, 1)
-    if min(along_rows, along_cols) > 0.2:                    # 1.7 or so for learned tables
+    if min(along_rows, along_cols) > 0.2:  # 1.7 or so for learned tables
         return 'learned'
     return 'sincos_row' if along_rows < along_cols else 'sincos_col'
 
@@ -161,7 +181,7 @@ def looks_like(sd: StateDict, kind: str) -> bool:
         return False
     try:
         return kind_of_pos(pos_embed, grid_of_pos(pos_embed[0, 1:], [])) == kind
-    except CheckpointError:                                  # no grid at all
+    except CheckpointError:  # no grid at all
         return False
 
 
@@ -169,4 +189,3 @@ def _moving(half: Tensor, dim: int) -> float:
     """Share of the variance that lies along one axis of the grid."""
     total = half.flatten(0, 1).var(0, unbiased=False).mean().item()
     return half.var(dim, unbiased=False).mean().item() / total if total > 0 else 1.0
-

@@ -1,4 +1,5 @@
 """NumPy's arrays, scalars and dtypes in a pickle: numbers and text only, every state checked before NumPy sees it."""
+
 import math
 import re
 
@@ -20,7 +21,9 @@ class PlainDType:
     def set_state(self, state) -> None:
         """Only the state that NumPy itself writes for this dtype; byte order is the one thing it may say."""
         own = self.dtype.__reduce__()[2]
-        known = type(state) is tuple and len(state) == len(own) and _same(state[0], own[0]) and state[1] in ('<', '>', '|')
+        known = (
+            type(state) is tuple and len(state) == len(own) and _same(state[0], own[0]) and state[1] in ('<', '>', '|')
+        )
         if not known or not all(map(_same, state[2:], own[2:])) or (state[1] == '|') != (own[1] == '|'):
             raise Forged(f'has a forged state for the NumPy dtype {self.dtype}')
         self.dtype = self.dtype.newbyteorder(state[1])
@@ -29,7 +32,7 @@ class PlainDType:
         return str(self.dtype)
 
 
-ARRAY = Name('numpy.ndarray')                                # an argument of _reconstruct, never called
+ARRAY = Name('numpy.ndarray')  # an argument of _reconstruct, never called
 
 
 def reconstruct(cls, shape, code) -> np.ndarray:
@@ -65,13 +68,17 @@ def scalar(dtype, data=b'') -> np.generic:
 def _checked(shape, dtype, data) -> tuple[tuple[int, ...], np.dtype, bytes]:
     if type(dtype) is not PlainDType or not isinstance(data, (bytes, bytearray)):
         raise Forged('has a NumPy array or scalar of objects')
-    is_shape = type(shape) is tuple and len(shape) <= 32 and all(type(n) is int and 0 <= n < 2 ** 63 for n in shape)
+    is_shape = type(shape) is tuple and len(shape) <= 32 and all(type(n) is int and 0 <= n < 2**63 for n in shape)
     if not is_shape or math.prod(shape) * dtype.dtype.itemsize != len(data):
         raise Forged('has a NumPy array or scalar whose shape and dtype do not fit its bytes')
     dtype, data = dtype.dtype, bytes(data)
     if dtype.kind == 'b' and data.translate(None, b'\0\1'):
         raise Forged('has a NumPy bool with bytes other than 0 and 1')
-    if dtype.kind == 'U' and data and np.frombuffer(data, np.dtype('u4').newbyteorder(dtype.byteorder)).max() > 0x10ffff:
+    if (
+        dtype.kind == 'U'
+        and data
+        and np.frombuffer(data, np.dtype('u4').newbyteorder(dtype.byteorder)).max() > 0x10FFFF
+    ):
         raise Forged('has NumPy text with characters that do not exist')
     return shape, dtype, data
 
@@ -81,8 +88,10 @@ def _same(a, b) -> bool:
 
 
 NAMES = {'numpy.ndarray': ARRAY, 'numpy.dtype': Name('numpy.dtype', PlainDType)}
-for _module in ('numpy.core', 'numpy._core'):                # old NumPy wrote the one, new NumPy the other
-    NAMES |= {f'{_module}.multiarray.scalar': Name('numpy.scalar', scalar),
-              f'{_module}.multiarray._reconstruct': Name('numpy._reconstruct', reconstruct),
-              f'{_module}.numeric._frombuffer': Name('numpy._frombuffer', from_buffer)}
+for _module in ('numpy.core', 'numpy._core'):  # old NumPy wrote the one, new NumPy the other
+    NAMES |= {
+        f'{_module}.multiarray.scalar': Name('numpy.scalar', scalar),
+        f'{_module}.multiarray._reconstruct': Name('numpy._reconstruct', reconstruct),
+        f'{_module}.numeric._frombuffer': Name('numpy._frombuffer', from_buffer),
+    }
 STATES = {PlainDType: PlainDType.set_state, np.ndarray: set_array}

@@ -1,4 +1,5 @@
 """For how many epochs a pretraining file was trained, where it says so itself."""
+
 import json
 from collections.abc import Mapping
 
@@ -10,7 +11,7 @@ def pretrain_epochs(content: Mapping, format_name: str) -> int | None:
     0). Ours that are finished hold no optimizer, and the config of their run.
     """
     if 'pretraining' not in format_name:
-        return None                                      # args.epochs of a fine-tuned file are those of fine-tuning
+        return None  # args.epochs of a fine-tuned file are those of fine-tuning
     if 'config' in content and 'optimizer' not in content:
         planned, last = _item(_config(content['config']).get('pretrain'), 'epochs'), None
     else:

@@ -1,4 +1,5 @@
 """Strict: every tensor that the spec asks for is there, in its shape, finite; nothing else is."""
+
 from ..errors import CheckpointError
 from ._conversion import Conversion
 from .spec import ViTSpec
@@ -9,8 +10,10 @@ def expected_shapes(spec: ViTSpec, fc_norm: bool = False) -> dict[str, tuple[int
     """Name -> shape of every tensor of the encoder, under the released names."""
     dim, rows, cols = spec.embed_dims, *spec.grid
     hidden = round(dim * spec.mlp_ratio)
-    shapes = {'patch_embed.proj.weight': (dim, spec.in_channels, spec.patch_size, spec.patch_size),
-              'patch_embed.proj.bias': (dim,)}
+    shapes = {
+        'patch_embed.proj.weight': (dim, spec.in_channels, spec.patch_size, spec.patch_size),
+        'patch_embed.proj.bias': (dim,),
+    }
     table = ((2 * rows - 1) * (2 * cols - 1) + 3, spec.num_heads)
     if spec.cls_token:
         shapes['cls_token'] = (1, 1, dim)
@@ -18,9 +21,15 @@ def expected_shapes(spec: ViTSpec, fc_norm: bool = False) -> dict[str, tuple[int
         shapes['pos_embed'] = (1, rows * cols + spec.cls_token, dim)
     if spec.rel_pos_bias == 'shared':
         shapes['rel_pos_bias.relative_position_bias_table'] = table
-    block = {'attn.qkv.weight': (3 * dim, dim), 'attn.proj.weight': (dim, dim), 'attn.proj.bias': (dim,),
-             'mlp.fc1.weight': (hidden, dim), 'mlp.fc1.bias': (hidden,),
-             'mlp.fc2.weight': (dim, hidden), 'mlp.fc2.bias': (dim,)}
+    block = {
+        'attn.qkv.weight': (3 * dim, dim),
+        'attn.proj.weight': (dim, dim),
+        'attn.proj.bias': (dim,),
+        'mlp.fc1.weight': (hidden, dim),
+        'mlp.fc1.bias': (hidden,),
+        'mlp.fc2.weight': (dim, hidden),
+        'mlp.fc2.bias': (dim,),
+    }
     block |= {f'{norm}.{kind}': (dim,) for norm in ('norm1', 'norm2') for kind in ('weight', 'bias')}
     block |= {'attn.qkv.bias': (3 * dim,)} if spec.qkv_bias == 'full' else {}
     block |= {'attn.q_bias': (dim,), 'attn.v_bias': (dim,)} if spec.qkv_bias == 'qv' else {}
@@ -38,15 +47,21 @@ def check(done: Conversion, spec: ViTSpec) -> dict[str, str]:
     shapes = expected_shapes(spec, fc_norm=any(key.startswith('fc_norm.') for key in done.state_dict))
     unexpected = done.unexpected + [source[key] for key in done.state_dict if key not in shapes]
     if unexpected:
-        raise CheckpointError(f'{_count(unexpected)} no rule: {few(unexpected)}. Remove them, or name a rule in its '
-                              'format file in cae_bench/checkpoints.')
+        raise CheckpointError(
+            f'{_count(unexpected)} no rule: {few(unexpected)}. Remove them, or name a rule in its '
+            'format file in cae_bench/checkpoints.'
+        )
     missing = [key for key in shapes if key not in done.state_dict]
     if missing:
         number = '1 tensor is' if len(missing) == 1 else f'{len(missing)} tensors are'
-        raise CheckpointError(f'{number} missing: {few(missing)}. The file is incomplete for a {spec.arch} of '
-                              f'{spec.num_layers} blocks.')
-    wrong = [f'{source[k]} is {tuple(v.shape)}, not {shapes[k]}'
-             for k, v in done.state_dict.items() if tuple(v.shape) != shapes[k]]
+        raise CheckpointError(
+            f'{number} missing: {few(missing)}. The file is incomplete for a {spec.arch} of {spec.num_layers} blocks.'
+        )
+    wrong = [
+        f'{source[k]} is {tuple(v.shape)}, not {shapes[k]}'
+        for k, v in done.state_dict.items()
+        if tuple(v.shape) != shapes[k]
+    ]
     if wrong:
         raise CheckpointError(f'wrong shape: {few(wrong)}.')
     check_finite({source[key]: tensor for key, tensor in done.state_dict.items()})

@@ -1,4 +1,5 @@
 """Tensors of a pickle: built over the bytes that are really in the file, never beyond them."""
+
 import math
 from dataclasses import dataclass
 
@@ -8,21 +9,39 @@ from torch import Tensor
 from ._unpickle import Forged, Name
 
 BYTES = torch.uint8
-STORAGES = {'Double': 'float64', 'Float': 'float32', 'Half': 'float16', 'BFloat16': 'bfloat16', 'Long': 'int64',
-            'Int': 'int32', 'Short': 'int16', 'Char': 'int8', 'Byte': 'uint8', 'Bool': 'bool', 'Untyped': 'uint8',
-            'ComplexFloat': 'complex64', 'ComplexDouble': 'complex128', 'QInt8': 'qint8', 'QUInt8': 'quint8',
-            'QInt32': 'qint32', 'QUInt4x2': 'quint4x2', 'QUInt2x4': 'quint2x4'}
+STORAGES = {
+    'Double': 'float64',
+    'Float': 'float32',
+    'Half': 'float16',
+    'BFloat16': 'bfloat16',
+    'Long': 'int64',
+    'Int': 'int32',
+    'Short': 'int16',
+    'Char': 'int8',
+    'Byte': 'uint8',
+    'Bool': 'bool',
+    'Untyped': 'uint8',
+    'ComplexFloat': 'complex64',
+    'ComplexDouble': 'complex128',
+    'QInt8': 'qint8',
+    'QUInt8': 'quint8',
+    'QInt32': 'qint32',
+    'QUInt4x2': 'quint4x2',
+    'QUInt2x4': 'quint2x4',
+}
 
 
 @dataclass(frozen=True, eq=False)
 class StorageKind:
     """A storage class by name: what its bytes are."""
+
     dtype: torch.dtype
 
 
 @dataclass(frozen=True, eq=False)
 class Storage:
     """values: all bytes of one storage, uint8 (n,)."""
+
     values: Tensor
     dtype: torch.dtype
 
@@ -30,6 +49,7 @@ class Storage:
 @dataclass(frozen=True, eq=False)
 class Unreadable:
     """Stands where a file has a tensor that is no dense array of numbers. kind: 'sparse', ..."""
+
     kind: str
     remedy: str
 
@@ -47,7 +67,7 @@ def device(kind, index=None) -> torch.device:
 def lengths(items) -> tuple[int, ...]:
     """Sizes or strides: a tuple or list of non-negative 64-bit integers."""
     fits = isinstance(items, (tuple, list)) and len(items) <= 64
-    if not fits or not all(type(n) is int and 0 <= n < 2 ** 63 for n in items):
+    if not fits or not all(type(n) is int and 0 <= n < 2**63 for n in items):
         raise Forged('has a tensor whose size or stride is no tuple of non-negative integers')
     return tuple(items)
 
@@ -83,26 +103,49 @@ class Rebuild:
         return function.make(*arguments)
 
     def _names(self) -> dict[str, object]:
-        names = [Name('torch._utils._rebuild_tensor', self.tensor), Name('torch._utils._rebuild_tensor_v2', self.tensor),
-                 Name('torch._utils._rebuild_tensor_v3', self.tensor_of),
-                 Name('torch._utils._rebuild_parameter', self.parameter),
-                 Name('torch._utils._rebuild_parameter_with_state', self.parameter),
-                 Name('torch.nn.parameter.Parameter', self.parameter),
-                 Name('torch._tensor._rebuild_from_type_v2', self.from_type),
-                 Name('torch.serialization._get_layout', _layout),
-                 Name('torch.Size', size), Name('torch.device', device), Name('torch.Tensor')]
-        names += [Name(f'torch._utils.{function}', _unreadable(kind, remedy)) for function, kind, remedy in (
-            ('_rebuild_sparse_tensor', 'sparse', 'tensor.to_dense()'),
-            ('_rebuild_qtensor', 'quantised', 'tensor.dequantize()'),
-            ('_rebuild_nested_tensor', 'nested', 'its parts one by one'),
-            ('_rebuild_meta_tensor_no_storage', 'without values (device "meta")', 'a model whose weights are loaded'),
-            ('_rebuild_wrapper_subclass', 'a wrapper around other tensors', 'the plain tensor'))]
+        names = [
+            Name('torch._utils._rebuild_tensor', self.tensor),
+            Name('torch._utils._rebuild_tensor_v2', self.tensor),
+            Name('torch._utils._rebuild_tensor_v3', self.tensor_of),
+            Name('torch._utils._rebuild_parameter', self.parameter),
+            Name('torch._utils._rebuild_parameter_with_state', self.parameter),
+            Name('torch.nn.parameter.Parameter', self.parameter),
+            Name('torch._tensor._rebuild_from_type_v2', self.from_type),
+            Name('torch.serialization._get_layout', _layout),
+            Name('torch.Size', size),
+            Name('torch.device', device),
+            Name('torch.Tensor'),
+        ]
+        names += [
+            Name(f'torch._utils.{function}', _unreadable(kind, remedy))
+            for function, kind, remedy in (
+                ('_rebuild_sparse_tensor', 'sparse', 'tensor.to_dense()'),
+                ('_rebuild_qtensor', 'quantised', 'tensor.dequantize()'),
+                ('_rebuild_nested_tensor', 'nested', 'its parts one by one'),
+                (
+                    '_rebuild_meta_tensor_no_storage',
+                    'without values (device "meta")',
+                    'a model whose weights are loaded',
+                ),
+                ('_rebuild_wrapper_subclass', 'a wrapper around other tensors', 'the plain tensor'),
+            )
+        ]
         dtypes = {f'torch.{name}': value for name, value in vars(torch).items() if isinstance(value, torch.dtype)}
-        kinds = {f'{module}.{name}Storage': StorageKind(getattr(torch, dtype)) for name, dtype in STORAGES.items()
-                 for module in ('torch', 'torch.cuda', 'torch.storage')}
-        schemes = {str(s): str(s) for s in (torch.per_tensor_affine, torch.per_channel_affine,
-                                            torch.per_tensor_symmetric, torch.per_channel_symmetric,
-                                            torch.per_channel_affine_float_qparams)}
+        kinds = {
+            f'{module}.{name}Storage': StorageKind(getattr(torch, dtype))
+            for name, dtype in STORAGES.items()
+            for module in ('torch', 'torch.cuda', 'torch.storage')
+        }
+        schemes = {
+            str(s): str(s)
+            for s in (
+                torch.per_tensor_affine,
+                torch.per_channel_affine,
+                torch.per_tensor_symmetric,
+                torch.per_channel_symmetric,
+                torch.per_channel_affine_float_qparams,
+            )
+        }
         return {**{name.path: name for name in names}, **dtypes, **kinds, **schemes}
 
     def finish(self) -> None:
@@ -118,17 +161,19 @@ class Rebuild:
             raise Forged('has a tensor with more sizes than strides, or fewer')
         flags = [name for name, on in metadata.items() if on] if isinstance(metadata, dict) else []
         if flags or not _is_numeric(dtype):
-            return Unreadable(f'lazily {" and ".join(map(str, flags))}' if flags else str(dtype).removeprefix('torch.'),
-                              'tensor.resolve_conj().resolve_neg()' if flags else 'tensor.dequantize()')
+            return Unreadable(
+                f'lazily {" and ".join(map(str, flags))}' if flags else str(dtype).removeprefix('torch.'),
+                'tensor.resolve_conj().resolve_neg()' if flags else 'tensor.dequantize()',
+            )
         have, count = storage.values.numel() // dtype.itemsize, math.prod(shape)
         last = offset + sum((n - 1) * step for n, step in zip(shape, stride))
         if count and last >= have or offset > have:
             raise Forged(f'has a tensor of shape {shape} that reads beyond the {have} values of its storage')
-        if count > have:                                     # strides of 0: a few bytes would become any amount
+        if count > have:  # strides of 0: a few bytes would become any amount
             return Unreadable(f'a view of shape {shape} that repeats {have} stored values', 'tensor.contiguous()')
         if not count:
             return torch.empty(shape, dtype=dtype)
-        values = storage.values[:have * dtype.itemsize].view(dtype)
+        values = storage.values[: have * dtype.itemsize].view(dtype)
         if dtype is torch.bool:
             self.bools.append(values)
         return torch.as_strided(values, shape, stride, offset)
@@ -147,4 +192,6 @@ def _is_numeric(dtype: torch.dtype) -> bool:
     name = str(dtype).removeprefix('torch.')
     if name in ('bool', 'complex32', 'complex64', 'complex128', 'bfloat16', 'float16', 'float32', 'float64'):
         return True
-    return name in ('uint8', 'uint16', 'uint32', 'uint64', 'int8', 'int16', 'int32', 'int64') or name.startswith('float8_')
+    return name in ('uint8', 'uint16', 'uint32', 'uint64', 'int8', 'int16', 'int32', 'int64') or name.startswith(
+        'float8_'
+    )

@@ -3,6 +3,7 @@
 torch.load believes the sizes in the pickle and does not look at the zip's checksums. Here a storage is the bytes that
 the zip's directory says it is, and each entry's CRC-32 is compared.
 """
+
 import re
 import struct
 import sys
@@ -19,8 +20,8 @@ from ._tensors import Rebuild, Storage, StorageKind
 from ._unpickle import Forged, Unpickler
 
 AGAIN = 'download it again'
-MAGIC, PROTOCOL = 0x1950a86a20f9469cfc6c, 1001               # of the layout before 1.6
-_LOCAL = struct.Struct('<4s22xHH')                           # of a zip's local header: signature, lengths of name and extra
+MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # of the layout before 1.6
+_LOCAL = struct.Struct('<4s22xHH')  # of a zip's local header: signature, lengths of name and extra
 
 
 class Entries:
@@ -44,12 +45,14 @@ class Entries:
         self.root = self._root(infos)
         code = f'{self.root}code/'
         self.is_script = any(i.filename.startswith((code, f'{self.root}constants.pkl')) for i in infos)
-        infos = [i for i in infos if not i.filename.startswith(code)]                        # never looked at
+        infos = [i for i in infos if not i.filename.startswith(code)]  # never looked at
         packed = next((i.filename for i in infos if i.compress_type != zipfile.ZIP_STORED), None)
         if packed:
-            raise CheckpointError(f'{name} was packed by another program: its entry {packed} is compressed, and PyTorch '
-                                  'stores tensors as they are. Unzip it and pack it again with `zip -0 -r`, or take the '
-                                  'original file.')
+            raise CheckpointError(
+                f'{name} was packed by another program: its entry {packed} is compressed, and PyTorch '
+                'stores tensors as they are. Unzip it and pack it again with `zip -0 -r`, or take the '
+                'original file.'
+            )
         if any(i.flag_bits & 1 for i in infos):
             raise CheckpointError(f'{name} is an encrypted zip, not what torch.save writes.')
         if sum(i.file_size for i in infos) > len(self.view):
@@ -61,12 +64,14 @@ class Entries:
         self.has_checksums = any(i.CRC for i in infos)
         for info in infos if self.has_checksums else ():
             if zlib.crc32(self[info.filename]) != info.CRC:
-                raise CheckpointError(f'{name} is damaged: its entry {info.filename} does not have the checksum (CRC-32) '
-                                      'it was written with. Copy or download the file again.')
+                raise CheckpointError(
+                    f'{name} is damaged: its entry {info.filename} does not have the checksum (CRC-32) '
+                    'it was written with. Copy or download the file again.'
+                )
 
     def __getitem__(self, entry: str) -> memoryview:
         start, size = self.spans[entry]
-        return self.view[start:start + size]
+        return self.view[start : start + size]
 
     def __contains__(self, entry: str) -> bool:
         return entry in self.spans
@@ -75,14 +80,15 @@ class Entries:
         try:
             with zipfile.ZipFile(file) as archive:
                 return archive.infolist()
-        except Exception:                                    # zipfile raises half a dozen kinds for a broken directory
-            raise CheckpointError(f'{self.name} is truncated or damaged (its zip directory is missing or broken): '
-                                  f'{AGAIN}.') from None
+        except Exception:  # zipfile raises half a dozen kinds for a broken directory
+            raise CheckpointError(
+                f'{self.name} is truncated or damaged (its zip directory is missing or broken): {AGAIN}.'
+            ) from None
 
     def _span(self, info: zipfile.ZipInfo) -> tuple[int, int]:
         """(first byte, bytes) of the entry's content, behind its local header."""
         start, size = info.header_offset, info.file_size
-        header = self.view[start:start + _LOCAL.size] if start >= 0 else b''
+        header = self.view[start : start + _LOCAL.size] if start >= 0 else b''
         if len(header) == _LOCAL.size:
             signature, name_length, extra_length = _LOCAL.unpack(header)
             start += _LOCAL.size + name_length + extra_length
@@ -94,7 +100,9 @@ class Entries:
         """The folder in the zip that all entries lie in, with its slash."""
         found = [i.filename for i in infos if re.fullmatch(r'[^/]+/data\.pkl', i.filename)]
         if len(found) != 1:
-            raise CheckpointError(f'{self.name} is not a checkpoint: a zip without the data.pkl that torch.save writes.')
+            raise CheckpointError(
+                f'{self.name} is not a checkpoint: a zip without the data.pkl that torch.save writes.'
+            )
         return found[0].removesuffix('data.pkl')
 
 
@@ -138,7 +146,7 @@ def read_legacy(file, size: int, move, reader=Unpickler, states=None):
 
     def storage(pid):
         if type(pid) is tuple and len(pid) > 1 and type(pid[0]) is str and pid[0] == 'module':
-            return pid[1]                                    # a class with its source text, in pickles of whole modules
+            return pid[1]  # a class with its source text, in pickles of whole modules
         kind, key, location, count = _checked(pid, 6)[:4]
         if key not in stored:
             nonlocal left
@@ -154,9 +162,14 @@ def read_legacy(file, size: int, move, reader=Unpickler, states=None):
             return Storage(values, kind.dtype)
         view, start, length = part if type(part) is tuple and len(part) == 3 else (None, -1, -1)
         item = kind.dtype.itemsize
-        if type(start) is not int or type(length) is not int or min(start, length) < 0 or (start + length) * item > count:
+        if (
+            type(start) is not int
+            or type(length) is not int
+            or min(start, length) < 0
+            or (start + length) * item > count
+        ):
             raise Forged(f'has a part of the storage {key[:40]} that lies outside')
-        return Storage(values[start * item:(start + length) * item], kind.dtype)
+        return Storage(values[start * item : (start + length) * item], kind.dtype)
 
     content = _load(reader, file, rebuild, storage, states)
     keys = _load(Unpickler, file)
@@ -185,7 +198,7 @@ def _checked(pid, length: int) -> tuple[StorageKind, str, str, int]:
     if type(pid) is not tuple or len(pid) != length or pid[0] != 'storage' or type(pid[1]) is not StorageKind:
         raise Forged('names a storage in an unknown way')
     _, kind, key, location, count = pid[:5]
-    if type(key) is not str or type(location) is not str or type(count) is not int or not 0 <= count < 2 ** 60:
+    if type(key) is not str or type(location) is not str or type(count) is not int or not 0 <= count < 2**60:
         raise Forged('names a storage in an unknown way')
     return kind, key, location, count * kind.dtype.itemsize
 

@@ -4,6 +4,7 @@ Python's own unpickler calls what a file names, and torch's restricted one passe
 its own rebuild functions. Here a name in a file becomes a `Name`: as a value it is inert, and where the pickle calls it,
 the stand-in behind it builds plain data or refuses. No other callable ever lies on the stack.
 """
+
 import argparse
 import pickle
 from collections import Counter, OrderedDict
@@ -12,14 +13,64 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MAX_DEPTH = 100                              # of nested containers; a state dict in a checkpoint has 4 or 5
+MAX_DEPTH = 100  # of nested containers; a state dict in a checkpoint has 4 or 5
 # Protocols below 3 use Python 2's names, in the files of Python 3 too.
-_PYTHON_2 = {'__builtin__.long': 'builtins.int', '__builtin__.unicode': 'builtins.str', '__builtin__.xrange': 'builtins.range'}
+_PYTHON_2 = {
+    '__builtin__.long': 'builtins.int',
+    '__builtin__.unicode': 'builtins.str',
+    '__builtin__.xrange': 'builtins.range',
+}
 _KEYS = (str, int, float, bool, bytes, complex, type(None))
-_OPCODES = '''PROTO FRAME STOP MARK POP POP_MARK DUP NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1 LONG4
-    FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING BINBYTES SHORT_BINBYTES BINBYTES8 UNICODE BINUNICODE BINUNICODE8
-    SHORT_BINUNICODE EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST LIST EMPTY_DICT EMPTY_SET GET BINGET LONG_BINGET
-    PUT BINPUT LONG_BINPUT MEMOIZE GLOBAL STACK_GLOBAL BINPERSID'''.split()
+_OPCODES = [
+    'PROTO',
+    'FRAME',
+    'STOP',
+    'MARK',
+    'POP',
+    'POP_MARK',
+    'DUP',
+    'NONE',
+    'NEWTRUE',
+    'NEWFALSE',
+    'INT',
+    'BININT',
+    'BININT1',
+    'BININT2',
+    'LONG',
+    'LONG1',
+    'LONG4',
+    'FLOAT',
+    'BINFLOAT',
+    'STRING',
+    'BINSTRING',
+    'SHORT_BINSTRING',
+    'BINBYTES',
+    'SHORT_BINBYTES',
+    'BINBYTES8',
+    'UNICODE',
+    'BINUNICODE',
+    'BINUNICODE8',
+    'SHORT_BINUNICODE',
+    'EMPTY_TUPLE',
+    'TUPLE',
+    'TUPLE1',
+    'TUPLE2',
+    'TUPLE3',
+    'EMPTY_LIST',
+    'LIST',
+    'EMPTY_DICT',
+    'EMPTY_SET',
+    'GET',
+    'BINGET',
+    'LONG_BINGET',
+    'PUT',
+    'BINPUT',
+    'LONG_BINPUT',
+    'MEMOIZE',
+    'GLOBAL',
+    'STACK_GLOBAL',
+    'BINPERSID',
+]
 
 
 class NotAllowed(pickle.UnpicklingError):
@@ -33,6 +84,7 @@ class Forged(pickle.UnpicklingError):
 @dataclass(frozen=True, eq=False)
 class Name:
     """A class or function that a pickle names. make: builds what a call of it stands for; None: never called."""
+
     path: str
     make: Callable | None = None
 
@@ -40,7 +92,7 @@ class Name:
         return self.path
 
 
-class Unpickler(pickle._Unpickler):                          # the one in Python: its opcodes can be replaced
+class Unpickler(pickle._Unpickler):  # the one in Python: its opcodes can be replaced
     """Reads one object.
 
     Args:
@@ -52,6 +104,7 @@ class Unpickler(pickle._Unpickler):                          # the one in Python
     Raises:
         NotAllowed, Forged: see there. Damaged pickles raise whatever Python raises for them.
     """
+
     dispatch = {ord(getattr(pickle, name)): pickle._Unpickler.dispatch[ord(getattr(pickle, name))] for name in _OPCODES}
 
     def __init__(self, file, names: Mapping, states: Mapping[type, Callable], storage: Callable | None = None):
@@ -61,7 +114,7 @@ class Unpickler(pickle._Unpickler):                          # the one in Python
     def load(self):
         try:
             content = super().load()
-        except KeyError as error:                            # of the dispatch table: an opcode
+        except KeyError as error:  # of the dispatch table: an opcode
             if error.args and isinstance(error.args[0], int) and error.args[0] in _known_opcodes():
                 raise NotAllowed(f'the opcode {_known_opcodes()[error.args[0]]}') from None
             raise
@@ -116,7 +169,7 @@ class Unpickler(pickle._Unpickler):                          # the one in Python
         _fill(_of_type(self.stack[-1], dict, OrderedDict, Counter), items)
 
     def _dict(self) -> None:
-        items = self.pop_mark()                              # before self.append, which it replaces
+        items = self.pop_mark()  # before self.append, which it replaces
         self.append(_fill({}, items))
 
     def _frozenset(self) -> None:
@@ -124,14 +177,26 @@ class Unpickler(pickle._Unpickler):                          # the one in Python
         self.append(frozenset(map(key, items)))
 
     def _byte_array(self) -> None:
-        size = int.from_bytes(self.read(8), 'little')        # Python's own allocates what the file says, unread
+        size = int.from_bytes(self.read(8), 'little')  # Python's own allocates what the file says, unread
         self.append(bytearray(self.read(size)))
 
 
-Unpickler.dispatch |= {ord(getattr(pickle, opcode)): getattr(Unpickler, function) for opcode, function in (
-    ('REDUCE', '_call'), ('NEWOBJ', '_call'), ('BUILD', '_build'), ('APPEND', '_append'), ('APPENDS', '_appends'),
-    ('ADDITEMS', '_add_items'), ('SETITEM', '_set_item'), ('SETITEMS', '_set_items'), ('DICT', '_dict'),
-    ('FROZENSET', '_frozenset'), ('BYTEARRAY8', '_byte_array'))}
+Unpickler.dispatch |= {
+    ord(getattr(pickle, opcode)): getattr(Unpickler, function)
+    for opcode, function in (
+        ('REDUCE', '_call'),
+        ('NEWOBJ', '_call'),
+        ('BUILD', '_build'),
+        ('APPEND', '_append'),
+        ('APPENDS', '_appends'),
+        ('ADDITEMS', '_add_items'),
+        ('SETITEM', '_set_item'),
+        ('SETITEMS', '_set_items'),
+        ('DICT', '_dict'),
+        ('FROZENSET', '_frozenset'),
+        ('BYTEARRAY8', '_byte_array'),
+    )
+}
 
 
 def key(value):
@@ -181,4 +246,5 @@ def _kind(value) -> str:
 
 def _known_opcodes() -> dict[int, str]:
     import pickletools
+
     return {ord(opcode.code): opcode.name for opcode in pickletools.opcodes}

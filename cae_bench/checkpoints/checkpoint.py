@@ -1,4 +1,5 @@
 """What loading gives: the spec, the weights under the released names, and an account of every tensor of the file."""
+
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -23,6 +24,7 @@ class LoadReport:
         other_weights: those of them that are state dicts -> their number of tensors (teacher, EMA); not used.
         notes: what was told by values instead of names, and other things a reader should know.
     """
+
     format: str
     container: str = 'none'
     used: dict[str, str] = field(default_factory=dict)
@@ -47,6 +49,7 @@ class Checkpoint:
         timm_name: set if and only if the model must be built by timm under this name.
         pretrain_epochs: how long it was pretrained, where the file itself says so.
     """
+
     spec: ViTSpec
     state_dict: dict[str, Tensor] | None
     report: LoadReport

@@ -1,4 +1,5 @@
 """load(): read safely, find the one format that matches, convert, check strictly."""
+
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -23,10 +24,10 @@ from .spec import HALF, IMAGENET
 from .unchanged import unchanged
 from .values import check_dense, check_floating
 
-CONTAINERS = ('model', 'module', 'state_dict', 'teacher')    # in the order the official loaders look for them
-PIXEL_FLAG = 'imagenet_default_mean_and_std'                 # an argument of CAE's and BEiT's scripts
+CONTAINERS = ('model', 'module', 'state_dict', 'teacher')  # in the order the official loaders look for them
+PIXEL_FLAG = 'imagenet_default_mean_and_std'  # an argument of CAE's and BEiT's scripts
 NO_CHECKSUMS = 'written without checksums (torch.serialization.set_crc32_options(False)): damage cannot be noticed'
-WRAPPERS = ('module.', '_orig_mod.')                         # left by DistributedDataParallel and torch.compile
+WRAPPERS = ('module.', '_orig_mod.')  # left by DistributedDataParallel and torch.compile
 
 
 def load(source: str | Path, num_heads: int | None = None, arch: str | None = None) -> Checkpoint:
@@ -77,15 +78,26 @@ def _with_pixels_of_args(ckpt: Checkpoint, content: Mapping) -> Checkpoint:
         pixels, note = IMAGENET if flag else HALF, f'mean and std: told by args.{PIXEL_FLAG}={flag}'
     elif ckpt.spec.mean == HALF['mean']:
         pixels = HALF
-        note = ('mean and std: 0.5 assumed, as of ImageNet-22k releases; the file does not say. BEiT pretrained on '
-                "ImageNet-1k has ImageNet's")
+        note = (
+            'mean and std: 0.5 assumed, as of ImageNet-22k releases; the file does not say. BEiT pretrained on '
+            "ImageNet-1k has ImageNet's"
+        )
     else:
         return ckpt
-    return replace(ckpt, spec=replace(ckpt.spec, **pixels), report=replace(ckpt.report, notes=(*ckpt.report.notes, note)))
+    return replace(
+        ckpt, spec=replace(ckpt.spec, **pixels), report=replace(ckpt.report, notes=(*ckpt.report.notes, note))
+    )
 
 
-def convert(sd: StateDict, container: str, others: tuple[str, ...], source: str, sha256: str | None,
-            num_heads: int | None, wanted: Arch | None) -> Checkpoint:
+def convert(
+    sd: StateDict,
+    container: str,
+    others: tuple[str, ...],
+    source: str,
+    sha256: str | None,
+    num_heads: int | None,
+    wanted: Arch | None,
+) -> Checkpoint:
     """A state dict of any known format -> Checkpoint."""
     check_dense(sd)
     sd, wrapper = unwrap(sd)
@@ -97,10 +109,15 @@ def convert(sd: StateDict, container: str, others: tuple[str, ...], source: str,
     missing = check(done, spec)
     # A copy in float32: half-precision files load the same, and nothing points into a file that may be rewritten.
     weights = {key: tensor.detach().to(torch.float32, copy=True) for key, tensor in done.state_dict.items()}
-    report = LoadReport(fmt.NAME, container + (f', prefix {wrapper} stripped' if wrapper else ''),
-                        {wrapper + k: v for k, v in done.used.items()},
-                        {wrapper + k: v for k, v in done.dropped.items()},
-                        missing, others, tuple(done.notes))
+    report = LoadReport(
+        fmt.NAME,
+        container + (f', prefix {wrapper} stripped' if wrapper else ''),
+        {wrapper + k: v for k, v in done.used.items()},
+        {wrapper + k: v for k, v in done.dropped.items()},
+        missing,
+        others,
+        tuple(done.notes),
+    )
     return Checkpoint(spec, weights, report, sha256, source)
 
 
@@ -114,12 +131,16 @@ def find_format(sd: StateDict) -> ModuleType:
     known = formats()
     found = [fmt for fmt in known if fmt.matches(sd)]
     if not found:
-        raise CheckpointError(f'no format matches; first keys are {list(sd)[:4]}. Known formats: '
-                              f'{", ".join(fmt.NAME for fmt in known)}. For another one add a file to '
-                              'cae_bench/checkpoints/formats.')
+        raise CheckpointError(
+            f'no format matches; first keys are {list(sd)[:4]}. Known formats: '
+            f'{", ".join(fmt.NAME for fmt in known)}. For another one add a file to '
+            'cae_bench/checkpoints/formats.'
+        )
     if len(found) > 1:
-        raise CheckpointError(f'formats {" and ".join(fmt.NAME for fmt in found)} both match; first keys are '
-                              f'{list(sd)[:4]}. Please report this: their matches() must exclude each other.')
+        raise CheckpointError(
+            f'formats {" and ".join(fmt.NAME for fmt in found)} both match; first keys are '
+            f'{list(sd)[:4]}. Please report this: their matches() must exclude each other.'
+        )
     return found[0]
 
 
@@ -132,7 +153,11 @@ def find_state_dict(content) -> tuple[StateDict, str, tuple[str, ...]]:
             return _tensors(content[entry]), entry, tuple(str(k) for k in content if k != entry)
     if not _tensors(content):
         raise CheckpointError(f'it holds no tensors; its entries are {[str(k) for k in content][:6]}.')
-    return _tensors(content), 'bare', tuple(str(k) for k, v in content.items() if not isinstance(v, (Tensor, Unreadable)))
+    return (
+        _tensors(content),
+        'bare',
+        tuple(str(k) for k, v in content.items() if not isinstance(v, (Tensor, Unreadable))),
+    )
 
 
 def other_weights(content: Mapping, container: str) -> dict[str, int]:

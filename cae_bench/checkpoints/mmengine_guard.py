@@ -1,4 +1,5 @@
 """Makes mmengine read checkpoints through safe_load: its own loaders fall back to a full unpickler, which runs code."""
+
 import os.path as osp
 import sys
 from pathlib import Path, PurePosixPath
@@ -14,6 +15,7 @@ from .pointer import pointed
 def guard_mmengine() -> None:
     """From here on every checkpoint mmengine reads, by any scheme, is read safely or refused. May be called twice."""
     from mmengine.runner import checkpoint
+
     guard(checkpoint)
 
 
@@ -51,8 +53,14 @@ def _read(file, map_location=None, weights_only=None):
     return safe_load.read(file, map_location=map_location)
 
 
-def _download(url: str, model_dir: str | None = None, map_location=None, progress: bool = True,
-              check_hash: bool = False, file_name: str | None = None):
+def _download(
+    url: str,
+    model_dir: str | None = None,
+    map_location=None,
+    progress: bool = True,
+    check_hash: bool = False,
+    file_name: str | None = None,
+):
     """torch.hub.load_state_dict_from_url, whose default is the full unpickler, with the same cache."""
     folder = Path(model_dir or Path(torch.hub.get_dir(), 'checkpoints'))
     file = folder / (file_name or PurePosixPath(urlparse(url).path).name)

@@ -4,6 +4,7 @@ Released (CAE, BEiT and MAE under mmsegmentation 0.x and mmdetection 2.x; classi
 the pyramid lies: in the backbone there, in the neck here, before the FPN where there is one. Heads carry the same names
 in mmsegmentation 0.x and 1.x, and in mmdetection 2.x and 3.x; background is the last class in both of the latter.
 """
+
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ COMPUTED = re.compile(r'relative_position_index$')
 @dataclass(frozen=True)
 class Network:
     """state_dict: under our names; classes: as the training named them, None where the file does not tell."""
+
     state_dict: StateDict
     classes: tuple[str, ...] | None = None
 
@@ -51,14 +53,14 @@ def read_network(path: str | Path, sha256: str | None = None) -> Network:
             check_finite(sd)
         except CheckpointError as error:
             raise CheckpointError(f'{path}: {error}') from None
-        sd = {key: tensor.clone() for key, tensor in unwrap(sd)[0].items()}        # nothing points into the file
+        sd = {key: tensor.clone() for key, tensor in unwrap(sd)[0].items()}  # nothing points into the file
     return Network(from_released(sd), _classes(content.get('meta')))
 
 
 def from_released(sd: StateDict) -> StateDict:
     """Released names -> those of our models; our own are left as they are."""
     sd = {key: tensor for key, tensor in sd.items() if not COMPUTED.search(key)}
-    if not has(sd, 'backbone.'):                             # a classifier is a ViT with a head, and nothing before it
+    if not has(sd, 'backbone.'):  # a classifier is a ViT with a head, and nothing before it
         return {key if key.startswith(('head.', 'fc_norm.')) else f'backbone.{key}': t for key, t in sd.items()}
     if has(sd, *UPSAMPLES):
         return {_renamed(key, UPSAMPLES): tensor for key, tensor in sd.items()}
@@ -87,8 +89,10 @@ def to_released(sd: StateDict) -> StateDict:
         return {_renamed(key, {'neck.0.fpn': 'backbone.fpn', 'neck.1.': 'neck.'}): t for key, t in sd.items()}
     if has(sd, 'neck.fpn') and has(sd, 'decode_head.'):
         return {_renamed(key, {'neck.fpn': 'backbone.fpn'}): t for key, t in sd.items()}
-    raise CheckpointError('no fine-tuned classifier, UPerNet or Mask R-CNN of ours: only these have a released layout; '
-                          f'first keys are {list(sd)[:4]}.')
+    raise CheckpointError(
+        'no fine-tuned classifier, UPerNet or Mask R-CNN of ours: only these have a released layout; '
+        f'first keys are {list(sd)[:4]}.'
+    )
 
 
 def _renamed(key: str, names: dict[str, str]) -> str:

@@ -1,4 +1,5 @@
 """The entry `spec` of a file: what tensors cannot tell, written by our own training, checked like anybody's input."""
+
 import math
 import re
 from collections.abc import Mapping
@@ -20,8 +21,10 @@ def own_spec(content) -> dict:
     for name, value in own.items():
         rule, is_good = RULES[name]
         if not is_good(value):
-            raise CheckpointError(f'its entry `spec` says {name}={str(value)[:60]!r}, which must be {rule}: correct it where '
-                                  'the file was written.')
+            raise CheckpointError(
+                f'its entry `spec` says {name}={str(value)[:60]!r}, which must be {rule}: correct it where '
+                'the file was written.'
+            )
     return own
 
 
@@ -30,7 +33,9 @@ def with_own_spec(ckpt: Checkpoint, own: dict) -> Checkpoint:
     if not own:
         return ckpt
     values = {name: value for name, value in own.items() if name != 'num_heads'}
-    return replace(ckpt, spec=replace(ckpt.spec, **values), report=replace(ckpt.report, notes=(*ckpt.report.notes, _NOTE)))
+    return replace(
+        ckpt, spec=replace(ckpt.spec, **values), report=replace(ckpt.report, notes=(*ckpt.report.notes, _NOTE))
+    )
 
 
 def _is_number(value) -> bool:

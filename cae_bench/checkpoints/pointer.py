@@ -1,4 +1,5 @@
 """`last_checkpoint`, the small file by which a work folder names its newest checkpoint."""
+
 from pathlib import Path, PurePath
 
 from ..errors import CheckpointError
@@ -22,11 +23,15 @@ def pointed(folder: str | Path) -> Path | None:
     with opened(pointer) as file:
         text = file.read(4096).decode('utf-8', 'replace').strip()
     if '://' in text:
-        raise CheckpointError(f'{pointer} names the address {text[:100]!r}, and only a file of its own folder is resumed: '
-                              'download that and check it, then pass it as a checkpoint.')
+        raise CheckpointError(
+            f'{pointer} names the address {text[:100]!r}, and only a file of its own folder is resumed: '
+            'download that and check it, then pass it as a checkpoint.'
+        )
     name = PurePath(text).name
     path = pointer.with_name(name) if name not in ('', '.', '..') and '\0' not in name else pointer
     if path == pointer or not path.is_file():
-        raise CheckpointError(f'{pointer} names {name[:100] or "nothing"}, which is gone: this folder holds no such file. '
-                              'Put it back, or start again (--no-resume, or another folder).')
+        raise CheckpointError(
+            f'{pointer} names {name[:100] or "nothing"}, which is gone: this folder holds no such file. '
+            'Put it back, or start again (--no-resume, or another folder).'
+        )
     return path

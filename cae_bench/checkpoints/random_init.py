@@ -3,6 +3,7 @@
 The model draws its own weights from the run's seed: `models.ViT.reset_parameters`, CAE's published start, whoever the
 spec is of (layer scale, where there is one, starts at 0.1). A model that only timm builds starts as timm has it.
 """
+
 from dataclasses import replace
 
 from ..errors import CheckpointError
@@ -21,11 +22,14 @@ def load(name: str, num_heads: int | None = None, wanted: Arch | None = None) ->
     size = (arch.embed_dims, arch.num_layers)
     heads = arch.num_heads or {**MAE_HEADS, **CAE_HEADS}.get(size) if num_heads is None else num_heads
     if heads is None:
-        raise CheckpointError(f'random:{name} does not say the number of heads: write '
-                              f'random:vit-{size[0]}x{size[1]}xHEADS or pass --num-heads N (Python: num_heads=N).')
+        raise CheckpointError(
+            f'random:{name} does not say the number of heads: write '
+            f'random:vit-{size[0]}x{size[1]}xHEADS or pass --num-heads N (Python: num_heads=N).'
+        )
     if heads < 1 or arch.embed_dims % heads or arch.embed_dims % 4:
-        raise CheckpointError(f'random:{name}: the width {arch.embed_dims} must be divisible by its {heads} heads and '
-                              'by 4.')
+        raise CheckpointError(
+            f'random:{name}: the width {arch.embed_dims} must be divisible by its {heads} heads and by 4.'
+        )
     patch = arch.patch_size or 16
     # 224 px, or the nearest size below it that holds whole patches
     side = 224 // patch * patch
@@ -48,5 +52,10 @@ def like(trained: Checkpoint) -> Checkpoint:
 
     So is the family, by which a recipe is found: a baseline is trained by the recipe of what it is a baseline of.
     """
-    return replace(trained, state_dict=None, sha256=None, source=f'{LIKE}{trained.name}',
-                   report=LoadReport(f'random weights in the architecture of {trained.name}'))
+    return replace(
+        trained,
+        state_dict=None,
+        sha256=None,
+        source=f'{LIKE}{trained.name}',
+        report=LoadReport(f'random weights in the architecture of {trained.name}'),
+    )

@@ -3,14 +3,15 @@
 Two rules exist for absolute tables and they differ: loaders resize to a target size, CAE's detection forward resizes
 by scale factors (n + 0.1) / n0 and keeps these factors in the coordinate map.
 """
+
 import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Grid = tuple[int, int]                                   # (rows, columns) of patches
-EXTRA_ROWS = 3                                           # class->token, token->class, class->class
+Grid = tuple[int, int]  # (rows, columns) of patches
+EXTRA_ROWS = 3  # class->token, token->class, class->class
 
 
 def sincos_2d(embed_dims: int, grid: Grid, order: str = 'row', cls_token: bool = True) -> Tensor:
@@ -24,7 +25,7 @@ def sincos_2d(embed_dims: int, grid: Grid, order: str = 'row', cls_token: bool =
     omega = 10000.0 ** -(torch.arange(quarter, dtype=torch.float64) / quarter)
     row, col = torch.meshgrid(*(torch.arange(n, dtype=torch.float64) for n in grid), indexing='ij')
     axes = (row, col) if order == 'row' else (col, row)
-    angles = [axis.flatten()[:, None] * omega for axis in axes]                       # 2 x (N, D/4)
+    angles = [axis.flatten()[:, None] * omega for axis in axes]  # 2 x (N, D/4)
     table = torch.cat([part for a in angles for part in (a.sin(), a.cos())], dim=1).float()
     if cls_token:
         table = torch.cat([torch.zeros(1, embed_dims), table])
@@ -45,7 +46,7 @@ def resize_abs_pos_scale_factor(pos_embed: Tensor, src_grid: Grid, dst_grid: Gri
 def _resize_abs(pos_embed: Tensor, src_grid: Grid, dst_grid: Grid, **how) -> Tensor:
     if tuple(src_grid) == tuple(dst_grid):
         return pos_embed
-    extra = pos_embed.shape[1] - src_grid[0] * src_grid[1]                            # 1 with a class token, else 0
+    extra = pos_embed.shape[1] - src_grid[0] * src_grid[1]  # 1 with a class token, else 0
     if extra not in (0, 1):
         raise ValueError(f'a table of {pos_embed.shape[1]} positions is not one of a {src_grid[0]}x{src_grid[1]} grid')
     kept, patches = pos_embed[:, :extra], pos_embed[:, extra:]
@@ -62,14 +63,15 @@ def resize_rel_pos(table: Tensor, src_grid: Grid, dst_grid: Grid) -> Tensor:
     """
     if tuple(src_grid) == tuple(dst_grid):
         return table
-    from scipy.interpolate import RectBivariateSpline        # equal to the interp2d of older SciPy, to the last bit
+    from scipy.interpolate import RectBivariateSpline  # equal to the interp2d of older SciPy, to the last bit
+
     src, dst = [2 * n - 1 for n in src_grid], [2 * n - 1 for n in dst_grid]
     if table.shape[0] != src[0] * src[1] + EXTRA_ROWS:
         raise ValueError(f'a table of {table.shape[0]} rows is not one of a {src_grid[0]}x{src_grid[1]} grid')
     # an axis that keeps its length keeps its points: no q turns the geometric series into the plain one
     points = [range(-(s // 2), s // 2 + 1) if s == d else _geometric_offsets(s, d) for s, d in zip(src, dst)]
     wanted = [torch.arange(-(d // 2), d // 2 + 1).double().numpy() for d in dst]
-    degrees = {k: max(1, min(3, n - 1)) for k, n in zip(('kx', 'ky'), src)}       # tiny grids: fewer points
+    degrees = {k: max(1, min(3, n - 1)) for k, n in zip(('kx', 'ky'), src)}  # tiny grids: fewer points
     values = table[:-EXTRA_ROWS].detach().double().cpu().reshape(*src, -1).numpy()
     heads = [RectBivariateSpline(*points, values[..., h], s=0, **degrees)(*wanted) for h in range(values.shape[-1])]
     resized = torch.stack([torch.from_numpy(h).flatten() for h in heads], dim=1).to(table)
@@ -78,12 +80,12 @@ def resize_rel_pos(table: Tensor, src_grid: Grid, dst_grid: Grid) -> Tensor:
 
 def _geometric_offsets(src: int, dst: int) -> list[float]:
     """Symmetric source coordinates 0, +-1, +-(1+q), ... whose end lies at about dst // 2."""
-    steps, low, high = src // 2, 1.01, 1.5                   # bisection limits and tolerance of the original
+    steps, low, high = src // 2, 1.01, 1.5  # bisection limits and tolerance of the original
     while high - low > 1e-6:
         q = (low + high) / 2
-        low, high = (low, q) if math.fsum(q ** k for k in range(steps)) > dst // 2 else (q, high)
+        low, high = (low, q) if math.fsum(q**k for k in range(steps)) > dst // 2 else (q, high)
     # q stays the last midpoint tried: the end point moves by 1e-4 if it is refined once more.
-    positive = [math.fsum(q ** k for k in range(i + 1)) for i in range(steps)]
+    positive = [math.fsum(q**k for k in range(i + 1)) for i in range(steps)]
     return [-x for x in reversed(positive)] + [0.0] + positive
 
 

@@ -3,6 +3,7 @@
 Pickles go through the unpickler of `_unpickle.py` with the names of `_allowed.py`. What it refuses stays refused: there
 is no second try with a full unpickler, and nothing of the file reaches torch or NumPy unchecked.
 """
+
 import hashlib
 import io
 import mmap as memory_map
@@ -25,13 +26,23 @@ __all__ = ['Name', 'Unpickler', 'has_checksums', 'is_script', 'opened', 'read', 
 
 SAVE = 'save the weights alone: torch.save(model.state_dict(), FILE) or safetensors'
 REMEDY = f'If you trust its author, load it where running it does no harm and {SAVE}.'
-ZIP, PICKLE = b'PK\x03\x04', b'\x80'                         # first bytes; every binary pickle starts like this
-KINDS = {stat.S_ISDIR: 'a folder', stat.S_ISFIFO: 'a pipe (FIFO)', stat.S_ISSOCK: 'a socket',
-         stat.S_ISCHR: 'a device', stat.S_ISBLK: 'a device'}
+ZIP, PICKLE = b'PK\x03\x04', b'\x80'  # first bytes; every binary pickle starts like this
+KINDS = {
+    stat.S_ISDIR: 'a folder',
+    stat.S_ISFIFO: 'a pipe (FIFO)',
+    stat.S_ISSOCK: 'a socket',
+    stat.S_ISCHR: 'a device',
+    stat.S_ISBLK: 'a device',
+}
 
 
-def read(source: str | Path | IO[bytes], map_location='cpu', mmap: bool = False, reader: type[Unpickler] = Unpickler,
-         states: dict[type, Callable] | None = None):
+def read(
+    source: str | Path | IO[bytes],
+    map_location='cpu',
+    mmap: bool = False,
+    reader: type[Unpickler] = Unpickler,
+    states: dict[type, Callable] | None = None,
+):
     """The object a checkpoint file holds; CheckpointError names what is wrong with a file that is none.
 
     Args:
@@ -52,7 +63,7 @@ def read(source: str | Path | IO[bytes], map_location='cpu', mmap: bool = False,
                 content = read_legacy(file, _size(file), _mover(map_location, keep=True), reader, states)
         except (CheckpointError, MemoryError):
             raise
-        except Exception as error:           # a damaged pickle raises a dozen kinds; every one means: not read
+        except Exception as error:  # a damaged pickle raises a dozen kinds; every one means: not read
             raise CheckpointError(_reason(name, head, error)) from None
     if content is None:
         raise CheckpointError(_not_by_torch(name, head))
@@ -85,16 +96,18 @@ def opened(source: str | Path | IO[bytes]):
         yield source
         return
     try:
-        kind = os.stat(source).st_mode                       # before it is opened: opening a pipe waits for its writer
+        kind = os.stat(source).st_mode  # before it is opened: opening a pipe waits for its writer
         found = next((what for is_kind, what in KINDS.items() if is_kind(kind)), None)
-        file = None if found else open(source, 'rb')
+        file = None if found else open(source, 'rb')  # noqa: SIM115  handed on to the caller, who closes it
     except FileNotFoundError:
         raise CheckpointError(f'{source}: no such file. Check the path, or use random:vit-tiny or timm:NAME.') from None
     except (OSError, ValueError) as error:
         raise CheckpointError(f'{source} cannot be read: {getattr(error, "strerror", None) or error}.') from None
     if found == 'a folder':
-        raise CheckpointError(f'{source} is a folder, not a checkpoint file: name the file inside it, or watch the folder '
-                              'with run --watch.')
+        raise CheckpointError(
+            f'{source} is a folder, not a checkpoint file: name the file inside it, or watch the folder '
+            'with run --watch.'
+        )
     if found:
         raise CheckpointError(f'{source} is {found}, not a checkpoint file: only regular files are read.')
     with file:
@@ -111,8 +124,9 @@ def _head(file: IO[bytes], name: str) -> bytes:
     if text.startswith(b'version https://git-lfs'):
         raise CheckpointError(f'{name} is a Git LFS pointer, not the weights: run `git lfs pull` where it came from.')
     if text.startswith((b'<!doctype', b'<html', b'<?xml')):
-        raise CheckpointError(f'{name} is a web page saved under this name, not a checkpoint: download the file '
-                              'itself.')
+        raise CheckpointError(
+            f'{name} is a web page saved under this name, not a checkpoint: download the file itself.'
+        )
     return head
 
 
@@ -125,8 +139,8 @@ def _size(file: IO[bytes]) -> int:
 def _entries(file: IO[bytes], name: str) -> Entries:
     """The entries of an open zip; tensors over them lie on disk where it is a file."""
     try:
-        data = memory_map.mmap(file.fileno(), 0, access=memory_map.ACCESS_COPY)     # writing to it changes no file
-    except (OSError, io.UnsupportedOperation):               # a stream, or a file system without maps
+        data = memory_map.mmap(file.fileno(), 0, access=memory_map.ACCESS_COPY)  # writing to it changes no file
+    except (OSError, io.UnsupportedOperation):  # a stream, or a file system without maps
         file.seek(0)
         data = bytearray(file.read())
     return Entries(file, data, name)
@@ -147,6 +161,7 @@ def _read_zip(file: IO[bytes], name: str, move, reader: type[Unpickler], states)
 
 def _mover(map_location, keep: bool):
     """function(bytes of a storage, its device in the file) -> where map_location puts them; a copy unless `keep`."""
+
     def move(values: Tensor, location: str) -> Tensor:
         target = map_location if isinstance(map_location, (str, torch.device)) else location
         if isinstance(map_location, dict):
@@ -159,6 +174,7 @@ def _mover(map_location, keep: bool):
         if target.type != 'cpu':
             return values.to(target)
         return values if keep else values.clone()
+
     return move
 
 
@@ -169,6 +185,7 @@ def _is_safetensors(name: str, head: bytes) -> bool:
 def _read_safetensors(source, name: str):
     from safetensors import SafetensorError
     from safetensors.torch import load, load_file
+
     try:
         return load_file(source) if isinstance(source, (str, Path)) else load(source.read())
     except (SafetensorError, ValueError, KeyError) as error:
@@ -176,6 +193,7 @@ def _read_safetensors(source, name: str):
 
 
 # ---- one or two lines a user can act on -------------------------------------------------------------------------
+
 
 def _reason(name: str, head: bytes, error: Exception) -> str:
     if isinstance(error, NotAllowed):
@@ -193,8 +211,10 @@ def _not_by_torch(name: str, head: bytes) -> str:
     if name.endswith('.pdparams'):
         return f'{name} is a Paddle file, which is not supported: convert it to PyTorch, Linear weights transposed.'
     if head.startswith(PICKLE):
-        return (f'{name} is a pickle of protocol {head[1]} that torch.save did not write: load it where it was made and '
-                'save its weights with torch.save.')
+        return (
+            f'{name} is a pickle of protocol {head[1]} that torch.save did not write: load it where it was made and '
+            'save its weights with torch.save.'
+        )
     return f'{name} is not a checkpoint that PyTorch or safetensors can read (unknown format).'
 
 

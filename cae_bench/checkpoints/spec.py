@@ -1,4 +1,5 @@
 """What a ViT is, in numbers: everything needed to build the encoder a checkpoint holds."""
+
 from dataclasses import asdict, dataclass, fields
 
 # (embed_dims, num_layers) of the archs with a name. CAE's tiny and small have 12 heads, DeiT's have 3 and 6:
@@ -6,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 ARCHS = {'tiny': (192, 12), 'small': (384, 12), 'base': (768, 12), 'large': (1024, 24), 'huge': (1280, 32)}
 
 IMAGENET = dict(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-HALF = dict(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))       # BEiT's default in pretraining and classification
+HALF = dict(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))  # BEiT's default in pretraining and classification
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class ViTSpec:
         img_size: (height, width) in pixels of the input the position tables were made for.
         mean, std: per channel, for pixels in [0, 1].
     """
+
     family: str
     embed_dims: int
     num_layers: int

@@ -1,4 +1,5 @@
 """`timm:NAME`: timm's own pretrained weights, in our ViT where it holds them, else left to timm (timm_name)."""
+
 import hashlib
 from dataclasses import replace
 from difflib import get_close_matches
@@ -34,6 +35,7 @@ def load(name: str, num_heads: int | None = None, wanted: Arch | None = None) ->
 def create(name: str) -> nn.Module:
     """The pretrained timm model."""
     import timm
+
     if not name.startswith('hf-hub:') and not timm.is_model(name):
         known = timm.list_models('*vit*') + timm.list_models('*beit*') + timm.list_models('*deit*')
         near = get_close_matches(name.split('.')[0], dict.fromkeys(known), n=3, cutoff=0.4)
@@ -41,10 +43,12 @@ def create(name: str) -> nn.Module:
         raise CheckpointError(f'timm:{name}: timm has no such model.{hint}')
     try:
         return timm.create_model(name, pretrained=True).eval()
-    except Exception as error:           # hub, network, file system and timm each raise their own
+    except Exception as error:  # hub, network, file system and timm each raise their own
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
-        raise CheckpointError(f'timm:{name}: the pretrained weights could not be downloaded ({reason}). Without '
-                              'network pass the weight file (.safetensors or .pth) in place of timm:NAME.') from None
+        raise CheckpointError(
+            f'timm:{name}: the pretrained weights could not be downloaded ({reason}). Without '
+            'network pass the weight file (.safetensors or .pth) in place of timm:NAME.'
+        ) from None
 
 
 def spec_of(model: nn.Module, name: str) -> ViTSpec:
@@ -53,22 +57,35 @@ def spec_of(model: nn.Module, name: str) -> ViTSpec:
     listed = isinstance(blocks, nn.Sequential | nn.ModuleList) and len(blocks)
     attention = getattr(blocks[0], 'attn', None) if listed else None
     if not hasattr(attention, 'num_heads') or not hasattr(patch, 'grid_size') or not hasattr(model, 'embed_dim'):
-        raise CheckpointError(f'timm:{name} is a {type(model).__name__}, not a plain vision transformer; those are '
-                              'named vit_*, deit*, beit* or eva*.')
+        raise CheckpointError(
+            f'timm:{name} is a {type(model).__name__}, not a plain vision transformer; those are '
+            'named vit_*, deit*, beit* or eva*.'
+        )
     cfg, side = model.pretrained_cfg, patch.patch_size[0]
     absolute = getattr(model, 'pos_embed', None) is not None
-    return ViTSpec('timm', model.embed_dim, len(blocks), attention.num_heads, patch_size=side,
-                   img_size=tuple(n * side for n in patch.grid_size), in_channels=cfg.get('input_size', (3,))[0],
-                   qkv_bias='full', pos_embed='learned' if absolute else 'none', layer_scale=False,
-                   cls_token=getattr(model, 'cls_token', None) is not None,
-                   final_norm=not isinstance(model.norm, nn.Identity),
-                   norm_eps=float(getattr(blocks[0].norm1, 'eps', 1e-6)),
-                   mean=tuple(cfg['mean']), std=tuple(cfg['std']))
+    return ViTSpec(
+        'timm',
+        model.embed_dim,
+        len(blocks),
+        attention.num_heads,
+        patch_size=side,
+        img_size=tuple(n * side for n in patch.grid_size),
+        in_channels=cfg.get('input_size', (3,))[0],
+        qkv_bias='full',
+        pos_embed='learned' if absolute else 'none',
+        layer_scale=False,
+        cls_token=getattr(model, 'cls_token', None) is not None,
+        final_norm=not isinstance(model.norm, nn.Identity),
+        norm_eps=float(getattr(blocks[0].norm1, 'eps', 1e-6)),
+        mean=tuple(cfg['mean']),
+        std=tuple(cfg['std']),
+    )
 
 
 def as_ours(model: nn.Module, told: ViTSpec) -> tuple[ViTSpec, dict[str, Tensor], LoadReport]:
     """Converts a timm model that our ViT equals; CheckpointError says what differs."""
     from .loader import find_format
+
     if type(model).__name__ not in ('VisionTransformer', 'Beit'):
         raise CheckpointError(f'{type(model).__name__} is a timm class of its own')
     activation = model.blocks[0].mlp.act

@@ -1,4 +1,5 @@
 """A file stays the same while it is hashed and its weights are taken, or that is an error that names it."""
+
 import contextlib
 import os
 import time
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from ..errors import CheckpointError
 
-TICK = 0.05          # seconds; a file's time of change is as coarse as the kernel's clock, 1 to 10 ms
+TICK = 0.05  # seconds; a file's time of change is as coarse as the kernel's clock, 1 to 10 ms
 
 
 @contextlib.contextmanager
@@ -19,12 +20,12 @@ def unchanged(path: str | Path) -> Iterator[None]:
     """
     before = _version(path)
     if before and (age := time.time() - before[-1] / 1e9) < TICK:
-        time.sleep(min(TICK, TICK - age))          # so that a write from now on has another time
+        time.sleep(min(TICK, TICK - age))  # so that a write from now on has another time
         before = _version(path)
     try:
         yield
     except CheckpointError:
-        if before and _version(path) != before:    # half of it was read: its own damage is not the news
+        if before and _version(path) != before:  # half of it was read: its own damage is not the news
             raise CheckpointError(_changed(path)) from None
         raise
     if _version(path) != before:
@@ -34,9 +35,11 @@ def unchanged(path: str | Path) -> Iterator[None]:
 def check_hash(source: str | Path, sha256: str | None, expected: str | None) -> None:
     """Raises CheckpointError where a source holds other weights than those whose hash was taken before."""
     if expected is not None and sha256 != expected:
-        raise CheckpointError(f'{source} has changed since this run was planned: its sha256 is {str(sha256)[:12]}..., '
-                              f'and was {expected[:12]}... A score must be of the file that its record names: start again, '
-                              'best with a copy that nobody writes to.')
+        raise CheckpointError(
+            f'{source} has changed since this run was planned: its sha256 is {str(sha256)[:12]}..., '
+            f'and was {expected[:12]}... A score must be of the file that its record names: start again, '
+            'best with a copy that nobody writes to.'
+        )
 
 
 def _version(path: str | Path) -> tuple | None:

@@ -1,4 +1,5 @@
 """What a tensor must be to be a weight: a dense array of floating-point numbers, all finite."""
+
 from collections.abc import Mapping
 
 import torch
@@ -14,9 +15,13 @@ def check_dense(tensors: Mapping[str, Tensor | Unreadable]) -> None:
     """CheckpointError names the first tensor that is sparse, quantised, nested or a repeated view."""
     for key, tensor in tensors.items():
         if isinstance(tensor, Unreadable):
-            raise CheckpointError(f'{key} is {tensor.kind}: weights are dense tensors. Save {tensor.remedy} in its place.')
+            raise CheckpointError(
+                f'{key} is {tensor.kind}: weights are dense tensors. Save {tensor.remedy} in its place.'
+            )
         if tensor.layout != torch.strided or tensor.is_quantized:
-            raise CheckpointError(f'{key} is no dense tensor: save tensor.to_dense() or tensor.dequantize() in its place.')
+            raise CheckpointError(
+                f'{key} is no dense tensor: save tensor.to_dense() or tensor.dequantize() in its place.'
+            )
 
 
 def check_floating(tensors: Mapping[str, Tensor], but: tuple[str, ...] = ()) -> None:
@@ -24,16 +29,20 @@ def check_floating(tensors: Mapping[str, Tensor], but: tuple[str, ...] = ()) -> 
     for key, tensor in tensors.items():
         if tensor.dtype not in FLOATS and not (tensor.dtype == torch.int64 and key.endswith(but or ('\0',))):
             kind = str(tensor.dtype).removeprefix('torch.')
-            raise CheckpointError(f'{key} is {kind}: weights are float32, float16, bfloat16 or float64. Save the numbers '
-                                  'that the training computed with in its place (of scaled formats: value times scale).')
+            raise CheckpointError(
+                f'{key} is {kind}: weights are float32, float16, bfloat16 or float64. Save the numbers '
+                'that the training computed with in its place (of scaled formats: value times scale).'
+            )
 
 
 def check_finite(tensors: Mapping[str, Tensor]) -> None:
     """CheckpointError names tensors with NaN or infinite values."""
     broken = [key for key, tensor in tensors.items() if tensor.is_floating_point() and not torch.isfinite(tensor).all()]
     if broken:
-        raise CheckpointError(f'NaN or infinite values in {few(broken)}: the training that wrote it had diverged; use an '
-                              'earlier checkpoint.')
+        raise CheckpointError(
+            f'NaN or infinite values in {few(broken)}: the training that wrote it had diverged; use an '
+            'earlier checkpoint.'
+        )
 
 
 def few(items: list[str], at_most: int = 4) -> str:

@@ -1,4 +1,5 @@
-"""`cae-bench demo`: a tiny CAE pretrained on drawn scenes, beside the same encoder with random weights, on every protocol."""
+"""`cae-bench demo`: a tiny CAE pretrained on drawn scenes, beside its encoder with random weights, on every protocol."""
+
 from pathlib import Path
 
 from ..benchmark import Outcome, run
@@ -8,7 +9,7 @@ FROZEN = ('knn', 'linear', 'attentive')
 TRAINED = ('finetune', 'upernet', 'mask_rcnn')
 PROTOCOLS = (*FROZEN, *TRAINED)
 PRETRAIN = 'cae_vit-tiny_scenes'
-UPDATES = 300                                # of its 800: minutes on two cores
+UPDATES = 300  # of its 800: minutes on two cores
 # The share of their mini schedule that lets the trained protocols together take minutes, too; records and table say so.
 # Heads on frozen features take seconds as they are.
 SHORTEN = 0.12
@@ -19,15 +20,22 @@ def run_demo(folder: Path) -> Outcome:
     from ..checkpoints import load
     from ..datasets.scenes.make import make_scenes
     from .pretrain import pretrain
+
     data = {'scenes': str(make_scenes(folder / 'scenes'))}
     say(f'scenes: {data["scenes"]}')
-    trained = pretrain(PRETRAIN, data=data, work_dir=folder / 'pretrained', amp=fast_precision(),
-                       cfg_options={'pretrain.updates': UPDATES})
+    trained = pretrain(
+        PRETRAIN,
+        data=data,
+        work_dir=folder / 'pretrained',
+        amp=fast_precision(),
+        cfg_options={'pretrain.updates': UPDATES},
+    )
     outcome = Outcome()
     for checkpoint in (untrained(load(trained).spec), str(trained)):
         for protocols, share in ((FROZEN, 1.0), (TRAINED, SHORTEN)):
-            part = run(checkpoint, [f'scenes/{p}' for p in protocols], data=data, results=folder, recipe='mini',
-                       shorten=share)
+            part = run(
+                checkpoint, [f'scenes/{p}' for p in protocols], data=data, results=folder, recipe='mini', shorten=share
+            )
             outcome.records += part.records
             outcome.failures |= {f'{checkpoint} {title}': said for title, said in part.failures.items()}
             outcome.refused |= {f'{checkpoint} {title}' for title in part.refused}
@@ -37,6 +45,7 @@ def run_demo(folder: Path) -> Outcome:
 def fast_precision() -> str:
     """bfloat16 where it is done in hardware; a CPU that only imitates it is faster without."""
     import torch
+
     return 'bf16' if torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported() else 'fp32'
 
 

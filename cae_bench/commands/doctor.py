@@ -1,13 +1,20 @@
 """What will work on this machine: versions, ops and devices, one line each, problems with their remedy."""
+
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
 # Import name -> distributions that provide it: upstream packages are welcome beside the maintained continuation.
 PACKAGES = {
-    'torch': ['torch'], 'torchvision': ['torchvision'], 'timm': ['timm'], 'mmengine': ['onedl-mmengine', 'mmengine'],
-    'mmcv': ['onedl-mmcv', 'mmcv', 'mmcv-lite'], 'mmseg': ['onedl-mmsegmentation', 'mmsegmentation'],
-    'mmdet': ['onedl-mmdetection', 'mmdet'], 'hotcoco': ['hotcoco'], 'pyarrow': ['pyarrow'],
+    'torch': ['torch'],
+    'torchvision': ['torchvision'],
+    'timm': ['timm'],
+    'mmengine': ['onedl-mmengine', 'mmengine'],
+    'mmcv': ['onedl-mmcv', 'mmcv', 'mmcv-lite'],
+    'mmseg': ['onedl-mmsegmentation', 'mmsegmentation'],
+    'mmdet': ['onedl-mmdetection', 'mmdet'],
+    'hotcoco': ['hotcoco'],
+    'pyarrow': ['pyarrow'],
 }
 
 
@@ -26,10 +33,17 @@ def examine() -> list[str]:
     lines = []
     for module in PACKAGES:
         found = distribution(module)
-        lines.append(_import_line(module, *found) if found else
-                     f'{module:12} missing   install it: pip install {PACKAGES[module][0]}')
-    return [*lines, *_part('mmcv ops', _ops_line), *_part('devices', _device_lines),
-            *_part('--amp bf16', _precision_line)]
+        lines.append(
+            _import_line(module, *found)
+            if found
+            else f'{module:12} missing   install it: pip install {PACKAGES[module][0]}'
+        )
+    return [
+        *lines,
+        *_part('mmcv ops', _ops_line),
+        *_part('devices', _device_lines),
+        *_part('--amp bf16', _precision_line),
+    ]
 
 
 def _part(title: str, make: Callable[[], str | list[str]]) -> list[str]:
@@ -44,20 +58,25 @@ def _part(title: str, make: Callable[[], str | list[str]]) -> list[str]:
 def _import_line(module: str, name: str, number: str) -> str:
     try:
         import_module(module)
-    except Exception as error:                        # an installed package that does not import is the finding
+    except Exception as error:  # an installed package that does not import is the finding
         return f'{module:12} {number:9} broken: {type(error).__name__}: {error}'
     return f'{module:12} {number:9} ok ({name})'
 
 
 def _ops_line() -> str:
-    import mmcv.ops  # noqa: F401
     import sys
+
+    import mmcv.ops  # noqa: F401
+
     compiled = getattr(sys.modules['mmcv._ext'], '__file__', None)
-    return f'{"mmcv ops":12} ' + ('compiled' if compiled else 'torchvision stands in: nms and RoIAlign (all Mask R-CNN needs)')
+    return f'{"mmcv ops":12} ' + (
+        'compiled' if compiled else 'torchvision stands in: nms and RoIAlign (all Mask R-CNN needs)'
+    )
 
 
 def _device_lines() -> list[str]:
     import torch
+
     lines = [f'{"cpu":12} {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}']
     if not torch.cuda.is_available():
         return [*lines, f'{"cuda":12} none visible: everything runs on the CPU']
@@ -67,10 +86,14 @@ def _device_lines() -> list[str]:
 def _precision_line() -> str:
     """Whether bfloat16 pays here, measured: there are CPUs on which it is the slower one."""
     import torch
+
     from ..models.blocks import Block
+
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    cases = {'a ViT block': (Block(768, 12), (1, 8, 768), (8, 197, 768)),
-             'a convolution': (torch.nn.Conv2d(256, 256, 3, padding=1), (1, 256, 8, 8), (1, 256, 96, 96))}
+    cases = {
+        'a ViT block': (Block(768, 12), (1, 8, 768), (8, 197, 768)),
+        'a convolution': (torch.nn.Conv2d(256, 256, 3, padding=1), (1, 256, 8, 8), (1, 256, 96, 96)),
+    }
     gains = {name: _gain(layer.to(device), small, whole, device) for name, (layer, small, whole) in cases.items()}
     told = ', '.join(f'{name} {gain:.1f}x as fast' for name, gain in gains.items())
     verdict = 'worth it' if min(gains.values()) > 1.1 else 'no gain'
@@ -94,12 +117,13 @@ def _seconds(layer, shape: tuple[int, ...], device: str, half: bool) -> float:
     import time
 
     import torch
+
     x, best = torch.randn(shape, device=device, requires_grad=True), float('inf')
     for _ in range(4):
         clock = time.perf_counter()
         with torch.autocast(device, torch.bfloat16, enabled=half):
             loss = layer(x).float().square().mean()
         loss.backward()
-        x.grad.sum().item()                           # waits for the device
+        x.grad.sum().item()  # waits for the device
         best = min(best, time.perf_counter() - clock)
     return best

@@ -4,6 +4,7 @@ Read it as the sibling of benchmark.py. A config of configs/pretrain says what i
 becomes (`view`, `mask`) and how long and how fast (`pretrain`); everything else is the
 same for every method and is made here.
 """
+
 import json
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
@@ -19,6 +20,7 @@ from ..runs.work_lock import work_lock
 @dataclass(frozen=True)
 class Options:
     """What a user may say about a run."""
+
     resume: bool = True
     amp: str | None = None
     seed: int = 0
@@ -26,8 +28,8 @@ class Options:
     launcher: str = 'none'
     max_corrupt: int = 0
     tokenizer: str | None = None
-    knn: int | None = None                   # epochs between k-NN scores
-    pictures: int | None = None              # epochs between pictures
+    knn: int | None = None  # epochs between k-NN scores
+    pictures: int | None = None  # epochs between pictures
     tensorboard: bool = False
     save_minutes: float | None = 30
     save_updates: int | None = None
@@ -48,6 +50,7 @@ def pretrain(config: str, data: dict[str, str] | None = None, work_dir: str | Pa
         engine.pretrain_optim.Diverged: no finite gradients.
     """
     from ..benchmark import _choose_device
+
     options = Options(**options)
     _choose_device(options.device)
     source = find(config)
@@ -63,20 +66,29 @@ def pretrain(config: str, data: dict[str, str] | None = None, work_dir: str | Pa
         return _train(cfg, recipe, options, folder, work_dir, title, images, settings)
 
 
-def _train(cfg, recipe: Recipe, options: Options, folder: str, work_dir: Path, title: str, images: int,
-           settings: str) -> Path:
+def _train(
+    cfg, recipe: Recipe, options: Options, folder: str, work_dir: Path, title: str, images: int, settings: str
+) -> Path:
     newest, finished = _found(work_dir, settings, options.resume), work_dir / f'{title}.pth'
     if newest and finished.is_file():
         say(f'{title}: already done, {finished}')
         return finished
     runner_cfg = runner_config(cfg, recipe, options, folder, work_dir, title)
-    hook = dict(type='cae_bench.PretrainCheckpoint', name=title, config=settings, every=recipe.save_every,
-                milestones=tuple(recipe.milestones), minutes=options.save_minutes, every_updates=options.save_updates,
-                resume=str(newest) if newest else None)
+    hook = dict(
+        type='cae_bench.PretrainCheckpoint',
+        name=title,
+        config=settings,
+        every=recipe.save_every,
+        milestones=tuple(recipe.milestones),
+        minutes=options.save_minutes,
+        every_updates=options.save_updates,
+        resume=str(newest) if newest else None,
+    )
     runner_cfg['custom_hooks'].append(hook)
-    say(f'{title}: {images} images, {recipe.epochs} epochs of {images // recipe.batch} updates; '
+    say(
+        f'{title}: {images} images, {recipe.epochs} epochs of {images // recipe.batch} updates; '
         f'checkpoints and log in {work_dir}'
-        )
+    )
     _run(runner_cfg, title, work_dir)
     say(f'{title}: finished, {finished}')
     return finished
@@ -101,13 +113,16 @@ def read(path: Path, options: Options):
     """The config with the user's options merged and every key checked."""
     from mmengine.config import Config
 
-    from ..runs import config_keys
     from ..registry import MODELS, TRANSFORMS
+    from ..runs import config_keys
+
     try:
         cfg = Config.fromfile(path)
-    except Exception as error:                           # whatever a file of the user's may hold
-        raise ConfigError(f'{path} is no config ({type(error).__name__}: {error}): give a Python file like those of '
-                          'configs/pretrain, or one of their names') from error
+    except Exception as error:  # whatever a file of the user's may hold
+        raise ConfigError(
+            f'{path} is no config ({type(error).__name__}: {error}): give a Python file like those of '
+            'configs/pretrain, or one of their names'
+        ) from error
     missing = [key for key in ('model', 'view', 'mask', 'pretrain') if key not in cfg]
     if missing:
         raise ConfigError(f'{path} has no {missing[0]}: a pretraining config has model, view, mask and pretrain')
@@ -126,14 +141,15 @@ def _named(cfg, options: Options) -> dict:
     if options.tokenizer:
         if 'checkpoint' not in (cfg.model.get('target') or {}):
             raise ConfigError(
-                f'--tokenizer {options.tokenizer}: what this config predicts needs no file; leave the option out')
+                f'--tokenizer {options.tokenizer}: what this config predicts needs no file; leave the option out'
+            )
         asked['model.target.checkpoint'] = options.tokenizer
     defaults = {f.name: None if f.default is MISSING else f.default for f in fields(Recipe)}
     for key in asked:
         first, _, rest = key.partition('.')
         if first == 'pretrain' and rest in defaults:
             cfg.pretrain.setdefault(rest, defaults[rest])
-    for length, other in (('epochs', 'updates'), ('updates', 'epochs')):         # one of the two says how long
+    for length, other in (('epochs', 'updates'), ('updates', 'epochs')):  # one of the two says how long
         if f'pretrain.{length}' in asked and f'pretrain.{other}' not in asked:
             cfg.pretrain.pop(other, None)
     return asked
@@ -143,30 +159,40 @@ def _settings(cfg, name: str, images: int, options: Options) -> str:
     """What a run must be continued with, as text: kept in its checkpoints."""
     idle = ('per_device', 'workers', 'in_memory', 'save_every', 'milestones', 'log_every', 'max_skips')
     header = {k: v for k, v in cfg.pretrain.items() if k not in idle}
-    parts = dict(model=cfg.model, view=cfg.view, mask=cfg.mask, pretrain=dict(header, data=name), images=images,
-                 seed=options.seed)
+    parts = dict(
+        model=cfg.model,
+        view=cfg.view,
+        mask=cfg.mask,
+        pretrain=dict(header, data=name),
+        images=images,
+        seed=options.seed,
+    )
     return json.dumps(parts, indent=1, sort_keys=True, default=str)
 
 
 def _found(work_dir: Path, settings: str, resume: bool) -> Path | None:
     """The checkpoint to go on from; raises where the folder holds the run of another config."""
     from ..pretraining import checkpoint_files as files
+
     newest = files.newest(work_dir)
     if newest is None:
         return None
     if not resume:
         raise ConfigError(
-            f'{work_dir} holds a run already: leave --no-resume out to go on, or choose another folder with -o.')
+            f'{work_dir} holds a run already: leave --no-resume out to go on, or choose another folder with -o.'
+        )
     there = _flat(json.loads(files.read(newest)['config']))
     here = _flat(json.loads(settings))
     differ = [
-        f'{k}: {there.get(k, "absent")} there, {here.get(k, "absent")} now' for k in sorted(there.keys() | here.keys())
+        f'{k}: {there.get(k, "absent")} there, {here.get(k, "absent")} now'
+        for k in sorted(there.keys() | here.keys())
         if there.get(k) != here.get(k) and not k.endswith('target.checkpoint')
     ]
     if differ:
         raise ConfigError(
             f'{work_dir} holds a run with other settings ({"; ".join(differ[:6])}'
-            f'{f"; {len(differ) - 6} more" if len(differ) > 6 else ""}). Give those, or another folder with -o.')
+            f'{f"; {len(differ) - 6} more" if len(differ) > 6 else ""}). Give those, or another folder with -o.'
+        )
     return newest
 
 
@@ -184,8 +210,10 @@ def _data(default: str, data: dict[str, str]) -> tuple[str, str]:
         return next(iter(data.items()))
     if default != 'scenes':
         raise ConfigError(
-            f'no folder for data set {default!r}. Add --data {default}=DIR, or --data NAME=DIR for other images.')
+            f'no folder for data set {default!r}. Add --data {default}=DIR, or --data NAME=DIR for other images.'
+        )
     from ..datasets.scenes.make import make_scenes
+
     folder = Path('data/scenes')
     if not folder.exists():
         say(f'draws the embedded scenes into {folder}')
@@ -197,6 +225,7 @@ def _run(cfg: dict, title: str, work_dir: Path) -> None:
 
     from ..distributed import cpu_processes
     from ..training.runner import QuietRunner, closes_log_files
+
     cfg = cfg | cpu_processes.join({'pytorch': 'torchrun'}.get(cfg['launcher'], cfg['launcher']))
     with closes_log_files(), prints_go_to(work_dir / 'printed.log'), stopping.at_safe_points():
         QuietRunner.from_cfg(Config(cfg)).train()
@@ -205,6 +234,7 @@ def _run(cfg: dict, title: str, work_dir: Path) -> None:
 def _count(folder: str, limit: int | None) -> int:
     from ..datasets import files
     from ..pretraining.images import training_folder
+
     place = training_folder(Path(folder).expanduser())
     images = sum(1 for _ in files.walk(place))
     if not images:

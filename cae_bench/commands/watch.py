@@ -1,4 +1,5 @@
 """`cae-bench run DIR --watch`: evaluates the checkpoints of a folder, each as it appears."""
+
 import time
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def _states(folder: Path) -> dict[Path, tuple]:
         if path.suffix in SUFFIXES and not path.name.startswith('.'):
             try:
                 stat = path.stat()
-            except FileNotFoundError:                    # training keeps the last few only
+            except FileNotFoundError:  # training keeps the last few only
                 continue
             found[path] = (path.name, stat.st_mtime_ns, stat.st_size)
     return dict(sorted(found.items(), key=lambda item: item[1][1]))
@@ -61,6 +62,7 @@ def _states(folder: Path) -> dict[Path, tuple]:
 def _evaluate(path: Path, model: str, options: dict, outcome: Outcome) -> bool:
     """Adds the records of one file to the outcome; True where it is the last one of its training."""
     from ..pretraining import checkpoint_files as pretrain_files
+
     if not path.is_file():
         say(f'{path.name} was deleted before its turn')
         return False

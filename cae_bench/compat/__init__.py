@@ -2,6 +2,7 @@
 
 Importing this lets mmdet work where mmcv has no compiled ops, and makes mmengine read checkpoints without running them.
 """
+
 from . import guarded_loading
 from .mmcv_ops import active, install
 

@@ -3,6 +3,7 @@
 mmengine's own loader falls back to a full unpickler, which runs code. It is replaced the moment `mmengine.runner.
 checkpoint` has been imported, by a finder at the start of `sys.meta_path`; neither mmengine nor torch is imported here.
 """
+
 import importlib.util
 import sys
 from importlib.abc import MetaPathFinder
@@ -13,12 +14,13 @@ NAME = 'mmengine.runner.checkpoint'
 
 class _Finder(MetaPathFinder):
     """Lets the others find the module, and adds the guard to the end of its execution."""
+
     _searches = False
 
     def find_spec(self, fullname: str, path=None, target=None) -> ModuleSpec | None:
         if fullname != NAME or self._searches:
             return None
-        self._searches = True                                # find_spec below comes through here again
+        self._searches = True  # find_spec below comes through here again
         try:
             spec = importlib.util.find_spec(NAME)
         finally:
@@ -36,6 +38,7 @@ class _Finder(MetaPathFinder):
 
 def _guard(module) -> None:
     from ..checkpoints.mmengine_guard import guard
+
     guard(module)
 
 

@@ -7,6 +7,7 @@ calls three of those functions only: `nms`, `roi_align_forward` and `roi_align_b
 The stand-in is a finder at the end of `sys.meta_path`: compiled ops, where installed, are found first and win, and
 neither mmcv nor torch is imported before somebody asks for `mmcv._ext`.
 """
+
 import sys
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -24,6 +25,7 @@ class _Finder(MetaPathFinder, Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         from . import torchvision_ops as ops
+
         module.nms = ops.nms
         module.roi_align_forward = ops.roi_align_forward
         module.roi_align_backward = ops.roi_align_backward
@@ -38,7 +40,8 @@ def _missing_op(name: str):
     def missing(*args, **kwargs):
         raise NotImplementedError(
             f"mmcv op '{name}' needs compiled mmcv ops; the torchvision stand-in of cae_bench has nms and roi_align "
-            '(average mode) only. Install an mmcv built with ops (MMCV_WITH_OPS=1), which is then used instead.')
+            '(average mode) only. Install an mmcv built with ops (MMCV_WITH_OPS=1), which is then used instead.'
+        )
 
     missing.__name__ = name
     return missing
@@ -53,5 +56,6 @@ def install() -> None:
 def active() -> bool:
     """Whether `mmcv._ext` is the stand-in (True) or compiled ops (False)."""
     from importlib.util import find_spec
+
     spec = find_spec(NAME)
     return spec is not None and isinstance(spec.loader, _Finder)

@@ -1,4 +1,5 @@
 """Verifies a data folder completely, reading every file: what `cae-bench data check NAME=DIR` prints."""
+
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,9 +23,10 @@ SHOWN = 20
 @dataclass
 class Report:
     """What was found. `problems` stop a run or falsify its score; `warnings` are worth knowing."""
+
     name: str
     root: str
-    layouts: dict[str, str] = field(default_factory=dict)         # layout -> what it holds, in words
+    layouts: dict[str, str] = field(default_factory=dict)  # layout -> what it holds, in words
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -43,8 +45,9 @@ class Report:
         return '\n'.join(lines + [f'  Every file was read; {beside}.'] * self.ok)
 
 
-def check(name: str, root: str | Path, layout: str | None = None, progress: Progress | None = None,
-          workers: int | None = None) -> Report:
+def check(
+    name: str, root: str | Path, layout: str | None = None, progress: Progress | None = None, workers: int | None = None
+) -> Report:
     """Reads every file of data set `name` at `root`, in each layout that the folder has, or in `layout` only.
 
     Args:
@@ -62,7 +65,7 @@ def check(name: str, root: str | Path, layout: str | None = None, progress: Prog
         report.warnings += begun(root, kinds)
     for kind in kinds:
         try:
-            info = describe(name, root, kind, refuse_objects=False)       # those are named one by one below
+            info = describe(name, root, kind, refuse_objects=False)  # those are named one by one below
         except DataError as error:
             report.problems.append(str(error))
             continue
@@ -77,7 +80,7 @@ def _layouts(name: str, root: Path) -> list[str]:
     if name in OFFICIAL:
         return [OFFICIAL[name].layout]
     if not root.is_dir():
-        locate(name, root, 'image_folder')                        # raises, naming the nearest folder
+        locate(name, root, 'image_folder')  # raises, naming the nearest folder
     found = [layout for layout, owner in recognise(root) if owner == 'own']
     if found:
         return found
@@ -86,7 +89,7 @@ def _layouts(name: str, root: Path) -> list[str]:
     if not there[layout]:
         kinds = '; '.join(f'{kind}: {", ".join(places.parts)}' for kind, places in OWN.items())
         raise DataError(f'{root} has no layout that is known here.\n{kinds}.{hint(root)}')
-    return [layout]                                               # describe then says what is missing
+    return [layout]  # describe then says what is missing
 
 
 class _Pool:
@@ -97,8 +100,8 @@ class _Pool:
 
     def map(self, function: Callable, items: Sequence) -> Iterator:
         with ThreadPoolExecutor(self.workers) as threads:
-            for start in range(0, len(items), 1024):              # a million futures at once would be gigabytes
-                for i, result in enumerate(threads.map(function, items[start:start + 1024])):
+            for start in range(0, len(items), 1024):  # a million futures at once would be gigabytes
+                for i, result in enumerate(threads.map(function, items[start : start + 1024])):
                     if self.progress:
                         self.progress(start + i + 1, len(items))
                     yield result
@@ -129,8 +132,11 @@ class _Images:
 
 
 def _image_folder(info: DataInfo, root: Path, report: Report, pool: _Pool) -> None:
-    paths = [str(root / split / path) for split in (info.extra['train_dir'], info.extra['val_dir'])
-             for path in files.names(root / split)]
+    paths = [
+        str(root / split / path)
+        for split in (info.extra['train_dir'], info.extra['val_dir'])
+        for path in files.names(root / split)
+    ]
     images = _Images(report)
     report.problems += [result for result in pool.map(images.size, paths) if isinstance(result, str)]
     images.say()
@@ -164,7 +170,7 @@ def _ade(info: DataInfo, root: Path, report: Report, pool: _Pool) -> None:
             beyond += _outside(mask, labels[1], info)
             found |= labels[1]
         _judge_labels(split, found, info, report)
-        report.problems += beyond                                 # after their common cause: they may be thousands
+        report.problems += beyond  # after their common cause: they may be thousands
     reader.say()
 
 
@@ -180,11 +186,15 @@ def _judge_labels(split: str, found: set[int], info: DataInfo, report: Report) -
     """The tell-tales of a wrong reduce_zero_label, and classes that never occur."""
     number, reduced = len(info.classes), info.extra['reduce_zero_label']
     if not reduced and found - {255} and max(found - {255}) == number:
-        report.problems.append(f'{split}: labels run to {number}, one too many for {number} classes from 0: '
-                               'reduce_zero_label should probably be true.')
+        report.problems.append(
+            f'{split}: labels run to {number}, one too many for {number} classes from 0: '
+            'reduce_zero_label should probably be true.'
+        )
     if reduced and 0 in found and number not in found:
-        report.warnings.append(f'{split}: label 0 occurs and label {number} ({info.classes[-1]}) never: if 0 is '
-                               f'{info.classes[0]}, reduce_zero_label should be false.')
+        report.warnings.append(
+            f'{split}: label 0 occurs and label {number} ({info.classes[-1]}) never: if 0 is '
+            f'{info.classes[0]}, reduce_zero_label should be false.'
+        )
     absent = [c for i, c in enumerate(info.classes) if i + reduced not in found]
     if absent:
         report.warnings.append(f'{split}: no pixel of {", ".join(absent[:10])}{" ..." * (len(absent) > 10)}.')
@@ -192,20 +202,24 @@ def _judge_labels(split: str, found: set[int], info: DataInfo, report: Report) -
 
 def _coco(info: DataInfo, root: Path, report: Report, pool: _Pool) -> None:
     if info.name == 'coco' and info.classes != COCO_CLASSES:
-        report.problems.append('the categories are not those of COCO 2017: download annotations_trainval2017.zip '
-                               'again.')
+        report.problems.append(
+            'the categories are not those of COCO 2017: download annotations_trainval2017.zip again.'
+        )
     words, images = [], _Images(report)
     for split in ('train', 'val'):
         content, _ = read_coco(root / info.extra[f'{split}_ann'])
         folder = root / info.extra[f'{split}_img']
-        for image, size in zip(content['images'], pool.map(
-                images.size, [str(folder / image['file_name']) for image in content['images']])):
+        for image, size in zip(
+            content['images'], pool.map(images.size, [str(folder / image['file_name']) for image in content['images']])
+        ):
             if isinstance(size, str):
                 report.problems.append(size)
             elif size != (image['width'], image['height']):
-                report.problems.append(f'{folder / image["file_name"]} is {_by(size)} pixels, '
-                                       f'{info.extra[f"{split}_ann"]} says {image["width"]}x{image["height"]}: '
-                                       'correct the file.')
+                report.problems.append(
+                    f'{folder / image["file_name"]} is {_by(size)} pixels, '
+                    f'{info.extra[f"{split}_ann"]} says {image["width"]}x{image["height"]}: '
+                    'correct the file.'
+                )
         problems, warnings = coco_objects(content, info.extra[f'{split}_ann'], trains=split == 'train')
         report.problems += problems
         report.warnings += warnings
@@ -218,12 +232,16 @@ def _compare_with_official(info: DataInfo, report: Report) -> None:
     official = OFFICIAL.get(info.name)
     if not official:
         return
-    for what, found, expected in (('train images', info.num_train, official.num_train),
-                                  ('val images', info.num_val, official.num_val),
-                                  ('classes', len(info.classes), official.num_classes)):
+    for what, found, expected in (
+        ('train images', info.num_train, official.num_train),
+        ('val images', info.num_val, official.num_val),
+        ('classes', len(info.classes), official.num_classes),
+    ):
         if found != expected:
-            report.warnings.append(f'{found:,} {what}; the official {info.name} has {expected:,}: scores are not '
-                                   'comparable with published ones.')
+            report.warnings.append(
+                f'{found:,} {what}; the official {info.name} has {expected:,}: scores are not '
+                'comparable with published ones.'
+            )
 
 
 def _counts(info: DataInfo) -> str:

@@ -1,9 +1,10 @@
 """What `check` says about the objects of COCO files, by the rules of `coco_objects`."""
+
 from collections import Counter, defaultdict
 
 from .coco_objects import all_faults, fault, image_sizes, left_out, reaches_beyond, useless
 
-NAMED = 5                                    # annotations named in one warning
+NAMED = 5  # annotations named in one warning
 
 
 def coco_objects(content: dict, file: str, trains: bool) -> tuple[list[str], list[str]]:

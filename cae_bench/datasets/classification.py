@@ -1,4 +1,5 @@
 """The augmented view of fine-tuning, made by timm, and normalising."""
+
 from collections.abc import Sequence
 
 import torch
@@ -20,12 +21,32 @@ class TimmTrain:
         hflip: probability of a horizontal flip.
     """
 
-    def __init__(self, size: int, mean: Sequence[float], std: Sequence[float], auto_augment: str | None = None,
-                 reprob: float = 0.0, scale: tuple[float, float] = (0.08, 1.0), hflip: float = 0.5):
-        from timm.data import create_transform      # here, not above: importing timm takes seconds
-        self.view = create_transform(size, is_training=True, scale=scale, hflip=hflip, color_jitter=None,
-                                     auto_augment=auto_augment, interpolation='bicubic', mean=tuple(mean),
-                                     std=tuple(std), re_prob=reprob, re_mode='pixel', re_count=1)
+    def __init__(
+        self,
+        size: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        auto_augment: str | None = None,
+        reprob: float = 0.0,
+        scale: tuple[float, float] = (0.08, 1.0),
+        hflip: float = 0.5,
+    ):
+        from timm.data import create_transform  # here, not above: importing timm takes seconds
+
+        self.view = create_transform(
+            size,
+            is_training=True,
+            scale=scale,
+            hflip=hflip,
+            color_jitter=None,
+            auto_augment=auto_augment,
+            interpolation='bicubic',
+            mean=tuple(mean),
+            std=tuple(std),
+            re_prob=reprob,
+            re_mode='pixel',
+            re_count=1,
+        )
 
     def __call__(self, image) -> Tensor:
         return self.view(image)

@@ -3,6 +3,7 @@
 An object is at fault (it would end the run, or falsify its score: refused before anything is trained), left out (mmdet
 passes it over, so it is counted), or used.
 """
+
 import math
 from collections import Counter
 from collections.abc import Iterable
@@ -13,9 +14,9 @@ import numpy as np
 from ..errors import DataError
 from .pixels import MOST_PIXELS
 
-NUMBER = {int, float}                    # and not bool, which is an int too
-FAR = 10                                 # sides of the image: drawing a point farther off takes for ever
-MOST_ID = 2 ** 53
+NUMBER = {int, float}  # and not bool, which is an int too
+FAR = 10  # sides of the image: drawing a point farther off takes for ever
+MOST_ID = 2**53
 
 
 def is_id(value) -> bool:
@@ -85,8 +86,10 @@ def all_faults(content: dict) -> Iterable[tuple[int, str]]:
 def useless(path: Path, content: dict, trains: bool) -> str | None:
     """Why not a single object of a file is of use, if so; content: of `read_coco`, its objects without fault."""
     sizes = image_sizes(content)
-    fates = Counter(left_out(thing, *sizes[thing['image_id']]) or ('crowds' if thing['iscrowd'] else 'used')
-                    for thing in content['annotations'])
+    fates = Counter(
+        left_out(thing, *sizes[thing['image_id']]) or ('crowds' if thing['iscrowd'] else 'used')
+        for thing in content['annotations']
+    )
     if fates['used']:
         return None
     fates = ', '.join(f'{number} {fate}' for fate, number in fates.items() if number) or 'it lists none'
@@ -109,10 +112,16 @@ def _segmentation_fault(segmentation, width: int, height: int) -> str | None:
             return 'has a polygon that is no list of numbers: give x and y of each point in turn.'
         if len(polygon) < 6 or len(polygon) % 2:
             return 'has a polygon of fewer than three points, x and y each.'
-        if not (-FAR * width <= min(polygon[::2]) and max(polygon[::2]) <= (FAR + 1) * width
-                and -FAR * height <= min(polygon[1::2]) and max(polygon[1::2]) <= (FAR + 1) * height):
-            return (f'has a polygon that runs to {max(polygon, key=abs):g}, in an image of {width}x{height} pixels: '
-                    'correct or delete it.')
+        if not (
+            -FAR * width <= min(polygon[::2])
+            and max(polygon[::2]) <= (FAR + 1) * width
+            and -FAR * height <= min(polygon[1::2])
+            and max(polygon[1::2]) <= (FAR + 1) * height
+        ):
+            return (
+                f'has a polygon that runs to {max(polygon, key=abs):g}, in an image of {width}x{height} pixels: '
+                'correct or delete it.'
+            )
     return None
 
 
@@ -140,7 +149,7 @@ def run_lengths(counts: str) -> list[int] | None:
     ends = np.flatnonzero(digits & 32 == 0)
     starts = np.concatenate([[0], ends[:-1] + 1])
     lengths = ends - starts + 1
-    if lengths.max() > 7:                                          # 32 bits take seven digits
+    if lengths.max() > 7:  # 32 bits take seven digits
         return None
     place = np.arange(digits.size) - np.repeat(starts, lengths)
     runs = np.add.reduceat((digits & 31) << 5 * place, starts)
@@ -152,6 +161,6 @@ def run_lengths(counts: str) -> list[int] | None:
 
 def _are_numbers(values: list) -> bool:
     try:
-        return set(map(type, values)) <= NUMBER and math.isfinite(sum(values))     # sum is NaN or inf where one of them is
-    except OverflowError:                                          # an int beyond every float
+        return set(map(type, values)) <= NUMBER and math.isfinite(sum(values))  # sum is NaN or inf where one of them is
+    except OverflowError:  # an int beyond every float
         return False

@@ -6,6 +6,7 @@ found by its time of modification: an index keeps the times that this machine sa
 read, and counts with its contents too. (A change made before a machine sees the folder for the first time, or one that
 sets the time back, is seen only in the sample.)
 """
+
 import hashlib
 import os
 import zlib
@@ -20,17 +21,18 @@ import numpy as np
 from ..errors import DataError
 from ..logs import say
 
-WHOLE_BYTES = 2 << 30        # a folder up to so large, of so many files, is read whole: seconds
+WHOLE_BYTES = 2 << 30  # a folder up to so large, of so many files, is read whole: seconds
 WHOLE_FILES = 50_000
-SAMPLE = 1000                # files of a larger one that are read: about 110 MB of ImageNet
+SAMPLE = 1000  # files of a larger one that are read: about 110 MB of ImageNet
 THREADS = 8
 
-Listings = dict[str, dict[str, int]]                         # folder below the root -> path in it -> bytes
+Listings = dict[str, dict[str, int]]  # folder below the root -> path in it -> bytes
 
 
 @dataclass(frozen=True)
 class ContentHash:
     """value: SHA-256; covers: what of the files it depends on, in words for the record."""
+
     value: str
     covers: str
 
@@ -45,8 +47,9 @@ def content_hash(root: str | Path, listings: Listings, contents: dict[str, bytes
         DataError: a file cannot be read, or its name is no text and could not stand in a record.
     """
     root = Path(root)
-    sizes = {f'{folder}/{path}'.lstrip('/'): size for folder in sorted(listings)
-             for path, size in listings[folder].items()}
+    sizes = {
+        f'{folder}/{path}'.lstrip('/'): size for folder in sorted(listings) for path, size in listings[folder].items()
+    }
     _check_names(root, sizes)
     if len(sizes) <= WHOLE_FILES and sum(sizes.values()) <= WHOLE_BYTES:
         parts, covers = _read(root, sizes), f'names and contents of all {len(sizes):,} files'
@@ -62,8 +65,9 @@ def _check_names(root: Path, names: Iterable[str]) -> None:
             name.encode()
         except UnicodeEncodeError:
             shown = os.fsencode(name).decode('utf-8', 'backslashreplace')
-            raise DataError(f'{root}: the file name {shown} is no UTF-8 text, so no record could name it: '
-                            'rename the file.') from None
+            raise DataError(
+                f'{root}: the file name {shown} is no UTF-8 text, so no record could name it: rename the file.'
+            ) from None
 
 
 def _sampled(root: Path, sizes: dict[str, int]) -> tuple[dict[str, str], str]:
@@ -115,15 +119,17 @@ def _keep(index: Path, times: np.ndarray) -> np.ndarray:
             np.save(file, times)
         os.replace(draft, index)
     except OSError as error:
-        say(f'{index} cannot be written ({error.strerror}): later changes of files at their size will not be seen. '
-            'Name another folder with CAE_BENCH_CACHE')
+        say(
+            f'{index} cannot be written ({error.strerror}): later changes of files at their size will not be seen. '
+            'Name another folder with CAE_BENCH_CACHE'
+        )
     return times
 
 
 def _read(root: Path, paths: Iterable[str]) -> dict[str, str]:
     """Path -> SHA-256 of the file."""
     paths = list(paths)
-    with ThreadPoolExecutor(THREADS) as pool:                # hashing lets other threads run
+    with ThreadPoolExecutor(THREADS) as pool:  # hashing lets other threads run
         return dict(zip(paths, pool.map(lambda path: _of_file(root / path), paths, chunksize=64)))
 
 

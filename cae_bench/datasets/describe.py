@@ -2,6 +2,7 @@
 
 A folder that cannot serve is refused here, before anything is trained on it.
 """
+
 import json
 from collections import Counter
 from collections.abc import Iterable
@@ -29,6 +30,7 @@ class DataInfo:
         ade: train_img, val_img, train_ann, val_ann (folders), img_suffix, seg_map_suffix, reduce_zero_label.
         coco: train_img, val_img (folders), train_ann, val_ann (JSON files).
     """
+
     name: str
     root: str
     layout: str
@@ -69,10 +71,18 @@ def _image_folder(name: str, root: Path, places: Places) -> DataInfo:
     for here, there in ((places.train_img, places.val_img), (places.val_img, places.train_img)):
         only = set(classes[here]) - set(classes[there])
         if only:
-            raise DataError(f'{root}: {_some(only, "class")} in {here} but not in {there}: add the folder there, or '
-                            'delete it here.')
-    return DataInfo(name, str(root), 'image_folder', tuple(classes[places.train_img]), *map(len, listings.values()),
-                    extra=dict(train_dir=places.train_img, val_dir=places.val_img), **_hash(root, listings))
+            raise DataError(
+                f'{root}: {_some(only, "class")} in {here} but not in {there}: add the folder there, or delete it here.'
+            )
+    return DataInfo(
+        name,
+        str(root),
+        'image_folder',
+        tuple(classes[places.train_img]),
+        *map(len, listings.values()),
+        extra=dict(train_dir=places.train_img, val_dir=places.val_img),
+        **_hash(root, listings),
+    )
 
 
 def _class_folders(folder: Path, listing: Iterable[str]) -> list[str]:
@@ -80,13 +90,16 @@ def _class_folders(folder: Path, listing: Iterable[str]) -> list[str]:
     classes = files.folders(folder)
     loose = [path for path in listing if '/' not in path]
     if not classes:
-        raise DataError(f'{folder} holds {f"{len(loose)} loose images" if loose else "nothing"} and no class folders: '
-                        f'sort its images into {folder.name}/<class>/.')
+        raise DataError(
+            f'{folder} holds {f"{len(loose)} loose images" if loose else "nothing"} and no class folders: '
+            f'sort its images into {folder.name}/<class>/.'
+        )
     filled = {path.partition('/')[0] for path in listing}
     empty = [c for c in classes if c not in filled]
     if empty:
-        raise DataError(f'{folder}: no images in {_some(empty, "class")}: add some, or delete the class from both '
-                        'splits.')
+        raise DataError(
+            f'{folder}: no images in {_some(empty, "class")}: add some, or delete the class from both splits.'
+        )
     if loose:
         raise DataError(f'{folder}: {_some(loose, "image")} outside the class folders: move or delete.')
     return classes
@@ -107,13 +120,28 @@ def _ade(name: str, root: Path, places: Places) -> DataInfo:
         suffixes |= {Path(path).suffix for path in images}
         listings |= {img: images, ann: masks}
     if len(suffixes) > 1:
-        raise DataError(f'{root}: images have several endings ({", ".join(sorted(suffixes))}): convert or rename them '
-                        'to one.')
-    extra = dict(train_img=places.train_img, val_img=places.val_img, train_ann=places.train_ann,
-                 val_ann=places.val_ann, img_suffix=suffixes.pop(), seg_map_suffix='.png',
-                 reduce_zero_label=meta['reduce_zero_label'])
-    return DataInfo(name, str(root), 'ade', tuple(meta['classes']), len(listings[places.train_img]),
-                    len(listings[places.val_img]), extra=extra, **_hash(root, listings, contents))
+        raise DataError(
+            f'{root}: images have several endings ({", ".join(sorted(suffixes))}): convert or rename them to one.'
+        )
+    extra = dict(
+        train_img=places.train_img,
+        val_img=places.val_img,
+        train_ann=places.train_ann,
+        val_ann=places.val_ann,
+        img_suffix=suffixes.pop(),
+        seg_map_suffix='.png',
+        reduce_zero_label=meta['reduce_zero_label'],
+    )
+    return DataInfo(
+        name,
+        str(root),
+        'ade',
+        tuple(meta['classes']),
+        len(listings[places.train_img]),
+        len(listings[places.val_img]),
+        extra=extra,
+        **_hash(root, listings, contents),
+    )
 
 
 def _read_meta(path: Path) -> tuple[dict, bytes]:
@@ -132,8 +160,10 @@ def _read_meta(path: Path) -> tuple[dict, bytes]:
         twice = Counter(classes).most_common(1)[0][0]
         raise DataError(f'{path}: class {twice!r} is listed twice: give each its own name.')
     if not isinstance(meta.get('reduce_zero_label'), bool):
-        raise DataError(f'{path}: "reduce_zero_label" must be true (label 0 is unlabelled, classes from 1) or false '
-                        '(classes from 0).')
+        raise DataError(
+            f'{path}: "reduce_zero_label" must be true (label 0 is unlabelled, classes from 1) or false '
+            '(classes from 0).'
+        )
     return meta, raw
 
 
@@ -145,8 +175,9 @@ def _match(img: Path, images: Iterable[str], ann: Path, masks: Iterable[str]) ->
         raise DataError(f'{img}: {_some(twice, "image")} with two endings share one mask: delete one of them.')
     mask_stems = {path.rpartition('.')[0] for path in masks}
     if stems.keys() - mask_stems:
-        raise DataError(f'{ann}: no mask for {_some(stems.keys() - mask_stems, "image")}: add <name>.png, or delete '
-                        'the image.')
+        raise DataError(
+            f'{ann}: no mask for {_some(stems.keys() - mask_stems, "image")}: add <name>.png, or delete the image.'
+        )
     if mask_stems - stems.keys():
         raise DataError(f'{img}: no image for {_some(mask_stems - stems.keys(), "mask")}: add it, or delete the mask.')
 
@@ -162,8 +193,10 @@ def _coco(name: str, root: Path, places: Places, refuse_objects: bool) -> DataIn
             raise DataError(f'{root / ann} lists no images: export it again with the images of the split.')
         absent = [file for file in wanted if file not in listing]
         if absent:
-            raise DataError(f'{root / img}: {_some(absent, "image")} of {ann} missing: copy them there, or correct '
-                            'file_name (relative to that folder).')
+            raise DataError(
+                f'{root / img}: {_some(absent, "image")} of {ann} missing: copy them there, or correct '
+                'file_name (relative to that folder).'
+            )
         listings[img] = {file: listing[file] for file in sorted(wanted)}
         if refuse_objects:
             refuse_faults(root / ann, content)
@@ -172,14 +205,24 @@ def _coco(name: str, root: Path, places: Places, refuse_objects: bool) -> DataIn
         counts.append(len(wanted))
         annotated.append(len({thing['image_id'] for thing in content['annotations']}))
     if categories[0] != categories[1]:
-        raise DataError(f'{root}: {places.train_ann} and {places.val_ann} list different categories, or in another '
-                        'order: give both the same list.')
+        raise DataError(
+            f'{root}: {places.train_ann} and {places.val_ann} list different categories, or in another '
+            'order: give both the same list.'
+        )
     if any(faults):
         raise DataError(next(filter(None, faults)))
     extra = dict(train_img=places.train_img, val_img=places.val_img, train_ann=places.train_ann, val_ann=places.val_ann)
     classes = tuple(c for _, c in categories[0])
-    return DataInfo(name, str(root), 'coco', classes, *counts, extra=extra, with_objects=annotated[0],
-                    **_hash(root, listings, contents))
+    return DataInfo(
+        name,
+        str(root),
+        'coco',
+        classes,
+        *counts,
+        extra=extra,
+        with_objects=annotated[0],
+        **_hash(root, listings, contents),
+    )
 
 
 def _hash(root: Path, listings: Listings, contents: dict[str, bytes] | None = None) -> dict[str, str]:

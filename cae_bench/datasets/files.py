@@ -1,4 +1,5 @@
 """Lists the files of a data folder without opening any of them."""
+
 import os
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,5 @@
 """Image classification data in folders, `<split>/<class>/*`: each image is decoded once, for one view or for many."""
+
 import os
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -33,8 +34,14 @@ class ImageFolder(torch.utils.data.Dataset):
         DataError: no such folder, folders and `classes` differ, a class without images; on reading, a corrupt image.
     """
 
-    def __init__(self, data_root: str, split_dir: str = 'train', classes: Sequence[str] | None = None,
-                 transform=None, limit: int | None = None):
+    def __init__(
+        self,
+        data_root: str,
+        split_dir: str = 'train',
+        classes: Sequence[str] | None = None,
+        transform=None,
+        limit: int | None = None,
+    ):
         self.root = Path(data_root, split_dir)
         self.classes = tuple(self._class_folders() if classes is None else classes)
         self.paths, self.labels = self._list()
@@ -69,14 +76,18 @@ class ImageFolder(torch.utils.data.Dataset):
         found, wanted = set(self._class_folders()), set(self.classes)
         if found != wanted:
             kind, names = ('unknown', found - wanted) if found - wanted else ('missing', wanted - found)
-            raise DataError(f'{self.root}: {kind} class folder{"s" * (len(names) > 1)} {_some(names)}; '
-                            f'train and val need the same {len(wanted)} classes.')
+            raise DataError(
+                f'{self.root}: {kind} class folder{"s" * (len(names) > 1)} {_some(names)}; '
+                f'train and val need the same {len(wanted)} classes.'
+            )
         paths, labels = [], []
         for label, name in enumerate(self.classes):
             inside = files.names(self.root / name)
             if not inside:
-                raise DataError(f'{self.root / name} holds no images ({" ".join(files.IMAGES)}): '
-                                'add some, or delete the class from train and val.')
+                raise DataError(
+                    f'{self.root / name} holds no images ({" ".join(files.IMAGES)}): '
+                    'add some, or delete the class from train and val.'
+                )
             paths += [os.path.join(self.root, name, file) for file in inside]
             labels += [label] * len(inside)
         return paths, labels

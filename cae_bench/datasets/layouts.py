@@ -1,4 +1,5 @@
 """Where a data set's parts lie: the three layouts, the official folders, and what a wrong folder looks like."""
+
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,6 +12,7 @@ from .official import OFFICIAL
 @dataclass(frozen=True)
 class Places:
     """Folders of the two splits' images, and of their masks or COCO files, relative to the root."""
+
     train_img: str
     val_img: str
     train_ann: str | None = None
@@ -26,8 +28,9 @@ OWN = {
     'ade': Places('images/train', 'images/val', 'annotations/train', 'annotations/val'),
     'coco': Places('images/train', 'images/val', 'annotations/instances_train.json', 'annotations/instances_val.json'),
 }
-FULL_ADE20K = 'the full ADE20K; the benchmark is on ADEChallengeData2016 (150 classes, one PNG mask an image): ' \
-              'download that'
+FULL_ADE20K = (
+    'the full ADE20K; the benchmark is on ADEChallengeData2016 (150 classes, one PNG mask an image): download that'
+)
 
 
 def locate(name: str, root: Path, layout: str) -> Places:
@@ -40,8 +43,10 @@ def locate(name: str, root: Path, layout: str) -> Places:
     if layout not in OWN:
         raise DataError(f'{layout!r} is no layout: choose {", ".join(OWN)}.')
     if name in OFFICIAL and OFFICIAL[name].layout != layout:
-        raise DataError(f'{name} is the official data set in {OFFICIAL[name].layout} layout, but {layout} layout is '
-                        'asked for: give your own data another name.')
+        raise DataError(
+            f'{name} is the official data set in {OFFICIAL[name].layout} layout, but {layout} layout is '
+            'asked for: give your own data another name.'
+        )
     if not root.is_dir():
         raise DataError(_absent(root))
     places = official_places(name) if name in OFFICIAL else OWN[layout]
@@ -59,11 +64,17 @@ def official_places(name: str) -> Places:
 def recognise(root: Path) -> list[tuple[str, str]]:
     """(layout, official name or 'own') of every layout that `root` has all parts of."""
     candidates = [(layout, 'own', places) for layout, places in OWN.items()]
-    candidates += [(official.layout, name, official_places(name)) for name, official in OFFICIAL.items()
-                   if official.layout != 'image_folder']               # in1k's folders are those of any image folder
-    return [(layout, name) for layout, name, places in candidates
-            if all((root / part).exists() for part in places.parts)
-            and (layout != 'image_folder' or files.folders(root / places.train_img))]
+    candidates += [
+        (official.layout, name, official_places(name))
+        for name, official in OFFICIAL.items()
+        if official.layout != 'image_folder'
+    ]  # in1k's folders are those of any image folder
+    return [
+        (layout, name)
+        for layout, name, places in candidates
+        if all((root / part).exists() for part in places.parts)
+        and (layout != 'image_folder' or files.folders(root / places.train_img))
+    ]
 
 
 def begun(root: Path, kinds: list[str]) -> list[str]:
@@ -71,14 +82,17 @@ def begun(root: Path, kinds: list[str]) -> list[str]:
     whole = {part for kind in kinds for part in OWN[kind].parts}
     own = {layout: [p for p in places.parts if p not in whole] for layout, places in OWN.items() if layout not in kinds}
     missing = {layout: [p for p in parts if not (root / p).exists()] for layout, parts in own.items()}
-    return [f'{layout} layout: {", ".join(missing[layout])} missing, so nothing was read as {layout}.'
-            for layout, parts in own.items() if len(missing[layout]) < len(parts)]
+    return [
+        f'{layout} layout: {", ".join(missing[layout])} missing, so nothing was read as {layout}.'
+        for layout, parts in own.items()
+        if len(missing[layout]) < len(parts)
+    ]
 
 
 def _absent(root: Path) -> str:
     """Says which part of the path is missing and what stands there instead."""
     if root.exists():
-        return f'{root} is a file: give the data set\'s folder.'
+        return f"{root} is a file: give the data set's folder."
     parent = root.parent
     while not parent.is_dir():
         root, parent = parent, parent.parent
@@ -94,8 +108,10 @@ def hint(root: Path, layout: str | None = None) -> str:
     for child in files.folders(root):
         if any(layout in (found, None) for found, _ in recognise(root / child)):
             return f'\nDid you mean {root / child}?'
-    found = [f'the {found} layout' if name == 'own' else f'official {name} (call it {name}={root})'
-             for found, name in recognise(root)]
+    found = [
+        f'the {found} layout' if name == 'own' else f'official {name} (call it {name}={root})'
+        for found, name in recognise(root)
+    ]
     return f'\nThis looks like {" and ".join(found)}.' if found else ''
 
 

@@ -1,4 +1,5 @@
 """The one rule of segmentation masks, for the check, the look before a run and the loader."""
+
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from ..errors import DataError
 from .pixels import open_image
 
 IGNORED = 255
-EIGHT_BITS = ('1', 'L', 'P')                 # modes whose labels a loader's uint8 can hold
+EIGHT_BITS = ('1', 'L', 'P')  # modes whose labels a loader's uint8 can hold
 
 
 def mask_of(folder: Path, image: str) -> Path:
@@ -41,8 +42,9 @@ def labels_of(mask: np.ndarray) -> set[int]:
     return set(np.unique(mask).astype(int).tolist())
 
 
-def refuse_unknown(path: str | Path, labels: Iterable[int], num_classes: int, reduce_zero_label: bool,
-                   ignored: int = IGNORED) -> None:
+def refuse_unknown(
+    path: str | Path, labels: Iterable[int], num_classes: int, reduce_zero_label: bool, ignored: int = IGNORED
+) -> None:
     """Raises DataError for labels, as the file has them, that are neither a class nor ignored."""
     last = num_classes - (not reduce_zero_label)
     beyond = sorted(label for label in labels if label != ignored and not 0 <= label <= last)
@@ -53,5 +55,7 @@ def refuse_unknown(path: str | Path, labels: Iterable[int], num_classes: int, re
     if beyond == [last + 1] and not reduce_zero_label:
         shift = ' If label 0 means unlabelled, reduce_zero_label should be true.'
     reduced = str(reduce_zero_label).lower()
-    raise DataError(f'{path} holds label {some}: with {num_classes} classes and reduce_zero_label {reduced}, labels are '
-                    f'0-{last} and {ignored} (ignored). Correct the mask, or meta.json.{shift}')
+    raise DataError(
+        f'{path} holds label {some}: with {num_classes} classes and reduce_zero_label {reduced}, labels are '
+        f'0-{last} and {ignored} (ignored). Correct the mask, or meta.json.{shift}'
+    )

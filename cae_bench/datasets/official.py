@@ -1,4 +1,5 @@
 """The official data sets: their class names, their folders and how many files they have."""
+
 from dataclasses import dataclass
 
 
@@ -8,6 +9,7 @@ class Official:
 
     with_objects: training images that any object lies in; detection trains on no other.
     """
+
     layout: str
     train_img: str
     val_img: str
@@ -23,10 +25,27 @@ OFFICIAL = {
     # ILSVRC 2012, classification and localisation; val sorted into its class folders.
     'in1k': Official('image_folder', 'train', 'val', 1_281_167, 50_000, 1000),
     # Scene parsing benchmark, ADEChallengeData2016.zip (not the full ADE20K).
-    'ade20k': Official('ade', 'images/training', 'images/validation', 20_210, 2_000, 150,
-                       'annotations/training', 'annotations/validation'),
-    'coco': Official('coco', 'train2017', 'val2017', 118_287, 5_000, 80,
-                     'annotations/instances_train2017.json', 'annotations/instances_val2017.json', 117_266),
+    'ade20k': Official(
+        'ade',
+        'images/training',
+        'images/validation',
+        20_210,
+        2_000,
+        150,
+        'annotations/training',
+        'annotations/validation',
+    ),
+    'coco': Official(
+        'coco',
+        'train2017',
+        'val2017',
+        118_287,
+        5_000,
+        80,
+        'annotations/instances_train2017.json',
+        'annotations/instances_val2017.json',
+        117_266,
+    ),
 }
 
 
@@ -35,7 +54,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 # Short names in the order of objectInfo150.txt, labels 1-150; label 0 is "other".
-ADE20K_CLASSES = _names('''
+ADE20K_CLASSES = _names("""
     wall, building, sky, floor, tree, ceiling, road, bed, windowpane, grass, cabinet, sidewalk, person, earth, door,
     table, mountain, plant, curtain, chair, car, water, painting, sofa, shelf, house, sea, mirror, rug, field,
     armchair, seat, fence, desk, rock, wardrobe, lamp, bathtub, railing, cushion, base, box, column, signboard, chest
@@ -48,10 +67,10 @@ ADE20K_CLASSES = _names('''
     oven, ball, food, step, tank, trade name, microwave, pot, animal, bicycle, lake, dishwasher, screen, blanket,
     sculpture, hood, sconce, vase, traffic light, tray, ashcan, fan, pier, crt screen, plate, monitor, bulletin board,
     shower, radiator, glass, clock, flag
-''')
+""")
 
 # In the order of their category ids (1-90, ten of which are unused).
-COCO_CLASSES = _names('''
+COCO_CLASSES = _names("""
     person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, stop sign,
     parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, backpack, umbrella,
     handbag, tie, suitcase, frisbee, skis, snowboard, sports ball, kite, baseball bat, baseball glove, skateboard,
@@ -59,4 +78,4 @@ COCO_CLASSES = _names('''
     broccoli, carrot, hot dog, pizza, donut, cake, chair, couch, potted plant, bed, dining table, toilet, tv, laptop,
     mouse, remote, keyboard, cell phone, microwave, oven, toaster, sink, refrigerator, book, clock, vase, scissors,
     teddy bear, hair drier, toothbrush
-''')
+""")

@@ -14,6 +14,7 @@ alike, and `cae-bench data check` counts the files that each of them touches:
 * More than `MOST_PIXELS`: refused from the header, before anything is decoded. A PNG of some kilobytes can hold a
   picture of gigabytes.
 """
+
 import contextlib
 import os
 import warnings
@@ -25,12 +26,18 @@ from PIL import Image, UnidentifiedImageError
 from ..errors import DataError
 
 # 256 MiB as RGB, where Pillow begins to warn. No image of ImageNet, ADE20K or COCO comes near it.
-MOST_PIXELS = 2 ** 28 // 3
-ORIENTATION, BITS_PER_SAMPLE = 0x0112, 258               # tags of EXIF and of TIFF
+MOST_PIXELS = 2**28 // 3
+ORIENTATION, BITS_PER_SAMPLE = 0x0112, 258  # tags of EXIF and of TIFF
 # Pillow turns TIFF files itself while it decodes them. What takes that back:
-_TURN_BACK = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
-              5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
-              8: Image.Transpose.ROTATE_270}
+_TURN_BACK = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
 
 # What `look` may note about a file -> what becomes of it, of one image and of several, for `data check`
 NOTES = {
@@ -39,8 +46,12 @@ NOTES = {
     'alpha': ('has', 'have', 'an alpha channel: it is dropped, and the colours behind it are read'),
     'CMYK': ('is', 'are', 'CMYK: converted to RGB without a colour profile'),
     'frames': ('holds', 'hold', 'several pictures: the first is read'),
-    'orientation': ('carries', 'carry', 'an EXIF orientation: it is ignored, and pixels are read as stored. Where '
-                    'pictures must be turned, turn the files (e.g. exiftran -ai FILES), and with them their masks and boxes'),
+    'orientation': (
+        'carries',
+        'carry',
+        'an EXIF orientation: it is ignored, and pixels are read as stored. Where '
+        'pictures must be turned, turn the files (e.g. exiftran -ai FILES), and with them their masks and boxes',
+    ),
 }
 
 
@@ -66,7 +77,7 @@ def _named(path: str | Path):
     """What Pillow raises about a file, as a DataError that names it."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter('ignore')    # some ImageNet files have damaged EXIF blocks and sound pixels
+            warnings.simplefilter('ignore')  # some ImageNet files have damaged EXIF blocks and sound pixels
             yield
     except DataError:
         raise
@@ -92,8 +103,10 @@ def open_image(path: str | Path) -> Image.Image:
 
 
 def _too_large(path: str | Path, size: str) -> str:
-    return (f'{path} ({os.path.getsize(path):,} bytes) holds {size}, at most {MOST_PIXELS / 1e6:.0f} million are read: '
-            'make it smaller or delete it.')
+    return (
+        f'{path} ({os.path.getsize(path):,} bytes) holds {size}, at most {MOST_PIXELS / 1e6:.0f} million are read: '
+        'make it smaller or delete it.'
+    )
 
 
 def _notes(image: Image.Image) -> set[str]:
@@ -117,13 +130,13 @@ def _orientation(image: Image.Image) -> int:
     """1 to 8; a damaged EXIF block, or another number, counts as 1."""
     try:
         value = image.getexif().get(ORIENTATION, 1)
-    except Exception:                          # Pillow raises what it likes, and nothing of it is about pixels
+    except Exception:  # Pillow raises what it likes, and nothing of it is about pixels
         return 1
     return value if value in _TURN_BACK else 1
 
 
 def _decode(image: Image.Image, path: str | Path) -> Image.Image:
-    turned = _orientation(image) if image.format == 'TIFF' else 1              # Pillow forgets it as it decodes
+    turned = _orientation(image) if image.format == 'TIFF' else 1  # Pillow forgets it as it decodes
     image.load()
     rgb = _eight_bits(image, path).convert('RGB')
     return rgb.transpose(_TURN_BACK[turned]) if turned != 1 else rgb
@@ -131,11 +144,15 @@ def _decode(image: Image.Image, path: str | Path) -> Image.Image:
 
 def _eight_bits(image: Image.Image, path: str | Path) -> Image.Image:
     if image.mode == 'F':
-        raise DataError(f'{path} holds floating-point pixels (mode F), and nothing says which value is white: save it '
-                        'with 8 bits a channel.')
-    if image.mode == 'I' and image.format not in ('PNG', 'PPM'):               # which have 16 bits at most
-        raise DataError(f'{path} holds 32-bit or signed integers (mode I), and nothing says which value is white: save '
-                        'it with 8 bits a channel.')
+        raise DataError(
+            f'{path} holds floating-point pixels (mode F), and nothing says which value is white: save it '
+            'with 8 bits a channel.'
+        )
+    if image.mode == 'I' and image.format not in ('PNG', 'PPM'):  # which have 16 bits at most
+        raise DataError(
+            f'{path} holds 32-bit or signed integers (mode I), and nothing says which value is white: save '
+            'it with 8 bits a channel.'
+        )
     if not image.mode.startswith('I'):
         return image
     bits = image.tag_v2.get(BITS_PER_SAMPLE, (16,))[0] if image.format == 'TIFF' else 16

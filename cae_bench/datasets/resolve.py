@@ -1,11 +1,12 @@
 """The data of a task: its folder as the user gave it, described and looked at before anything runs on it."""
+
 from ..errors import ConfigError, nearest
 from ..logs import say
 from ..tasks import Task
 from .announced import announced
 from .describe import DataInfo, describe
-from .sample_masks import look_at_masks
 from .official import OFFICIAL
+from .sample_masks import look_at_masks
 
 
 def data_of(task: Task, layout: str, folders: dict[str, str], may_lack: bool = False) -> DataInfo:
@@ -21,8 +22,10 @@ def data_of(task: Task, layout: str, folders: dict[str, str], may_lack: bool = F
     if may_lack and task.dataset in OFFICIAL and task.dataset not in folders:
         return announced(task.dataset, layout)
     if task.dataset not in folders:
-        raise ConfigError(f'{task}: no folder for data set {task.dataset!r}. Add --data {task.dataset}=DIR.'
-                          + (nearest(task.dataset, folders) if folders else ''))
+        raise ConfigError(
+            f'{task}: no folder for data set {task.dataset!r}. Add --data {task.dataset}=DIR.'
+            + (nearest(task.dataset, folders) if folders else '')
+        )
     info = describe(task.dataset, folders[task.dataset], layout)
     for line in look_at_masks(info) if layout == 'ade' else ():
         say(line)

@@ -4,15 +4,16 @@ Pipelines of mmseg, mmdet and timm draw from the global generators of Python, Nu
 anew for every image, in whichever process reads it: neither the number of worker processes nor an interruption moves
 an augmentation.
 """
+
 from collections.abc import Iterator
 from itertools import count, cycle, islice
 
 from mmengine.dist import get_dist_info
 from torch.utils.data import BatchSampler, Dataset, Sampler
 
-from ..training.random_numbers import seed_by
-from ..registry import DATA_SAMPLERS, DATASETS
 from ..probing.pass_sampler import order
+from ..registry import DATA_SAMPLERS, DATASETS
+from ..training.random_numbers import seed_by
 
 
 @DATASETS.register_module()
@@ -26,7 +27,7 @@ class SeededDataset(Dataset):
         self.dataset = DATASETS.build(dataset)
 
     def __getattr__(self, name: str):
-        if name == 'dataset' or name.startswith('__'):           # not there yet in a copy, or asked for by protocols
+        if name == 'dataset' or name.startswith('__'):  # not there yet in a copy, or asked for by protocols
             raise AttributeError(name)
         return getattr(self.dataset, name)
 
@@ -103,7 +104,7 @@ class DealtBatches(Sampler):
         first, whole = [], len(self) * self.world_size
         for batch in islice(self._made(), whole):
             first.append(batch)
-            first = first[:self.world_size]
+            first = first[: self.world_size]
             yield batch
         yield from islice(cycle(first), max(0, whole - len(self._made())))
 

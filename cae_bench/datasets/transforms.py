@@ -1,4 +1,5 @@
 """Reading images and masks so that a damaged or impossible file is named: the error says which one and what to do."""
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 
@@ -22,8 +23,10 @@ class LoadImage(BaseTransform):
         image = np.ascontiguousarray(np.asarray(read_image(results['img_path']))[..., ::-1])
         height, width = image.shape[:2]
         if not (results.get('height', height) == height and results.get('width', width) == width):
-            raise DataError(f'{results["img_path"]} is {width}x{height} pixels as stored, its annotation file says '
-                            f'{results["width"]}x{results["height"]}: correct the file, or turn the image.')
+            raise DataError(
+                f'{results["img_path"]} is {width}x{height} pixels as stored, its annotation file says '
+                f'{results["width"]}x{results["height"]}: correct the file, or turn the image.'
+            )
         return dict(results, img=image, img_shape=(height, width), ori_shape=(height, width))
 
 
@@ -49,8 +52,10 @@ class CheckMask(BaseTransform):
             try:
                 results = self.load(results)
             except Exception as error:
-                raise DataError(f'{path}: the mask cannot be read ({type(error).__name__}: {error}); '
-                                'replace it or remove it together with its image') from None
+                raise DataError(
+                    f'{path}: the mask cannot be read ({type(error).__name__}: {error}); '
+                    'replace it or remove it together with its image'
+                ) from None
         self._check(results['gt_seg_map'], results, path)
         return results
 
@@ -62,19 +67,26 @@ class CheckMask(BaseTransform):
         except (OSError, SyntaxError, ValueError) as error:
             if isinstance(error, DataError):
                 raise
-            return                                             # the loader's to say
+            return  # the loader's to say
         if not fits:
-            refuse_unknown(path, labels_of(read_mask(path)), self.num_classes, bool(results.get('reduce_zero_label')),
-                           self.ignore_index)
+            refuse_unknown(
+                path,
+                labels_of(read_mask(path)),
+                self.num_classes,
+                bool(results.get('reduce_zero_label')),
+                self.ignore_index,
+            )
 
     def _check(self, mask: np.ndarray, results: dict, path: str) -> None:
         if mask.ndim != 2:
             raise DataError(f'{path}: a mask of shape {mask.shape}; save it with one channel holding class numbers')
         if 'ori_shape' in results and mask.shape != tuple(results['ori_shape']):
-            raise DataError(f"{path}: mask of {mask.shape[0]}x{mask.shape[1]} for an image of "
-                            f"{results['ori_shape'][0]}x{results['ori_shape'][1]} (rows x columns); they must agree")
+            raise DataError(
+                f'{path}: mask of {mask.shape[0]}x{mask.shape[1]} for an image of '
+                f'{results["ori_shape"][0]}x{results["ori_shape"][1]} (rows x columns); they must agree'
+            )
         wrong = mask[(mask >= self.num_classes) & (mask != self.ignore_index)]
         if wrong.size:
             reduced = bool(results.get('reduce_zero_label'))
-            in_file = labels_of(wrong.astype(int) + reduced)                   # before label 0 became the ignored one
+            in_file = labels_of(wrong.astype(int) + reduced)  # before label 0 became the ignored one
             refuse_unknown(path, in_file, self.num_classes, reduced, self.ignore_index)

@@ -1,4 +1,5 @@
 """Several processes without GPUs: mmengine's own start-up asks CUDA for a device, whatever the backend."""
+
 import os
 import subprocess
 from collections.abc import Callable
@@ -23,8 +24,11 @@ def join(launcher: str) -> dict:
     if not distributed.is_initialized():
         distributed.init_process_group('gloo')
     # mmengine would take device_ids from LOCAL_RANK.
-    return dict(model_wrapper_cfg=dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False,
-                                       find_unused_parameters=False))
+    return dict(
+        model_wrapper_cfg=dict(
+            type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False, find_unused_parameters=False
+        )
+    )
 
 
 def meet(launcher: str) -> None:
@@ -44,14 +48,15 @@ def agree(ask: Callable):
 
 def _take_from_slurm() -> None:
     """The variables torchrun would have set, from those of srun."""
-    nodes = subprocess.run(['scontrol', 'show', 'hostname', os.environ['SLURM_NODELIST']],
-                           capture_output=True,
-                           text=True,
-                           check=True)
-    told = dict(RANK=os.environ['SLURM_PROCID'],
-                WORLD_SIZE=os.environ['SLURM_NTASKS'],
-                LOCAL_RANK=os.environ['SLURM_LOCALID'],
-                MASTER_ADDR=nodes.stdout.split()[0],
-                MASTER_PORT=str(29500 + int(os.environ['SLURM_JOB_ID']) % 10000))
+    nodes = subprocess.run(
+        ['scontrol', 'show', 'hostname', os.environ['SLURM_NODELIST']], capture_output=True, text=True, check=True
+    )
+    told = dict(
+        RANK=os.environ['SLURM_PROCID'],
+        WORLD_SIZE=os.environ['SLURM_NTASKS'],
+        LOCAL_RANK=os.environ['SLURM_LOCALID'],
+        MASTER_ADDR=nodes.stdout.split()[0],
+        MASTER_PORT=str(29500 + int(os.environ['SLURM_JOB_ID']) % 10000),
+    )
     for name, value in told.items():
         os.environ.setdefault(name, value)

@@ -1,12 +1,13 @@
 """After an error in a run of several processes: did it meet all of them, or do the others wait for this one?"""
+
 import itertools
 import time
 
 from mmengine.dist import get_world_size
 from torch.distributed import distributed_c10d
 
-PATIENCE = 20.                   # seconds; errors that meet all processes do so at about the same moment
-_errors = itertools.count()      # processes that go on after an error have met equally many
+PATIENCE = 20.0  # seconds; errors that meet all processes do so at about the same moment
+_errors = itertools.count()  # processes that go on after an error have met equally many
 
 
 def all_failed() -> bool:

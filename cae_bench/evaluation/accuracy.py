@@ -1,4 +1,5 @@
 """Accuracy: of one classifier, and of many frozen-feature heads with the choice among them told in full."""
+
 import math
 
 import numpy as np
@@ -7,19 +8,19 @@ from mmengine.logging import MessageHub
 
 from ..registry import METRICS
 
-HISTORY = 'frozen_history'       # on mmengine's message hub, and so in every checkpoint: curves survive an interruption
+HISTORY = 'frozen_history'  # on mmengine's message hub, and so in every checkpoint: curves survive an interruption
 
-SKIPPED = 'frozen_skipped'       # there too: images of both splits that cannot be decoded
-SELECTIONS = {'best': 'paper', 'last': 'last epoch', 'first': 'fixed'}        # a probe's `select` -> the record's word
+SKIPPED = 'frozen_skipped'  # there too: images of both splits that cannot be decoded
+SELECTIONS = {'best': 'paper', 'last': 'last epoch', 'first': 'fixed'}  # a probe's `select` -> the record's word
 
 
 def wilson(correct: int, total: int, z: float = 1.959964) -> tuple[float, float]:
     """95 % interval of a proportion, in percent (Wilson 1927); sane at 0 and 100 %, where the normal one is not."""
     if not total:
-        return 0., 100.
+        return 0.0, 100.0
     p, zz = correct / total, z * z / total
     middle, half = p + zz / 2, z * math.sqrt(p * (1 - p) / total + zz / (4 * total))
-    return 100 * max(0., (middle - half) / (1 + zz)), 100 * min(1., (middle + half) / (1 + zz))
+    return 100 * max(0.0, (middle - half) / (1 + zz)), 100 * min(1.0, (middle + half) / (1 + zz))
 
 
 @METRICS.register_module()
@@ -41,7 +42,7 @@ class ProbeAccuracy(BaseMetric):
 
     def __init__(self, collect_device: str = 'cpu'):
         super().__init__(collect_device)
-        self.heads: dict = {}                            # protocol -> Probe; the validation loop hands them over
+        self.heads: dict = {}  # protocol -> Probe; the validation loop hands them over
         self.selection: dict[str, dict] = {}
         self.per_image: dict[str, dict] = {}
         self.ci95: dict[str, tuple[float, float]] = {}
@@ -75,19 +76,30 @@ class ProbeAccuracy(BaseMetric):
         """(predicted, hits, an account for each cell); images left out have a place in `results`, and no row."""
         head = self.heads[name]
         there = np.array(['skipped' not in r for r in results])
-        made = head.by_batch_statistics([r['pooled'][name] if 'pooled' in r else None for r in results],
-                                        np.array([r.get('label', -1) for r in results]))
-        accounts = [dict(head.eval_batch_stats, batches=made.batches, repeats=made.repeats, alone=made.alone, top1_with_repeats=float(top1))
-                    for top1 in made.with_repeats]
+        made = head.by_batch_statistics(
+            [r['pooled'][name] if 'pooled' in r else None for r in results],
+            np.array([r.get('label', -1) for r in results]),
+        )
+        accounts = [
+            dict(
+                head.eval_batch_stats,
+                batches=made.batches,
+                repeats=made.repeats,
+                alone=made.alone,
+                top1_with_repeats=float(top1),
+            )
+            for top1 in made.with_repeats
+        ]
         return made.predicted[there], made.hits[there], accounts
 
     def _report(self, name: str, told: dict, images: list[str], labels: np.ndarray) -> dict[str, float]:
         chosen, last = told['kept']['chosen'], told['kept']['last']
         correct = chosen['prediction'] == labels
-        self.per_image[name] = dict(image=images, label=labels.tolist(), prediction=chosen['prediction'].tolist(),
-                                    correct=correct.tolist())
+        self.per_image[name] = dict(
+            image=images, label=labels.tolist(), prediction=chosen['prediction'].tolist(), correct=correct.tolist()
+        )
         running = chosen.get('top1_running_stats')
-        if all(told['diverged']):                        # predictions of weights that are not numbers are no score
+        if all(told['diverged']):  # predictions of weights that are not numbers are no score
             chosen, running = dict(chosen, top1=math.nan, top5=math.nan), running and math.nan
         metrics = {f'{name}/top1': chosen['top1'], f'{name}/top5': chosen['top5']}
         self.ci95[f'{name}/top1'] = wilson(int(correct.sum()), len(labels))
@@ -96,8 +108,9 @@ class ProbeAccuracy(BaseMetric):
             self.ci95[f'{name}/top1_last'] = wilson(int((last['prediction'] == labels).sum()), len(labels))
         if running is not None:
             metrics[f'{name}/top1_running_stats'] = running
-            self.ci95[f'{name}/top1_running_stats'] = wilson(round(chosen['top1_running_stats'] * len(labels) / 100),
-                                                             len(labels))
+            self.ci95[f'{name}/top1_running_stats'] = wilson(
+                round(chosen['top1_running_stats'] * len(labels) / 100), len(labels)
+            )
         held_out = told.get('held_out')
         if held_out:
             cell = int(np.argmax(alive(held_out['top1'], told['diverged'])))
@@ -107,11 +120,16 @@ class ProbeAccuracy(BaseMetric):
             held_out = dict(held_out, cell=told['cells'][cell], reported=reported)
         skipped = MessageHub.get_current_instance().get_info(SKIPPED, [])
         self.selection[name] = dict(
-            by=selected_by(told), epoch=chosen['epoch'],
-            chosen=told['cells'][chosen['cell']], last=dict(told['cells'][last['cell']], top1=last['top1']),
-            held_out=held_out, curve=curve(told), shared=told['shared'],
+            by=selected_by(told),
+            epoch=chosen['epoch'],
+            chosen=told['cells'][chosen['cell']],
+            last=dict(told['cells'][last['cell']], top1=last['top1']),
+            held_out=held_out,
+            curve=curve(told),
+            shared=told['shared'],
             batch_statistics=chosen.get('batch_statistics'),
-            skipped=dict(count=len(skipped), images=skipped))
+            skipped=dict(count=len(skipped), images=skipped),
+        )
         return metrics
 
 
@@ -136,8 +154,14 @@ def remember(told: dict, predicted: np.ndarray, correct: np.ndarray, hits: np.nd
     epoch = told['epoch'] if 'epoch' in told else len(told['epochs']) + 1
     told['epochs'].append(dict(epoch=epoch, top1=top1, top5=top5))
     cell = 0 if told['select'] == 'first' else int(np.argmax(alive(top1, told['diverged'])))
-    now = dict(epoch=epoch, cell=cell, top1=top1[cell], top5=top5[cell], prediction=predicted[:, cell].copy(),
-               **{key: values[cell] for key, values in more.items()})
+    now = dict(
+        epoch=epoch,
+        cell=cell,
+        top1=top1[cell],
+        top5=top5[cell],
+        prediction=predicted[:, cell].copy(),
+        **{key: values[cell] for key, values in more.items()},
+    )
     told['kept']['last'] = now
     before = told['kept'].get('chosen')
     if before is None or told['select'] != 'best' or now['top1'] > before['top1']:
@@ -146,7 +170,7 @@ def remember(told: dict, predicted: np.ndarray, correct: np.ndarray, hits: np.nd
 
 def alive(values: list[float], diverged: list[bool]) -> list[float]:
     """A diverged cell is never the best."""
-    return [-1. if gone else v for v, gone in zip(values, diverged)]
+    return [-1.0 if gone else v for v, gone in zip(values, diverged)]
 
 
 def curve(told: dict) -> list[dict]:
@@ -154,6 +178,13 @@ def curve(told: dict) -> list[dict]:
     rows = []
     for i, cell in enumerate(told['cells']):
         tops = [e['top1'][i] for e in told['epochs']]
-        rows.append(dict(cell, top1_best=max(tops), epoch_best=told['epochs'][int(np.argmax(tops))]['epoch'],
-                         top1_last=tops[-1], diverged=told['diverged'][i]))
+        rows.append(
+            dict(
+                cell,
+                top1_best=max(tops),
+                epoch_best=told['epochs'][int(np.argmax(tops))]['epoch'],
+                top1_last=tops[-1],
+                diverged=told['diverged'][i],
+            )
+        )
     return rows

@@ -1,4 +1,5 @@
 """COCO AP of boxes and masks: pycocotools' numbers, by hotcoco, from the data set's own annotation file."""
+
 import os
 from pathlib import Path
 from typing import Any
@@ -8,15 +9,15 @@ import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
-from ..statistics.average_precision import Matches, average_precision
 from ..errors import DataError
 from ..registry import METRICS
+from ..statistics.average_precision import Matches, average_precision
 from ..statistics.bootstrap import draws, interval
+from ..statistics.matches import collect
 from .coco_backend import backend as named_backend
 from .coco_backend import load_detections, tide
-from ..statistics.matches import collect
 
-SIZES = ('', '_s', '_m', '_l')                 # all, small (< 32 x 32 pixels), medium, large (> 96 x 96)
+SIZES = ('', '_s', '_m', '_l')  # all, small (< 32 x 32 pixels), medium, large (> 96 x 96)
 
 
 @METRICS.register_module()
@@ -25,10 +26,11 @@ class CocoAP(BaseMetric):
 
     A size without objects is left out. Images count that were evaluated; classes are found in the file by name.
 
-    After `evaluate()`: `per_class` ('bbox' -> class name -> AP), `details` ('errors' -> 'bbox', see `tide`), `ci95` (metric -> (low, high), images drawn with
-    replacement), `per_image` (columns `image` and, for each kind, `<kind>_truth`: objects per class, and lists over the
-    image's detections: `<kind>_score`, `<kind>_label`, `<kind>_hit`, `<kind>_ignored`. Bit t of the last two is for IoU
-    threshold 0.5 + 0.05 t; AP can be computed again from them.
+    After `evaluate()`: `per_class` ('bbox' -> class name -> AP), `details` ('errors' -> 'bbox', see `tide`), `ci95`
+    (metric -> (low, high), images drawn with replacement), `per_image` (columns `image` and, for each kind,
+    `<kind>_truth`: objects per class, and lists over the image's detections: `<kind>_score`, `<kind>_label`,
+    `<kind>_hit`, `<kind>_ignored`. Bit t of the last two is for IoU threshold 0.5 + 0.05 t; AP can be computed again
+    from them.
 
     Args:
         ann_file: instances_*.json, relative to `data_root`.
@@ -37,8 +39,15 @@ class CocoAP(BaseMetric):
         resamples: draws for `ci95`; fewer are made where there are very many detections. 0 for none.
     """
 
-    def __init__(self, ann_file: str, data_root: str = '', kinds: tuple[str, ...] = ('bbox', 'segm'),
-                 resamples: int = 1000, backend: str = 'hotcoco', **kwargs):
+    def __init__(
+        self,
+        ann_file: str,
+        data_root: str = '',
+        kinds: tuple[str, ...] = ('bbox', 'segm'),
+        resamples: int = 1000,
+        backend: str = 'hotcoco',
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.backend = named_backend(backend)
         self.ann_file = os.path.join(data_root or '', ann_file)
@@ -53,10 +62,15 @@ class CocoAP(BaseMetric):
         for sample in data_samples:
             found = sample['pred_instances']
             boxes = found['bboxes'].cpu().double().numpy()
-            self.results.append(dict(
-                image=int(sample['img_id']), boxes=np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1),
-                scores=found['scores'].cpu().double().numpy(), labels=found['labels'].cpu().numpy(),
-                masks=self._encode(found['masks']) if 'segm' in self.kinds else None))
+            self.results.append(
+                dict(
+                    image=int(sample['img_id']),
+                    boxes=np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1),
+                    scores=found['scores'].cpu().double().numpy(),
+                    labels=found['labels'].cpu().numpy(),
+                    masks=self._encode(found['masks']) if 'segm' in self.kinds else None,
+                )
+            )
 
     def _encode(self, masks: torch.Tensor) -> list[dict]:
         """(N, H, W) masks as run lengths."""
@@ -83,7 +97,7 @@ class CocoAP(BaseMetric):
 
     def _truth(self) -> Any:
         if not Path(self.ann_file).is_file():
-            raise DataError(f'{self.ann_file}: no such annotation file; CocoAP needs the validation split\'s instances')
+            raise DataError(f"{self.ann_file}: no such annotation file; CocoAP needs the validation split's instances")
         return self.backend.COCO(self.ann_file)
 
     def _categories(self, truth: Any) -> list[int]:
@@ -98,7 +112,7 @@ class CocoAP(BaseMetric):
         found = []
         for result in results:
             shapes = result['masks'] if kind == 'segm' else result['boxes'].tolist()
-            word = 'segmentation' if kind == 'segm' else 'bbox'       # without a box, a mask's size is its own area
+            word = 'segmentation' if kind == 'segm' else 'bbox'  # without a box, a mask's size is its own area
             for shape, score, label in zip(shapes, result['scores'].tolist(), result['labels'].tolist()):
                 entry = dict(image_id=result['image'], category_id=categories[label], score=score)
                 found.append(entry | {word: shape})
@@ -110,7 +124,8 @@ class CocoAP(BaseMetric):
         per_class = {name: _mean(precision[:, :, c, 0]) for c, name in enumerate(self.dataset_meta['classes'])}
         self.per_class[kind] = per_class
         MMLogger.get_current_instance().info(
-            f'{kind} AP by class: ' + ', '.join(f'{name} {value:.1f}' for name, value in per_class.items()))
+            f'{kind} AP by class: ' + ', '.join(f'{name} {value:.1f}' for name, value in per_class.items())
+        )
         values = {f'{kind}_mAP{size}': _mean(precision[..., s]) for s, size in enumerate(SIZES)}
         values |= {f'{kind}_mAP_50': _mean(precision[0, ..., 0]), f'{kind}_mAP_75': _mean(precision[5, ..., 0])}
         if np.isnan(values[f'{kind}_mAP']):

@@ -1,4 +1,5 @@
 """Who computes COCO AP: hotcoco, which is fast, or pycocotools, which everybody knows. The same numbers, tested."""
+
 from importlib import import_module
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -6,12 +7,15 @@ from typing import Any, NamedTuple
 from ..errors import ConfigError
 
 # package -> modules of COCO, COCOeval and the mask functions; of hotcoco we use the names it shares with pycocotools
-PLACES = {'hotcoco': ('hotcoco', 'hotcoco', 'hotcoco.mask'),
-          'pycocotools': ('pycocotools.coco', 'pycocotools.cocoeval', 'pycocotools.mask')}
+PLACES = {
+    'hotcoco': ('hotcoco', 'hotcoco', 'hotcoco.mask'),
+    'pycocotools': ('pycocotools.coco', 'pycocotools.cocoeval', 'pycocotools.mask'),
+}
 
 
 class Backend(NamedTuple):
     """`truth.loadRes`, `evaluator.params.imgIds`, `evaluator.evalImgs`, ... mean the same in both."""
+
     COCO: type
     COCOeval: type
     mask: ModuleType
@@ -25,8 +29,10 @@ def backend(name: str) -> Backend:
         data, evaluation, mask = map(import_module, PLACES[name])
     except ImportError as error:
         other = next(other for other in PLACES if other != name)
-        raise ConfigError(f'val_evaluator.backend={name}: cannot be imported ({error}). pip install {name}, or '
-                          f'--cfg-options val_evaluator.backend={other}') from error
+        raise ConfigError(
+            f'val_evaluator.backend={name}: cannot be imported ({error}). pip install {name}, or '
+            f'--cfg-options val_evaluator.backend={other}'
+        ) from error
     return Backend(data.COCO, evaluation.COCOeval, mask)
 
 

@@ -1,4 +1,5 @@
 """mIoU of semantic segmentation: one `bincount` an image, summed over the data set as mmseg's IoUMetric does."""
+
 import os
 import warnings
 
@@ -13,8 +14,7 @@ from ..registry import METRICS
 from ..statistics.bootstrap import draws, interval
 
 
-def confusion(prediction: torch.Tensor, label: torch.Tensor, num_classes: int,
-              ignore_index: int = 255) -> torch.Tensor:
+def confusion(prediction: torch.Tensor, label: torch.Tensor, num_classes: int, ignore_index: int = 255) -> torch.Tensor:
     """(C, C) int64 pixel counts, row = label, column = prediction; pixels labelled `ignore_index` count nowhere."""
     return _tally(prediction, label, num_classes, ignore_index)[:num_classes]
 
@@ -35,10 +35,12 @@ def _tally(prediction: torch.Tensor, label: torch.Tensor, num_classes: int, igno
 def scores(intersection: np.ndarray, union: np.ndarray, label: np.ndarray) -> dict[str, np.ndarray]:
     """mIoU, mAcc, aAcc in percent from (..., C) pixel counts; a class that occurs nowhere is left out of the means."""
     with np.errstate(invalid='ignore', divide='ignore'), warnings.catch_warnings():
-        warnings.simplefilter('ignore', RuntimeWarning)                     # the mean of no class is NaN
-        return {'mIoU': 100 * np.nanmean(intersection / union, axis=-1),
-                'mAcc': 100 * np.nanmean(intersection / label, axis=-1),
-                'aAcc': 100 * intersection.sum(-1) / label.sum(-1)}
+        warnings.simplefilter('ignore', RuntimeWarning)  # the mean of no class is NaN
+        return {
+            'mIoU': 100 * np.nanmean(intersection / union, axis=-1),
+            'mAcc': 100 * np.nanmean(intersection / label, axis=-1),
+            'aAcc': 100 * intersection.sum(-1) / label.sum(-1),
+        }
 
 
 @METRICS.register_module()
@@ -73,16 +75,22 @@ class MeanIoU(BaseMetric):
         """beyond: the rows of labels that are no class."""
         if beyond.any():
             num_classes, first = beyond.shape[1], int(beyond.any(1).nonzero()[0])
-            raise DataError(f"{sample.get('seg_map_path', 'a mask')}: label {num_classes + first} is outside the "
-                            f'{num_classes} classes; correct the mask, the class list or reduce_zero_label')
+            raise DataError(
+                f'{sample.get("seg_map_path", "a mask")}: label {num_classes + first} is outside the '
+                f'{num_classes} classes; correct the mask, the class list or reduce_zero_label'
+            )
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         if not results:
             raise DataError('no validation image was evaluated; the validation split is empty')
         paths = [path for path, _ in results]
-        intersection, union, label = np.stack([columns for _, columns in results], axis=1)      # (images, C) each
-        self.per_image = {'image': _relative(paths), 'intersection': intersection.tolist(), 'union': union.tolist(),
-                          'label': label.tolist()}
+        intersection, union, label = np.stack([columns for _, columns in results], axis=1)  # (images, C) each
+        self.per_image = {
+            'image': _relative(paths),
+            'intersection': intersection.tolist(),
+            'union': union.tolist(),
+            'label': label.tolist(),
+        }
         total = [x.sum(0) for x in (intersection, union, label)]
         with np.errstate(invalid='ignore'):
             iou = 100 * total[0] / total[1]
@@ -92,7 +100,8 @@ class MeanIoU(BaseMetric):
             drawn = scores(*(weights @ x for x in (intersection, union, label)))
             self.ci95 = {name: interval(values) for name, values in drawn.items()}
         MMLogger.get_current_instance().info(
-            'IoU by class: ' + ', '.join(f'{name} {value:.1f}' for name, value in self.per_class.items()))
+            'IoU by class: ' + ', '.join(f'{name} {value:.1f}' for name, value in self.per_class.items())
+        )
         return {name: float(value) for name, value in scores(*total).items()}
 
 

@@ -1,4 +1,5 @@
 """Multi-scale and flip testing of segmentation: the class probabilities of all views of an image are averaged."""
+
 from collections.abc import Callable
 
 import torch

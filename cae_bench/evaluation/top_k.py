@@ -1,4 +1,5 @@
 """Accuracy of one classifier."""
+
 import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MessageHub
@@ -6,8 +7,7 @@ from mmengine.logging import MessageHub
 from ..registry import METRICS
 from .accuracy import wilson
 
-
-EPOCHS = 'validated_epochs'               # on mmengine's message hub, and so in every checkpoint: epoch -> correct images
+EPOCHS = 'validated_epochs'  # on mmengine's message hub, and so in every checkpoint: epoch -> correct images
 
 
 @METRICS.register_module()
@@ -50,7 +50,7 @@ class Accuracy(BaseMetric):
     def _best(self, correct: int) -> dict[str, int]:
         """Correct images of the best epoch, this one included; {} where nothing is trained."""
         hub = MessageHub.get_current_instance()
-        finished = hub.get_info('epoch')                 # of the epoch that has just ended, from 0
+        finished = hub.get_info('epoch')  # of the epoch that has just ended, from 0
         if finished is None:
             return {}
         seen = {**hub.get_info(EPOCHS, {}), finished + 1: correct}

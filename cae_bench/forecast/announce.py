@@ -1,10 +1,12 @@
 """What --dry-run says: every task, what shares a pass, each recipe constant by constant, and its cost."""
+
 from ..datasets.announced import NOT_GIVEN
-from . import probing_cost as frozen_plan, training_cost as training_plan
 from ..distributed.launchers import world_size
 from ..logs import say
 from ..runs.pretraining_length import lines
 from ..runs.recipe import borrowed
+from . import probing_cost as frozen_plan
+from . import training_cost as training_plan
 
 
 def announce(passes: list[tuple[list, object]], ckpt, options) -> None:
@@ -29,5 +31,7 @@ def _title(job) -> str:
     if data.root == NOT_GIVEN:
         known = f'official counts: --data {data.name}=DIR was not given'
     objects = '' if data.num_trained == data.num_train else f' ({data.num_trained:,} train: those with objects)'
-    return (f'{job.task}: {header.config} version {header.version}, {data.num_train:,} + {data.num_val:,} images{objects}, '
-            f'{len(data.classes)} classes, {known}')
+    return (
+        f'{job.task}: {header.config} version {header.version}, {data.num_train:,} + {data.num_val:,} images{objects}, '
+        f'{len(data.classes)} classes, {known}'
+    )

@@ -8,8 +8,12 @@ def detector_flops(model: dict, size: tuple[int, int], boxes: int, masks: int) -
     cells = [size[0] * size[1] / (16 * scale) ** 2 for scale in (0.25, 0.5, 1, 2)]
     width = model['backbone']['spec']['embed_dims']
     pyramid = _fpn if isinstance(model['neck'], list) else _simple_pyramid
-    return 2 * (pyramid(model, width, cells) + _rpn(model['rpn_head'], [*cells, cells[3] / 4])
-                + boxes * _box(model['roi_head']['bbox_head']) + masks * _mask(model['roi_head']['mask_head']))
+    return 2 * (
+        pyramid(model, width, cells)
+        + _rpn(model['rpn_head'], [*cells, cells[3] / 4])
+        + boxes * _box(model['roi_head']['bbox_head'])
+        + masks * _mask(model['roi_head']['mask_head'])
+    )
 
 
 def trained_objects(model: dict) -> tuple[int, int]:
@@ -25,7 +29,7 @@ def scored_objects(model: dict) -> tuple[int, int]:
 
 def _fpn(model: dict, width: int, cells: list[float]) -> float:
     out = model['neck'][1]['out_channels']
-    upscaling = 4 * width * width * (cells[2] + cells[1] + cells[2])             # deconvolutions of 2x2, by input cells
+    upscaling = 4 * width * width * (cells[2] + cells[1] + cells[2])  # deconvolutions of 2x2, by input cells
     return upscaling + (width * out + 9 * out * out) * sum(cells)
 
 
@@ -39,20 +43,20 @@ def _simple_pyramid(model: dict, width: int, cells: list[float]) -> float:
 def _rpn(head: dict, cells: list[float]) -> float:
     anchors = len(head['anchor_generator']['scales']) * len(head['anchor_generator']['ratios'])
     channels = head['feat_channels']
-    convs = 9 * head['in_channels'] * channels + 9 * channels ** 2 * (head.get('num_convs', 1) - 1)
-    return (convs + 5 * anchors * channels) * sum(cells)                         # a score and four sides an anchor
+    convs = 9 * head['in_channels'] * channels + 9 * channels**2 * (head.get('num_convs', 1) - 1)
+    return (convs + 5 * anchors * channels) * sum(cells)  # a score and four sides an anchor
 
 
 def _box(head: dict) -> float:
     """Of one box; Shared2FCBBoxHead has two linear layers and says neither."""
     area, channels, hidden = head['roi_feat_size'] ** 2, head['in_channels'], head['fc_out_channels']
-    convs = head.get('num_shared_convs', 0) * 9 * channels ** 2 * area
+    convs = head.get('num_shared_convs', 0) * 9 * channels**2 * area
     layers = head.get('num_shared_fcs', 2)
-    linear = channels * area * hidden + (layers - 1) * hidden ** 2
+    linear = channels * area * hidden + (layers - 1) * hidden**2
     return convs + linear + hidden * (5 * head['num_classes'] + 1)
 
 
 def _mask(head: dict) -> float:
     """Of one mask of 14 x 14, at last 28 x 28."""
-    channels, area = head['conv_out_channels'], 14 ** 2
-    return (9 * head['num_convs'] + 4) * channels ** 2 * area + channels * head['num_classes'] * 4 * area
+    channels, area = head['conv_out_channels'], 14**2
+    return (9 * head['num_convs'] + 4) * channels**2 * area + channels * head['num_classes'] * 4 * area

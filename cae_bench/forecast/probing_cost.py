@@ -1,4 +1,5 @@
 """What a pass over frozen features will do and cost, before it does it."""
+
 import time
 from collections.abc import Iterator
 
@@ -8,14 +9,17 @@ from mmengine.config import Config
 from ..errors import ConfigError
 from ..probing.trainer import images_dealt
 
-FORWARD_SHARE = 0.6          # of the device's own matrix product rate that a forward reaches; see benchmarks/speed
-GIB = 2 ** 30
+FORWARD_SHARE = 0.6  # of the device's own matrix product rate that a forward reaches; see benchmarks/speed
+GIB = 2**30
 
 
 def plan(config: Config, num_train: int, num_val: int, world_size: int = 1) -> list[str]:
     """Every constant of the probes, how the published batch is made here, and an estimate of time and memory."""
-    return [*_constants(config), *_batches(config, num_train, world_size),
-            *_costs(config, num_train, num_val, world_size)]
+    return [
+        *_constants(config),
+        *_batches(config, num_train, world_size),
+        *_costs(config, num_train, num_val, world_size),
+    ]
 
 
 def _constants(config: Config) -> Iterator[str]:
@@ -44,9 +48,11 @@ def _batches(config: Config, num_train: int, world_size: int) -> Iterator[str]:
     for name, probe in trained.items():
         groups = probe.batch_size // probe.bn_group
         here, images = (groups, probe.bn_group // world_size) if shared else (groups // world_size, probe.bn_group)
-        yield (f'{name}: published {groups} x {probe.bn_group}; here {world_size} x {images}, '
-               f'{here} groups a step, {num_train // probe.batch_size} steps an epoch '
-               f'(forward in micro-batches of {config.train_dataloader.batch_size})')
+        yield (
+            f'{name}: published {groups} x {probe.bn_group}; here {world_size} x {images}, '
+            f'{here} groups a step, {num_train // probe.batch_size} steps an epoch '
+            f'(forward in micro-batches of {config.train_dataloader.batch_size})'
+        )
 
 
 def _costs(config: Config, num_train: int, num_val: int, world_size: int) -> Iterator[str]:
@@ -58,8 +64,10 @@ def _costs(config: Config, num_train: int, num_val: int, world_size: int) -> Ite
     flops = forward_flops(spec, _input_size(config))
     rate = matmul_rate(torch.device('cuda' if torch.cuda.is_available() else 'cpu'))
     hours = forwards * flops / (FORWARD_SHARE * rate * world_size) / 3600
-    yield (f'{forwards:,} frozen forwards of {flops / 1e9:.2f} GFLOP; at {FORWARD_SHARE:.0%} of this device\'s '
-           f'{rate / 1e9:,.0f} GFLOP/s (fp32): about {hours:,.1f} h')
+    yield (
+        f"{forwards:,} frozen forwards of {flops / 1e9:.2f} GFLOP; at {FORWARD_SHARE:.0%} of this device's "
+        f'{rate / 1e9:,.0f} GFLOP/s (fp32): about {hours:,.1f} h'
+    )
     memory = head_memory(config, spec)
     yield f'memory of heads, optimizers and buffered features: about {memory / GIB:.2f} GiB beside the backbone'
     banks = {p.feature for p in config.model.probes.values() if 'optimizer' not in p}
@@ -117,7 +125,7 @@ def matmul_rate(device: torch.device, size: int = 2048, dtype=torch.float32, sec
         a @ b
         wait()
         count += 1
-    return 2 * size ** 3 * count / (time.perf_counter() - start)
+    return 2 * size**3 * count / (time.perf_counter() - start)
 
 
 def _input_size(config: Config) -> int:

@@ -1,4 +1,5 @@
 """What fine-tuning, segmentation or detection will do and cost, before it does it: every constant of the recipe."""
+
 from collections.abc import Iterator
 from functools import cache
 
@@ -9,35 +10,51 @@ from .detector_flops import DETECTOR, detector_flops, scored_objects, trained_ob
 from .probing_cost import FORWARD_SHARE, GIB, matmul_rate
 from .vit_flops import activation_bytes, backbone_flops, head_flops, parameters
 
-QUIET = {'type', 'spec', 'checkpoint', 'backbone', 'init_cfg', 'data_root', 'debug'}       # said elsewhere, or nothing
+QUIET = {'type', 'spec', 'checkpoint', 'backbone', 'init_cfg', 'data_root', 'debug'}  # said elsewhere, or nothing
 
-READING = ('Load', 'CheckMask', 'Pack')                    # steps that change no pixel
+READING = ('Load', 'CheckMask', 'Pack')  # steps that change no pixel
 
 
 def plan(config: Config, num_train: int, num_val: int, world_size: int = 1) -> list[str]:
     """Constants, batch, length, pipelines, test mode, and an estimate of time and memory."""
-    return [*_training(config, num_train), *_model(config), *_data(config),
-            *_costs(config, num_train, num_val, world_size)]
+    return [
+        *_training(config, num_train),
+        *_model(config),
+        *_data(config),
+        *_costs(config, num_train, num_val, world_size),
+    ]
 
 
 def evaluation(config: Config, num_train: int, num_val: int, world_size: int = 1) -> list[str]:
     """What --eval-only will do: the model and its test."""
-    return ['nothing is trained: neck and heads are those of the file', *_model(config), *_data(config),
-            f'{num_val:,} images are scored']
+    return [
+        'nothing is trained: neck and heads are those of the file',
+        *_model(config),
+        *_data(config),
+        f'{num_val:,} images are scored',
+    ]
 
 
 def _training(config: Config, num_train: int) -> Iterator[str]:
     updates, images = length(config, num_train)
     train = config.train_cfg
-    size = f'{train.max_epochs} epochs of {updates // train.max_epochs:,}, {updates:,}' if 'max_epochs' in train \
+    size = (
+        f'{train.max_epochs} epochs of {updates // train.max_epochs:,}, {updates:,}'
+        if 'max_epochs' in train
         else f'{updates:,}'
+    )
     yield config.benchmark.get('batch') or f'batch {config.train_dataloader.batch_size} on each device'
-    yield (f'{size} iterations, {images:,} images ({images / num_train:,.1f} times the data); validation every '
-           f'{train.get("val_interval", 1):,} {"epoch(s)" if "max_epochs" in train else "iterations"}')
+    yield (
+        f'{size} iterations, {images:,} images ({images / num_train:,.1f} times the data); validation every '
+        f'{train.get("val_interval", 1):,} {"epoch(s)" if "max_epochs" in train else "iterations"}'
+    )
     wrapper = config.optim_wrapper
     rules = ', '.join(f'{k}={plain(v)}' for k, v in wrapper.get('paramwise_cfg', {}).items())
-    yield f'optimizer: {plain(wrapper.optimizer)}' + (f'; {rules}' if rules else '') + \
-        f'; gradient clipping {plain(wrapper.get("clip_grad"))}'
+    yield (
+        f'optimizer: {plain(wrapper.optimizer)}'
+        + (f'; {rules}' if rules else '')
+        + f'; gradient clipping {plain(wrapper.get("clip_grad"))}'
+    )
     schedules = config.param_scheduler
     for schedule in schedules if isinstance(schedules, (list, tuple)) else [schedules]:
         yield f'schedule: {plain(schedule)}'
@@ -95,25 +112,36 @@ def _costs(config: Config, num_train: int, num_val: int, world_size: int) -> Ite
     flops, (heads, scoring_heads) = backbone_flops(backbone, size), _heads(config.model, size)
     updates, images = length(config, num_train)
     recomputed = backbone.get('with_cp', False)
-    passes = 1 if backbone.get('frozen') else 4 if recomputed else 3           # backward: twice a forward
+    passes = 1 if backbone.get('frozen') else 4 if recomputed else 3  # backward: twice a forward
     scored = num_val * validations(config)
     total = images * (passes * flops + 3 * heads) + scored * (flops + scoring_heads)
     rate = device_rate()
     hours = total / (FORWARD_SHARE * rate * world_size) / 3600
-    counted = f', neck and heads {heads / 1e9:,.0f}' if heads else '' if config.benchmark.layout == 'image_folder' \
+    counted = (
+        f', neck and heads {heads / 1e9:,.0f}'
+        if heads
+        else ''
+        if config.benchmark.layout == 'image_folder'
         else ' (heads not counted)'
+    )
     if scoring_heads != heads:
         counted += f' in training and {scoring_heads / 1e9:,.0f} in validation'
-    yield (f'backbone {flops / 1e9:,.0f} GFLOP a forward of {size[0]}x{size[1]}{counted}; training takes {passes} '
-           f'times a forward{", blocks being recomputed" if recomputed else ""}; validation {scored:,} images')
-    yield (f'{_work(total)}; at {FORWARD_SHARE:.0%} of this device\'s {rate / 1e9:,.0f} GFLOP/s (fp32) '
-           f'on {world_size}: about {_time(hours)}')
+    yield (
+        f'backbone {flops / 1e9:,.0f} GFLOP a forward of {size[0]}x{size[1]}{counted}; training takes {passes} '
+        f'times a forward{", blocks being recomputed" if recomputed else ""}; validation {scored:,} images'
+    )
+    yield (
+        f"{_work(total)}; at {FORWARD_SHARE:.0%} of this device's {rate / 1e9:,.0f} GFLOP/s (fp32) "
+        f'on {world_size}: about {_time(hours)}'
+    )
     count = parameters(backbone)
     weights = count * (4 if backbone.get('frozen') else 16) / GIB
     batch = config.train_dataloader.batch_size
     kept = 0 if backbone.get('frozen') else batch * activation_bytes(backbone, size) / GIB
-    yield (f'memory of the backbone ({count / 1e6:,.0f} M parameters): weights, gradients and moments '
-           f'{weights:,.1f} GiB, activations of {batch} images about {kept:,.1f} GiB in fp32; heads beside it')
+    yield (
+        f'memory of the backbone ({count / 1e6:,.0f} M parameters): weights, gradients and moments '
+        f'{weights:,.1f} GiB, activations of {batch} images about {kept:,.1f} GiB in fp32; heads beside it'
+    )
 
 
 def _heads(model: dict, size: tuple[int, int]) -> tuple[float, float]:

@@ -1,4 +1,5 @@
 """Arithmetic and memory of a ViT in a dense network, from its config alone. Multiply-adds count twice."""
+
 SEGMENTER = 'mmseg.UPerHead'
 
 
@@ -18,11 +19,11 @@ def head_flops(model: dict, size: tuple[int, int]) -> float:
     """Of UPerNet's pyramid and heads, most of that network's arithmetic; 0 for any other."""
     head = model.get('decode_head') or {}
     if head.get('type') != SEGMENTER:
-        return 0.
+        return 0.0
     width, channels, aux = model['backbone']['spec']['embed_dims'], head['channels'], model['auxiliary_head']
     area = size[0] * size[1]
-    cells = [area / stride ** 2 for stride in (4, 8, 16, 32)]
-    pyramid = 4 * width * width * (cells[2] + cells[1] + cells[2])               # deconvolutions of 2x2, by input cells
+    cells = [area / stride**2 for stride in (4, 8, 16, 32)]
+    pyramid = 4 * width * width * (cells[2] + cells[1] + cells[2])  # deconvolutions of 2x2, by input cells
     lateral = width * channels * sum(cells[:3])
     pooled = 9 * cells[3] * channels * (width + len(head['pool_scales']) * channels)
     smooth = 9 * channels * channels * sum(cells[:3])

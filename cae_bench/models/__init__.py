@@ -1,4 +1,5 @@
 """What mmengine builds: backbones, necks, heads. Importing the package registers every file in it."""
+
 from torch import nn
 
 from ..paths import import_all
@@ -18,8 +19,9 @@ def load_backbone(path: str, img_size: int | tuple[int, int] | None = None, num_
     from ..checkpoints import load
     from .timm_vit import TimmViT
     from .vit import ViT
+
     ckpt = load(path, num_heads=num_heads)
-    if ckpt.timm_name:                                            # settings only timm has: registers, SwiGLU, rotary
+    if ckpt.timm_name:  # settings only timm has: registers, SwiGLU, rotary
         return TimmViT(ckpt.timm_name, pretrained=True, img_size=img_size).eval()
     vit = ViT(spec=ckpt.spec, img_size=img_size)
     vit.reset_parameters()

@@ -2,6 +2,7 @@
 
 Parameter names are those of the released checkpoints (`attn.qkv.weight`, `attn.q_bias`, `mlp.fc1.weight`, ...).
 """
+
 import torch
 from torch import Tensor, nn
 
@@ -98,8 +99,17 @@ class Block(nn.Module):
     Both branches share the drop rate and draw on their own.
     """
 
-    def __init__(self, embed_dims: int, num_heads: int, mlp_ratio: float = 4., qkv_bias: str = 'qv',
-                 layer_scale: float | None = None, drop_path: float = 0., norm_eps: float = 1e-6, table_rows: int = 0):
+    def __init__(
+        self,
+        embed_dims: int,
+        num_heads: int,
+        mlp_ratio: float = 4.0,
+        qkv_bias: str = 'qv',
+        layer_scale: float | None = None,
+        drop_path: float = 0.0,
+        norm_eps: float = 1e-6,
+        table_rows: int = 0,
+    ):
         super().__init__()
         self.norm1 = nn.LayerNorm(embed_dims, eps=norm_eps)
         self.attn = Attention(embed_dims, num_heads, qkv_bias, table_rows)

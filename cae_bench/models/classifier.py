@@ -1,4 +1,5 @@
 """Fine-tuning for classification: a ViT with a linear head, everything trained (BEiT, CAE and MAE recipes)."""
+
 import torch.nn.functional as F
 from mmengine.model import BaseModel
 from torch import Tensor, nn
@@ -21,9 +22,18 @@ class Classifier(BaseModel):
         mix: arguments of `timm.data.Mixup`, such as dict(mixup_alpha=.8, cutmix_alpha=1.); needs even batches.
     """
 
-    def __init__(self, backbone: dict, num_classes: int, pool: str = 'mean', fc_norm_init: str = 'fresh',
-                 head_std: float = 2e-5, label_smoothing: float = 0.0, mix: dict | None = None,
-                 data_preprocessor: dict | None = None, init_cfg: dict | None = None):
+    def __init__(
+        self,
+        backbone: dict,
+        num_classes: int,
+        pool: str = 'mean',
+        fc_norm_init: str = 'fresh',
+        head_std: float = 2e-5,
+        label_smoothing: float = 0.0,
+        mix: dict | None = None,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ):
         super().__init__(data_preprocessor, init_cfg)
         _choice('pool', pool, ('mean', 'cls'))
         _choice('fc_norm_init', fc_norm_init, ('encoder', 'fresh'))
@@ -38,10 +48,10 @@ class Classifier(BaseModel):
         if norm is None and (pool == 'cls' or fc_norm_init == 'encoder'):
             raise ConfigError("Classifier: this backbone has no final norm; use pool='mean' and fc_norm_init='fresh'")
         if norm is not None and pool == 'mean':
-            norm.requires_grad_(False)                     # not on the way to the loss: no gradient, no weight decay
+            norm.requires_grad_(False)  # not on the way to the loss: no gradient, no weight decay
 
     def init_weights(self) -> None:
-        super().init_weights()                             # the backbone loads its checkpoint here
+        super().init_weights()  # the backbone loads its checkpoint here
         nn.init.trunc_normal_(self.head.weight, std=self.head_std)
         nn.init.zeros_(self.head.bias)
         if self.pool == 'mean' and self.fc_norm_init == 'encoder':
@@ -51,11 +61,17 @@ class Classifier(BaseModel):
         """(B, 3, H, W) normalised -> (B, D), what the head sees."""
         if self.pool == 'cls':
             return self.backbone.forward_features(inputs)[:, 0]
-        tokens, = self.backbone.forward_tokens(inputs, [-1])
-        return self.fc_norm(tokens[:, 1:].mean(1))         # (B, D), class token off
+        (tokens,) = self.backbone.forward_tokens(inputs, [-1])
+        return self.fc_norm(tokens[:, 1:].mean(1))  # (B, D), class token off
 
-    def forward(self, inputs: Tensor, label: Tensor | None = None, image: list[str] | None = None, mode: str = 'tensor',
-                **others):
+    def forward(
+        self,
+        inputs: Tensor,
+        label: Tensor | None = None,
+        image: list[str] | None = None,
+        mode: str = 'tensor',
+        **others,
+    ):
         """'tensor': logits (B, K); 'loss': dict(loss); 'predict': for each image its name, label and scores (K,)."""
         if mode == 'loss':
             return dict(loss=self.loss(inputs, label))
@@ -67,13 +83,14 @@ class Classifier(BaseModel):
 
     def loss(self, inputs: Tensor, label: Tensor) -> Tensor:
         if self.mix:
-            inputs, label = self.mix(inputs, label)        # (B, K), smoothed
+            inputs, label = self.mix(inputs, label)  # (B, K), smoothed
         smoothing = 0.0 if self.mix else self.label_smoothing
         return F.cross_entropy(self.head(self.features(inputs)).float(), label, label_smoothing=smoothing)
 
 
 def _mixup(num_classes: int, label_smoothing: float, **settings):
-    from timm.data import Mixup          # here, not above: importing timm takes seconds, and most models do without
+    from timm.data import Mixup  # here, not above: importing timm takes seconds, and most models do without
+
     return Mixup(num_classes=num_classes, label_smoothing=label_smoothing, **settings)
 
 

@@ -2,6 +2,7 @@
 
 Protocol: DINOv2 (arXiv 2304.07193, section 7.4), its `dinov2_vitb14_ade20k_linear` config and `BNHead`.
 """
+
 from collections.abc import Sequence
 
 import torch.nn.functional as F

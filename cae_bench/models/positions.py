@@ -2,6 +2,7 @@
 
 The resampling rules themselves live in `checkpoints/resize.py`, the one copy.
 """
+
 from functools import lru_cache
 
 import torch

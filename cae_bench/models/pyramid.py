@@ -3,6 +3,7 @@
 In a list of necks it stands before FPN:
     neck=[dict(type='cae_bench.ViTPyramid', embed_dims=768), dict(type='FPN', ...)]
 """
+
 from collections.abc import Sequence
 
 from mmengine.model import BaseModule
@@ -25,12 +26,12 @@ class ViTPyramid(BaseModule):
         norm_cfg: of the one norm in fpn1; the papers train with dict(type='SyncBN') on GPUs.
     """
 
-    coarsest = 2                             # patches on a side of the last level's: an odd one left over would be lost
+    coarsest = 2  # patches on a side of the last level's: an odd one left over would be lost
 
     def __init__(self, embed_dims: int, norm_cfg: dict | None = None):
         super().__init__()
         self.embed_dims = embed_dims
-        norm = build_norm(norm_cfg, embed_dims)                                      # eps 1e-5
+        norm = build_norm(norm_cfg, embed_dims)  # eps 1e-5
         self.fpn1 = nn.Sequential(_double(embed_dims), norm, nn.GELU(), _double(embed_dims))
         self.fpn2 = nn.Sequential(_double(embed_dims))
         self.fpn3 = nn.Identity()
@@ -40,8 +41,10 @@ class ViTPyramid(BaseModule):
         """Four (B, D, h, w) -> (B, D, 4h, 4w), (B, D, 2h, 2w), (B, D, h, w), (B, D, h // 2, w // 2)."""
         levels = (self.fpn1, self.fpn2, self.fpn3, self.fpn4)
         if len(taps) != len(levels):
-            raise ConfigError(f'ViTPyramid takes {len(levels)} maps, got {len(taps)}; name as many blocks in the '
-                              "backbone's out_indices")
+            raise ConfigError(
+                f'ViTPyramid takes {len(levels)} maps, got {len(taps)}; name as many blocks in the '
+                "backbone's out_indices"
+            )
         return tuple(level(tap) for level, tap in zip(levels, taps))
 
 

@@ -4,6 +4,7 @@ The logits of a network's input are enlarged to the image, 150 classes of 4,000 
 take the largest at each pixel. Here a few classes at a time are enlarged and compared with the largest so far: 0.8 GB
 for that image. Each class is enlarged as before, so the classes chosen are the same to the last bit.
 """
+
 from collections.abc import Iterator
 from types import MethodType
 
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from ..registry import MODELS
 from .whole_patches import missing, pad
 
-AT_ONCE = 2 ** 29                            # bytes of enlarged logits
+AT_ONCE = 2**29  # bytes of enlarged logits
 
 
 @MODELS.register_module()
@@ -46,7 +47,7 @@ def largest(logits: Tensor, size: tuple[int, int], align_corners: bool = False, 
     step = _step(len(logits), at_once // (size[0] * size[1] * logits.element_size()))
     best = label = None
     for start in range(0, len(logits), step):
-        part = F.interpolate(logits[None, start:start + step], size, mode='bilinear', align_corners=align_corners)[0]
+        part = F.interpolate(logits[None, start : start + step], size, mode='bilinear', align_corners=align_corners)[0]
         value, index = part.max(0)
         del part
         if best is None:
@@ -82,7 +83,7 @@ def _postprocess(self, seg_logits: Tensor, data_samples: list | None = None) -> 
 def _unpadded(logits: Tensor, sample) -> Tensor:
     meta = sample.metainfo
     left, right, top, bottom = meta.get('img_padding_size', meta.get('padding_size', (0, 0, 0, 0)))
-    return logits[:, top:logits.shape[1] - bottom, left:logits.shape[2] - right]
+    return logits[:, top : logits.shape[1] - bottom, left : logits.shape[2] - right]
 
 
 def _slide(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
@@ -107,7 +108,7 @@ def _encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
     inputs = pad(inputs, rows, columns)
     metas = [dict(meta, img_shape=inputs.shape[2:]) for meta in batch_img_metas]
     logits = type(self).encode_decode(self, inputs, metas)
-    return logits[..., :logits.shape[2] - rows, :logits.shape[3] - columns]
+    return logits[..., : logits.shape[2] - rows, : logits.shape[3] - columns]
 
 
 def _loss(self, inputs: Tensor, data_samples: list) -> dict:

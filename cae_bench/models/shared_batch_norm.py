@@ -2,6 +2,7 @@
 
 A config says `norm_cfg=dict(type='SyncBN')`; one process makes mmengine turn it into a plain batch norm.
 """
+
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
@@ -42,7 +43,7 @@ class SharedBatchNorm(_BatchNorm):
         centred = x - mean.view(shape)
         variance = _SumOfAll.apply(centred.square().sum(dims)) / count
         if self.track_running_stats:
-            self._track(mean.detach(), variance.detach() * count / (count - 1))            # unbiased, as torch has it
+            self._track(mean.detach(), variance.detach() * count / (count - 1))  # unbiased, as torch has it
         scaled = centred * (variance + self.eps).rsqrt().view(shape)
         return scaled * self.weight.view(shape) + self.bias.view(shape) if self.affine else scaled
 

@@ -1,4 +1,5 @@
 """ViTDet's simple feature pyramid (arXiv 2203.16527): five levels from the last map of a plain backbone."""
+
 from collections.abc import Sequence
 
 import torch
@@ -15,6 +16,7 @@ class LN2d(nn.Module):
 
     No subclass of nn.LayerNorm, as there: detectron2's rule of weight decay does not spare it.
     """
+
     _abbr_ = 'ln'
 
     def __init__(self, channels: int, eps: float = 1e-6):
@@ -41,12 +43,17 @@ class SimpleFeaturePyramid(BaseModule):
     def __init__(self, embed_dims: int, out_channels: int = 256):
         super().__init__()
         half, quarter = embed_dims // 2, embed_dims // 4
-        up4 = [nn.ConvTranspose2d(embed_dims, half, 2, 2), LN2d(half), nn.GELU(),
-               nn.ConvTranspose2d(half, quarter, 2, 2)]
+        up4 = [
+            nn.ConvTranspose2d(embed_dims, half, 2, 2),
+            LN2d(half),
+            nn.GELU(),
+            nn.ConvTranspose2d(half, quarter, 2, 2),
+        ]
         up2 = [nn.ConvTranspose2d(embed_dims, half, 2, 2)]
         self.levels = nn.ModuleList(
             nn.Sequential(*resize, *_convs(width, out_channels))
-            for resize, width in ((up4, quarter), (up2, half), ([], embed_dims), ([nn.MaxPool2d(2, 2)], embed_dims)))
+            for resize, width in ((up4, quarter), (up2, half), ([], embed_dims), ([nn.MaxPool2d(2, 2)], embed_dims))
+        )
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """((B, D, h, w),) -> (B, out, 4h, 4w), 2h, h, h / 2 and every second pixel of that."""
@@ -55,5 +62,4 @@ class SimpleFeaturePyramid(BaseModule):
 
 
 def _convs(width: int, out: int) -> list[nn.Module]:
-    return [nn.Conv2d(width, out, 1, bias=False), LN2d(out),
-            nn.Conv2d(out, out, 3, padding=1, bias=False), LN2d(out)]
+    return [nn.Conv2d(width, out, 1, bias=False), LN2d(out), nn.Conv2d(out, out, 3, padding=1, bias=False), LN2d(out)]

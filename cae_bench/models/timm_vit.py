@@ -1,4 +1,5 @@
 """Any timm ViT behind the face of `cae_bench.ViT`: with registers, distillation token, SwiGLU, rotary positions."""
+
 from collections.abc import Sequence
 from difflib import get_close_matches
 
@@ -32,14 +33,28 @@ class TimmViT(BaseModule):
         CheckpointError: the weights are not those expected.
     """
 
-    def __init__(self, name: str, pretrained: bool = False, out_indices: int | float | Sequence[int | float] = -1,
-                 drop_path_rate: float = 0., with_cp: bool = False, frozen: bool = False,
-                 img_size: int | Sequence[int] | None = None, final_norm: bool = False,
-                 checkpoint_sha256: str | None = None, **timm_args):
+    def __init__(
+        self,
+        name: str,
+        pretrained: bool = False,
+        out_indices: int | float | Sequence[int | float] = -1,
+        drop_path_rate: float = 0.0,
+        with_cp: bool = False,
+        frozen: bool = False,
+        img_size: int | Sequence[int] | None = None,
+        final_norm: bool = False,
+        checkpoint_sha256: str | None = None,
+        **timm_args,
+    ):
         super().__init__()
         size = {} if img_size is None else {'img_size': pair(img_size)}
-        self.model = _create(name, pretrained=pretrained, drop_path_rate=check_rate('drop_path_rate', drop_path_rate),
-                             **size, **timm_args)
+        self.model = _create(
+            name,
+            pretrained=pretrained,
+            drop_path_rate=check_rate('drop_path_rate', drop_path_rate),
+            **size,
+            **timm_args,
+        )
         if pretrained and checkpoint_sha256:
             _check_weights(self.model, name, checkpoint_sha256)
         self.spec = spec_of(self.model, name)
@@ -60,7 +75,8 @@ class TimmViT(BaseModule):
         """(B, 3, H, W) normalised -> maps (B, D, h, w) of the image padded to whole patches, as cae_bench.ViT does."""
         wanted = sorted(set(self.out_indices))
         maps = self.model.forward_intermediates(
-            pad(x, *missing(x, self.patch_size)), indices=wanted, norm=False, stop_early=True, intermediates_only=True)
+            pad(x, *missing(x, self.patch_size)), indices=wanted, norm=False, stop_early=True, intermediates_only=True
+        )
         return tuple(maps[wanted.index(i)].contiguous() for i in self.out_indices)
 
     def forward_features(self, x: Tensor) -> Tensor:
@@ -74,9 +90,11 @@ class TimmViT(BaseModule):
         if not self._normless():
             return tokens
         if not self.final_norm:
-            raise ConfigError('this timm model normalises only its pooled feature (fc_norm). Pass '
-                              'TimmViT(final_norm=True) to use fc_norm on every token, or take raw tokens from '
-                              'forward_tokens()')
+            raise ConfigError(
+                'this timm model normalises only its pooled feature (fc_norm). Pass '
+                'TimmViT(final_norm=True) to use fc_norm on every token, or take raw tokens from '
+                'forward_tokens()'
+            )
         return self.model.fc_norm(tokens)
 
     def forward_tokens(self, x: Tensor, indices: Sequence[int | float]) -> list[Tensor]:
@@ -84,14 +102,21 @@ class TimmViT(BaseModule):
         asked = resolve_indices(indices, self.num_layers)
         wanted = sorted(set(asked))
         check_whole(x, self.patch_size)
-        taps = self.model.forward_intermediates(x, indices=wanted, norm=False, stop_early=True,
-                                                output_fmt='NLC', return_prefix_tokens=True, intermediates_only=True)
-        if self.model.num_prefix_tokens:                                  # pairs of (patches, prefix tokens)
+        taps = self.model.forward_intermediates(
+            x,
+            indices=wanted,
+            norm=False,
+            stop_early=True,
+            output_fmt='NLC',
+            return_prefix_tokens=True,
+            intermediates_only=True,
+        )
+        if self.model.num_prefix_tokens:  # pairs of (patches, prefix tokens)
             taps = [torch.cat([prefix, patches], 1) for patches, prefix in taps]
         return [self._prefix_to_one(taps[wanted.index(i)]) for i in asked]
 
     def _prefix_to_one(self, tokens: Tensor) -> Tensor:
-        patches = tokens[:, self.model.num_prefix_tokens:]
+        patches = tokens[:, self.model.num_prefix_tokens :]
         first = tokens[:, :1] if self.spec.cls_token else patches.mean(1, keepdim=True)
         return torch.cat([first, patches], 1)
 
@@ -120,15 +145,19 @@ def _check_weights(model: nn.Module, name: str, expected: str) -> None:
     """
     released = timm_hub.create(name).state_dict()
     check_hash(f'timm:{name}', timm_hub.hash_of(released), expected)
-    other = [key for key, tensor in model.state_dict().items()
-             if key in released and tensor.shape == released[key].shape and not torch.equal(tensor, released[key])]
+    other = [
+        key
+        for key, tensor in model.state_dict().items()
+        if key in released and tensor.shape == released[key].shape and not torch.equal(tensor, released[key])
+    ]
     if other:
         raise CheckpointError(f'timm:{name} was replaced in its cache while it was read ({other[0]}): start again.')
 
 
 def _create(name: str, **args) -> nn.Module:
-    import timm                                               # 4 s of import: only when a timm model is asked for
-    if ':' not in name and not timm.is_model(name):                 # 'hf-hub:OWNER/MODEL' is looked up by timm
+    import timm  # 4 s of import: only when a timm model is asked for
+
+    if ':' not in name and not timm.is_model(name):  # 'hf-hub:OWNER/MODEL' is looked up by timm
         near = get_close_matches(name, timm.list_models(), 3)
         raise ConfigError(f'timm {timm.__version__} has no model {name!r}; nearest: {", ".join(near) or "none"}')
     try:
@@ -136,5 +165,7 @@ def _create(name: str, **args) -> nn.Module:
     except TypeError as error:
         if 'dynamic_img_size' not in str(error):
             raise
-        raise ConfigError(f"timm model {name!r} is not of timm's VisionTransformer or Eva classes, which take any "
-                          'input size. BEiT weights load with type=cae_bench.ViT, checkpoint=FILE') from None
+        raise ConfigError(
+            f"timm model {name!r} is not of timm's VisionTransformer or Eva classes, which take any "
+            'input size. BEiT weights load with type=cae_bench.ViT, checkpoint=FILE'
+        ) from None

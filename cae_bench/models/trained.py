@@ -1,11 +1,12 @@
 """A trained network's tensors into a built one, strictly: what --eval-only scores is what the file holds."""
+
 from torch import nn
 
 from ..checkpoints import Checkpoint
 from ..checkpoints.networks import Network
 from ..errors import CheckpointError
 
-ONLY_TRAINS = 'auxiliary_head.'                           # may be absent, or be there for nothing: it is never asked
+ONLY_TRAINS = 'auxiliary_head.'  # may be absent, or be there for nothing: it is never asked
 
 
 def fill(model: nn.Module, ckpt: Checkpoint, network: Network) -> None:
@@ -18,11 +19,15 @@ def fill(model: nn.Module, ckpt: Checkpoint, network: Network) -> None:
     own = model.state_dict()
     beside = {k for k in own if not k.startswith('backbone.')} | {f'backbone.{k}' for k in model.backbone.starts_anew()}
     given = {k: t for k, t in network.state_dict.items() if not k.startswith('backbone.') or k in beside}
-    missing = sorted(k for k in beside - set(given)
-                     if not k.startswith(ONLY_TRAINS) and not k.endswith('num_batches_tracked'))
+    missing = sorted(
+        k for k in beside - set(given) if not k.startswith(ONLY_TRAINS) and not k.endswith('num_batches_tracked')
+    )
     extra = sorted(k for k in set(given) - set(own) if not k.startswith(ONLY_TRAINS))
-    wrong = [f'{k} {tuple(t.shape)} (here: {tuple(own[k].shape)})' for k, t in sorted(given.items())
-             if k in own and own[k].shape != t.shape]
+    wrong = [
+        f'{k} {tuple(t.shape)} (here: {tuple(own[k].shape)})'
+        for k, t in sorted(given.items())
+        if k in own and own[k].shape != t.shape
+    ]
     kinds = (('lacks', missing), ('has, and the recipe does not:', extra), ('has of another shape:', wrong))
     problems = [f'{what} {_few(names)}' for what, names in kinds if names]
     if problems:

@@ -3,6 +3,7 @@
 In any OpenMMLab config:
     backbone=dict(type='cae_bench.ViT', arch='base', checkpoint='cae_base.pth', out_indices=(3, 5, 7, 11))
 """
+
 from collections.abc import Sequence
 
 import torch
@@ -20,7 +21,7 @@ from .vit_settings import check_rate, layer_id, resolve_indices, resolve_spec
 from .weights import load_into
 from .whole_patches import missing, pad
 
-DEFAULT_LAYER_SCALE = 0.1                    # CAE and BEiT base; large uses 1e-5
+DEFAULT_LAYER_SCALE = 0.1  # CAE and BEiT base; large uses 1e-5
 
 
 @MODELS.register_module()
@@ -50,21 +51,34 @@ class ViT(BaseModule):
         ConfigError: settings that fit nothing; CheckpointError: a file that does not fit them.
     """
 
-    def __init__(self, arch: str | None = None, checkpoint: str | None = None, num_heads: int | None = None,
-                 out_indices: int | float | Sequence[int | float] = -1, drop_path_rate: float = 0.,
-                 with_cp: bool = False, frozen: bool = False, img_size: int | Sequence[int] | None = None,
-                 pos_embed_resize: str = 'interpolate', runtime_pos_resize: str = 'size',
-                 train_pos_embed: bool | None = None, layer_scale_init_value: float | None = None,
-                 spec: ViTSpec | dict | None = None, checkpoint_sha256: str | None = None, init_cfg: dict | None = None,
-                 **overrides):
+    def __init__(
+        self,
+        arch: str | None = None,
+        checkpoint: str | None = None,
+        num_heads: int | None = None,
+        out_indices: int | float | Sequence[int | float] = -1,
+        drop_path_rate: float = 0.0,
+        with_cp: bool = False,
+        frozen: bool = False,
+        img_size: int | Sequence[int] | None = None,
+        pos_embed_resize: str = 'interpolate',
+        runtime_pos_resize: str = 'size',
+        train_pos_embed: bool | None = None,
+        layer_scale_init_value: float | None = None,
+        spec: ViTSpec | dict | None = None,
+        checkpoint_sha256: str | None = None,
+        init_cfg: dict | None = None,
+        **overrides,
+    ):
         super().__init__()
         if init_cfg is not None:
             raise ConfigError('ViT takes checkpoint=..., not init_cfg: init_cfg loads without checking what is missing')
         if pos_embed_resize not in ('interpolate', 'rebuild'):
-            raise ConfigError(f"pos_embed_resize={pos_embed_resize!r} is not one of interpolate, rebuild")
+            raise ConfigError(f'pos_embed_resize={pos_embed_resize!r} is not one of interpolate, rebuild')
         if runtime_pos_resize not in positions.RUNTIME_RULES:
-            raise ConfigError(f'runtime_pos_resize={runtime_pos_resize!r} is not one of '
-                              f'{", ".join(positions.RUNTIME_RULES)}')
+            raise ConfigError(
+                f'runtime_pos_resize={runtime_pos_resize!r} is not one of {", ".join(positions.RUNTIME_RULES)}'
+            )
         if layer_scale_init_value is not None:
             overrides['layer_scale'] = layer_scale_init_value > 0
         self.spec = resolve_spec(spec, arch, checkpoint, dict(overrides, num_heads=num_heads, img_size=img_size))
@@ -73,7 +87,7 @@ class ViT(BaseModule):
         self.with_cp, self.frozen = with_cp, frozen
         self.pos_embed_resize, self.runtime_pos_resize = pos_embed_resize, runtime_pos_resize
         self.layer_scale_init_value = layer_scale_init_value or DEFAULT_LAYER_SCALE
-        self.load_notes: dict[str, dict[str, str]] = {}       # what init_weights changed or excused, by tensor name
+        self.load_notes: dict[str, dict[str, str]] = {}  # what init_weights changed or excused, by tensor name
         self._build(check_rate('drop_path_rate', drop_path_rate))
         if self.pos_embed is not None:
             learned = self.spec.pos_embed == 'learned'
@@ -96,8 +110,18 @@ class ViT(BaseModule):
         scale = self.layer_scale_init_value if s.layer_scale else None
         rates = torch.linspace(0, drop_path_rate, s.num_layers, dtype=torch.float64, device='cpu').tolist()
         self.blocks = nn.ModuleList(
-            Block(s.embed_dims, s.num_heads, s.mlp_ratio, s.qkv_bias, scale, rate, s.norm_eps,
-                  table_rows=rows if s.rel_pos_bias == 'block' else 0) for rate in rates)
+            Block(
+                s.embed_dims,
+                s.num_heads,
+                s.mlp_ratio,
+                s.qkv_bias,
+                scale,
+                rate,
+                s.norm_eps,
+                table_rows=rows if s.rel_pos_bias == 'block' else 0,
+            )
+            for rate in rates
+        )
         self.norm = nn.LayerNorm(s.embed_dims, eps=s.norm_eps) if s.final_norm else None
 
     # ---- weights -------------------------------------------------------------------------------------------------
@@ -125,9 +149,11 @@ class ViT(BaseModule):
     def fill(self, ckpt: Checkpoint) -> None:
         """Takes a loaded checkpoint's weights, strictly; `load_notes` then says what was changed, dropped, excused."""
         if ckpt.timm_name:
-            raise CheckpointError(f"{ckpt.source}: only timm can build this model; use type='cae_bench.TimmViT', "
-                                  f'name={ckpt.timm_name!r}, pretrained=True')
-        if ckpt.state_dict is not None:                       # None for random:*, whose initial values are the weights
+            raise CheckpointError(
+                f"{ckpt.source}: only timm can build this model; use type='cae_bench.TimmViT', "
+                f'name={ckpt.timm_name!r}, pretrained=True'
+            )
+        if ckpt.state_dict is not None:  # None for random:*, whose initial values are the weights
             self.load_notes = load_into(self, ckpt)
 
     def starts_anew(self) -> dict[str, str]:
@@ -147,7 +173,7 @@ class ViT(BaseModule):
         nn.init.zeros_(self.patch_embed.proj.bias)
         learned = [self.pos_embed] if self.spec.pos_embed == 'learned' else []
         for tensor in filter(lambda t: t is not None, [self.patch_embed.proj.weight, self.cls_token, *learned]):
-            nn.init.trunc_normal_(tensor, std=.02, a=-.02, b=.02)         # cut at one sigma, as BEiT and CAE do
+            nn.init.trunc_normal_(tensor, std=0.02, a=-0.02, b=0.02)  # cut at one sigma, as BEiT and CAE do
         for name, tensor in self.named_parameters():
             if name.endswith(('q_bias', 'v_bias', 'relative_position_bias_table')):
                 tensor.zero_()
@@ -178,9 +204,11 @@ class ViT(BaseModule):
             ConfigError: H or W is no multiple of the patch.
         """
         if self.norm is None:
-            raise ConfigError('this ViT has no final LayerNorm (a fine-tuned file keeps only fc_norm). Pass '
-                              'ViT(final_norm=True) to use fc_norm on every token, or take raw tokens from '
-                              'forward_tokens()')
+            raise ConfigError(
+                'this ViT has no final LayerNorm (a fine-tuned file keeps only fc_norm). Pass '
+                'ViT(final_norm=True) to use fc_norm on every token, or take raw tokens from '
+                'forward_tokens()'
+            )
         tokens, grid = self.embed(x)
         return self._with_first_token(self.norm(self.encode(tokens, grid, (self.num_layers - 1,))[0]))
 
@@ -205,7 +233,7 @@ class ViT(BaseModule):
         if self.rel_pos_bias is not None:
             shared = self._bias(self.rel_pos_bias.relative_position_bias_table, grid)
         taps = {}
-        for i, block in enumerate(self.blocks[:max(indices) + 1]):
+        for i, block in enumerate(self.blocks[: max(indices) + 1]):
             if self.with_cp and self.training and torch.is_grad_enabled():
                 tokens = recompute(self._run_block, block, tokens, grid, shared, use_reentrant=False)
             else:
@@ -214,7 +242,7 @@ class ViT(BaseModule):
         return [taps[i] for i in indices]
 
     def _run_block(self, block: Block, tokens: Tensor, grid: positions.Grid, shared: Tensor | None) -> Tensor:
-        table = block.attn.relative_position_bias_table        # expanded here so that with_cp keeps no L x L bias
+        table = block.attn.relative_position_bias_table  # expanded here so that with_cp keeps no L x L bias
         return block(tokens, shared if table is None else self._bias(table, grid))
 
     def _bias(self, table: Tensor, grid: positions.Grid) -> Tensor:

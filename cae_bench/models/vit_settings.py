@@ -1,4 +1,5 @@
 """From constructor arguments to a checked ViTSpec; everything wrong is said here, before a model is built."""
+
 import math
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -24,8 +25,9 @@ def resolve_spec(spec: ViTSpec | dict | None, arch: str | None, checkpoint: str 
     """
     unknown = set(overrides) - {f.name for f in fields(ViTSpec)}
     if unknown:
-        raise ConfigError(f'ViT has no argument {sorted(unknown)}; '
-                          f'fields of a spec are {[f.name for f in fields(ViTSpec)]}')
+        raise ConfigError(
+            f'ViT has no argument {sorted(unknown)}; fields of a spec are {[f.name for f in fields(ViTSpec)]}'
+        )
     overrides = {k: v for k, v in overrides.items() if v is not None}
     if 'img_size' in overrides:
         overrides['img_size'] = pair(overrides['img_size'])
@@ -39,8 +41,9 @@ def resolve_spec(spec: ViTSpec | dict | None, arch: str | None, checkpoint: str 
     elif shape <= set(overrides):
         base = ViTSpec(**{'family': 'random', **overrides})
     else:
-        raise ConfigError(f'ViT needs one of spec=, checkpoint=, arch= (vit-tiny, -small, -base, -large), or all of '
-                          f'{sorted(shape)}')
+        raise ConfigError(
+            f'ViT needs one of spec=, checkpoint=, arch= (vit-tiny, -small, -base, -large), or all of {sorted(shape)}'
+        )
     return check_spec(replace(base, **overrides))
 
 
@@ -81,10 +84,12 @@ def resolve_indices(out_indices: int | float | Sequence[int | float], depth: int
 
 def _block_number(i: int | float, depth: int) -> int:
     if isinstance(i, float) and 0 < i <= 1:
-        return max(int(i * depth + 1e-6) - 1, 0)             # 1e-6: a third of 12 blocks is 4, whatever floats think
+        return max(int(i * depth + 1e-6) - 1, 0)  # 1e-6: a third of 12 blocks is 4, whatever floats think
     if not isinstance(i, int) or not -depth <= i < depth:
-        raise ConfigError(f'out_indices holds {i!r}; this ViT has blocks 0 to {depth - 1} '
-                          '(-1 is the last, a float in (0, 1] a fraction of the depth)')
+        raise ConfigError(
+            f'out_indices holds {i!r}; this ViT has blocks 0 to {depth - 1} '
+            '(-1 is the last, a float in (0, 1] a fraction of the depth)'
+        )
     return i % depth
 
 

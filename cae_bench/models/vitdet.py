@@ -3,6 +3,7 @@
 Source: detectron2 `modeling/backbone/vit.py` and `utils.py`, `configs/common/models/mask_rcnn_vitdet.py`. The weights
 are those of any encoder that cae_bench.ViT takes; only the relative tables are new, and start at zero.
 """
+
 from collections.abc import Sequence
 
 import torch
@@ -13,8 +14,8 @@ from ..errors import ConfigError
 from ..registry import MODELS
 from . import positions
 from .blocks import Attention, Block
-from .vit_settings import resolve_indices
 from .vit import ViT
+from .vit_settings import resolve_indices
 
 
 @MODELS.register_module()
@@ -31,37 +32,52 @@ class WindowedViT(ViT):
         **settings: of cae_bench.ViT.
     """
 
-    def __init__(self, window_size: int = 14, global_blocks: Sequence[int | float] = (0.25, 0.5, 0.75, 1.0),
-                 table_size: int = 1024, **settings):
+    def __init__(
+        self,
+        window_size: int = 14,
+        global_blocks: Sequence[int | float] = (0.25, 0.5, 0.75, 1.0),
+        table_size: int = 1024,
+        **settings,
+    ):
         self.window_size, self.global_blocks, self.table_size = window_size, global_blocks, table_size
         super().__init__(**settings)
 
     def _build(self, drop_path_rate: float) -> None:
         if self.spec.rel_pos_bias != 'none':
-            raise ConfigError(f"WindowedViT has relative positions of its own; this backbone comes with rel_pos_bias="
-                              f"'{self.spec.rel_pos_bias}' (BEiT), which ViTDet does not define. Use mask_rcnn instead")
+            raise ConfigError(
+                f'WindowedViT has relative positions of its own; this backbone comes with rel_pos_bias='
+                f"'{self.spec.rel_pos_bias}' (BEiT), which ViTDet does not define. Use mask_rcnn instead"
+            )
         super()._build(drop_path_rate)
         self.global_blocks = resolve_indices(self.global_blocks, self.num_layers)
         for i, block in enumerate(self.blocks):
             window = 0 if i in self.global_blocks else self.window_size
-            block.attn = WindowAttention(self.embed_dims, self.num_heads, self.spec.qkv_bias, window,
-                                         window or self.table_size // self.patch_size)
+            block.attn = WindowAttention(
+                self.embed_dims,
+                self.num_heads,
+                self.spec.qkv_bias,
+                window,
+                window or self.table_size // self.patch_size,
+            )
         if self.cls_token is not None:
             self.cls_token.requires_grad_(False)
 
     def starts_anew(self) -> dict[str, str]:
-        return {name: 'relative positions of ViTDet, zero at the start'
-                for name, _ in self.named_parameters() if name.endswith(('rel_pos_h', 'rel_pos_w'))}
+        return {
+            name: 'relative positions of ViTDet, zero at the start'
+            for name, _ in self.named_parameters()
+            if name.endswith(('rel_pos_h', 'rel_pos_w'))
+        }
 
     def embed(self, x: Tensor) -> tuple[Tensor, positions.Grid]:
         tokens, grid = self.patch_embed(x)
         if self.pos_embed is not None:
             table = positions.RUNTIME_RULES[self.runtime_pos_resize](self.pos_embed, self.grid, grid)
-            tokens = tokens + table[:, int(self.spec.cls_token):]
+            tokens = tokens + table[:, int(self.spec.cls_token) :]
         return tokens, grid
 
     def _run_block(self, block: Block, tokens: Tensor, grid: positions.Grid, shared: None) -> Tensor:
-        return block(tokens, grid)                             # handed on to WindowAttention in the place of a bias
+        return block(tokens, grid)  # handed on to WindowAttention in the place of a bias
 
     def _as_map(self, tokens: Tensor, grid: positions.Grid) -> Tensor:
         return tokens.transpose(1, 2).unflatten(2, grid).contiguous()
@@ -94,15 +110,15 @@ class WindowAttention(Attention):
     def _attend(self, x: Tensor, grid: positions.Grid) -> Tensor:
         batch, length, dims = x.shape
         qkv = self.project(x).view(batch, length, 3, self.num_heads, -1)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)                                       # (B, heads, L, d)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # (B, heads, L, d)
         rows, cols = axis_table(self.rel_pos_h, grid[0]), axis_table(self.rel_pos_w, grid[1])
         by_axis = q.unflatten(2, grid)
-        rel_h = torch.einsum('bnhwc,hkc->bnhwk', by_axis, rows.to(q.dtype)).flatten(2, 3)    # (B, heads, L, rows)
+        rel_h = torch.einsum('bnhwc,hkc->bnhwk', by_axis, rows.to(q.dtype)).flatten(2, 3)  # (B, heads, L, rows)
         rel_w = torch.einsum('bnhwc,wkc->bnhwk', by_axis, cols.to(q.dtype)).flatten(2, 3)
         place = one_hot_places(grid, q.device, q.dtype).expand(batch, self.num_heads, -1, -1)
         q = torch.cat([q * q.shape[-1] ** -0.5, rel_h, rel_w], -1)
         k = torch.cat([k, place], -1)
-        spare = -q.shape[-1] % 8                               # fused kernels ask for a multiple of 8 channels
+        spare = -q.shape[-1] % 8  # fused kernels ask for a multiple of 8 channels
         q, k = F.pad(q, (0, spare)), F.pad(k, (0, spare))
         x = F.scaled_dot_product_attention(q, k, v, scale=1.0)
         return self.proj(x.transpose(1, 2).reshape(batch, length, dims))
@@ -137,4 +153,4 @@ def from_windows(x: Tensor, grid: positions.Grid, side: int) -> Tensor:
     down, across = -(-grid[0] // side), -(-grid[1] // side)
     x = x.view(-1, down, across, side, side, x.shape[-1]).transpose(2, 3)
     x = x.reshape(len(x), down * side, across * side, -1)
-    return x[:, :grid[0], :grid[1]].flatten(1, 2)
+    return x[:, : grid[0], : grid[1]].flatten(1, 2)

@@ -2,6 +2,7 @@
 
 Whatever may be missing or left over is declared here by name, with its reason; anything else is a CheckpointError.
 """
+
 import torch
 from mmengine.logging import print_log
 from torch import Tensor
@@ -53,8 +54,11 @@ def load_into(model, ckpt: Checkpoint) -> dict[str, dict[str, str]]:
     for name, why in model.starts_anew().items():
         fit.excuse(name, why)
     _copy_strictly(fit, model)
-    print_log(f'ViT: {len(ckpt.state_dict)} tensors of {ckpt.source} loaded; '
-              + ', '.join(f'{len(names)} {what}' for what, names in fit.notes.items()), logger='current')
+    print_log(
+        f'ViT: {len(ckpt.state_dict)} tensors of {ckpt.source} loaded; '
+        + ', '.join(f'{len(names)} {what}' for what, names in fit.notes.items()),
+        logger='current',
+    )
     return fit.notes
 
 
@@ -62,8 +66,10 @@ def _check_shape(fit: _Fit) -> None:
     for name in SAME:
         has, wants = getattr(fit.src, name), getattr(fit.dst, name)
         if has != wants:
-            fit.refuse(f'holds a {fit.src.arch} with {name}={has}, the model is a {fit.dst.arch} with {name}={wants}. '
-                       'Name the right arch, or none to take it from the file')
+            fit.refuse(
+                f'holds a {fit.src.arch} with {name}={has}, the model is a {fit.dst.arch} with {name}={wants}. '
+                'Name the right arch, or none to take it from the file'
+            )
 
 
 def _fit_qkv_bias(fit: _Fit) -> None:
@@ -84,7 +90,7 @@ def _fit_qkv_bias(fit: _Fit) -> None:
             q, v = fit.tensors.pop(at + 'q_bias'), fit.tensors.pop(at + 'v_bias')
             fit.change(at + 'qkv.bias', torch.cat([q, torch.zeros_like(q), v]), 'q_bias, zero, v_bias')
         else:
-            fit.refuse(f"has qkv biases ({has}), the model has none. Leave qkv_bias as the file has it")
+            fit.refuse(f'has qkv biases ({has}), the model has none. Leave qkv_bias as the file has it')
 
 
 def _fit_pos_embed(fit: _Fit, model) -> None:
@@ -100,7 +106,7 @@ def _fit_pos_embed(fit: _Fit, model) -> None:
         return
     step = f'{_x(fit.src.grid)} -> {_x(fit.dst.grid)}'
     if model.pos_embed_resize == 'rebuild':
-        if not has == wants or not wants.startswith('sincos'):
+        if has != wants or not wants.startswith('sincos'):
             fit.refuse(f"has {has} positions, so a {wants} table cannot be rebuilt; use pos_embed_resize='interpolate'")
         return fit.change('pos_embed', model.fresh_pos_embed(), f'{step}, rebuilt')
     fit.change('pos_embed', resize.resize_abs_pos(table, fit.src.grid, fit.dst.grid), f'{step}, bicubic')
@@ -114,7 +120,7 @@ def _fit_rel_pos(fit: _Fit) -> None:
     tables = [fit.tensors.pop(k) for k in source_keys if k in fit.tensors]
     if len(tables) != len(source_keys):
         fit.refuse(f'lacks relative position tables: {len(tables)} of {len(source_keys)} are there')
-    if not any(t.any() for t in tables):                    # none, or all zero as in CAE's attentive files: no effect
+    if not any(t.any() for t in tables):  # none, or all zero as in CAE's attentive files: no effect
         for key in target_keys:
             fit.excuse(key, 'the file has no relative position bias; the table starts at zero')
         for key in source_keys:
@@ -123,14 +129,16 @@ def _fit_rel_pos(fit: _Fit) -> None:
     if len(tables) == 1 and wants == 'block':
         tables = tables * len(own)
     if len(tables) != len(target_keys):
-        fit.refuse(f"has relative position tables ({has}), the model asks for rel_pos_bias='{wants}'. "
-                   "Leave rel_pos_bias as the file has it, or 'block'")
+        fit.refuse(
+            f"has relative position tables ({has}), the model asks for rel_pos_bias='{wants}'. "
+            "Leave rel_pos_bias as the file has it, or 'block'"
+        )
     _place_tables(fit, dict(zip(target_keys, tables)), has != wants)
 
 
 def _place_tables(fit: _Fit, tables: dict[str, Tensor], expanded: bool) -> None:
     resized = fit.src.grid != fit.dst.grid
-    done = {}                                                # a shared table is resized once for all blocks
+    done = {}  # a shared table is resized once for all blocks
     for key, table in tables.items():
         if resized and id(table) not in done:
             done[id(table)] = resize.resize_rel_pos(table, fit.src.grid, fit.dst.grid)
@@ -165,11 +173,20 @@ def _copy_strictly(fit: _Fit, model) -> None:
     own = model.state_dict()
     missing = sorted(set(own) - set(fit.tensors) - set(fit.notes['missing']))
     extra = sorted(set(fit.tensors) - set(own))
-    wrong = [f'{k} {tuple(t.shape)} (model: {tuple(own[k].shape)})'
-             for k, t in sorted(fit.tensors.items()) if k in own and own[k].shape != t.shape]
-    problems = [f'{what} {_few(keys)}' for what, keys in
-                [('lacks', missing), ('has tensors the model does not know:', extra), ('has other shapes:', wrong)]
-                if keys]
+    wrong = [
+        f'{k} {tuple(t.shape)} (model: {tuple(own[k].shape)})'
+        for k, t in sorted(fit.tensors.items())
+        if k in own and own[k].shape != t.shape
+    ]
+    problems = [
+        f'{what} {_few(keys)}'
+        for what, keys in [
+            ('lacks', missing),
+            ('has tensors the model does not know:', extra),
+            ('has other shapes:', wrong),
+        ]
+        if keys
+    ]
     if problems:
         fit.refuse('; '.join(problems) + '. Check the file and the arch with `cae-bench inspect`')
     model.load_state_dict({k: fit.tensors.get(k, v) for k, v in own.items()}, strict=True)

@@ -4,6 +4,7 @@ Classification refuses it, its recipes round the size of their views (`cae_bench
 with zeros to the right and below: pixel (x, y) stays where it is, so boxes, strides and masks mean what they meant.
 DINOv2 pads all round, which moves every pixel by half of what is missing.
 """
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -31,6 +32,8 @@ def check_whole(x: Tensor, patch_size: int) -> tuple[int, int]:
     height, width = x.shape[-2:]
     if height % patch_size or width % patch_size:
         whole = f'{nearest(height, patch_size)} x {nearest(width, patch_size)}'
-        raise ConfigError(f'an input of {height} x {width} pixels does not fill patches of {patch_size}: give sizes like '
-                          f'{whole}, or take maps from forward(), which pads')
+        raise ConfigError(
+            f'an input of {height} x {width} pixels does not fill patches of {patch_size}: give sizes like '
+            f'{whole}, or take maps from forward(), which pads'
+        )
     return height // patch_size, width // patch_size

@@ -1,4 +1,5 @@
 """Pictures of dense predictions: a few validation images, each as image, ground truth and prediction."""
+
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ class _Pictures(Hook):
     Args:
         number: of images.
     """
+
     priority = 'LOW'
     candidates = 1
 
@@ -117,18 +119,35 @@ class DetectionPictures(_Pictures):
     def draw(self, photo: Image.Image, classes: list[str], info: dict, sample) -> Image.Image:
         height, width = sample.ori_shape[:2]
         found = sample.pred_instances
-        best = found.scores.argsort(descending=True)[:self.most]
+        best = found.scores.argsort(descending=True)[: self.most]
         best = best[found.scores[best] >= self.threshold].cpu()
-        predicted = [dict(box=found.bboxes[i].tolist(), label=int(found.labels[i]), score=float(found.scores[i]),
-                          mask=found.masks[i].cpu().numpy() if 'masks' in found else None) for i in best]
-        truth = [dict(box=one['bbox'], label=None if one['ignore_flag'] else one['bbox_label'],
-                      mask=_decode(one['mask'], height, width) if 'mask' in one else None)
-                 for one in info['instances']]
+        predicted = [
+            dict(
+                box=found.bboxes[i].tolist(),
+                label=int(found.labels[i]),
+                score=float(found.scores[i]),
+                mask=found.masks[i].cpu().numpy() if 'masks' in found else None,
+            )
+            for i in best
+        ]
+        truth = [
+            dict(
+                box=one['bbox'],
+                label=None if one['ignore_flag'] else one['bbox_label'],
+                mask=_decode(one['mask'], height, width) if 'mask' in one else None,
+            )
+            for one in info['instances']
+        ]
         top = float(found.scores.max()) if len(found.scores) else None
-        return detection(photo, (height, width), truth, predicted, classes,
-                         f'{Path(sample.img_path).name}; predictions of score {self.threshold:g} or more, at most '
-                         f'{self.most}', 'nothing found' if top is None else
-                         f'none of score {self.threshold:g}, best {top:.2f}')
+        return detection(
+            photo,
+            (height, width),
+            truth,
+            predicted,
+            classes,
+            f'{Path(sample.img_path).name}; predictions of score {self.threshold:g} or more, at most {self.most}',
+            'nothing found' if top is None else f'none of score {self.threshold:g}, best {top:.2f}',
+        )
 
 
 def around_places(length: int, number: int, candidates: int) -> list[list[int]]:
@@ -142,20 +161,30 @@ def around_places(length: int, number: int, candidates: int) -> list[list[int]]:
     return [mine[np.argsort(distances[mine, n], kind='stable')][:candidates].tolist() for n, mine in enumerate(own)]
 
 
-def segmentation(photo: Image.Image, truth: np.ndarray, found: np.ndarray, classes: list[str], caption: str,
-                 ignore_index: int = 255) -> Image.Image:
+def segmentation(
+    photo: Image.Image, truth: np.ndarray, found: np.ndarray, classes: list[str], caption: str, ignore_index: int = 255
+) -> Image.Image:
     """`truth` and `found` (H, W) class numbers; the legend names what either holds, the largest first."""
-    sizes = np.bincount(truth[truth != ignore_index], minlength=len(classes)) + np.bincount(found.ravel(),
-                                                                                            minlength=len(classes))
+    sizes = np.bincount(truth[truth != ignore_index], minlength=len(classes)) + np.bincount(
+        found.ravel(), minlength=len(classes)
+    )
     legend = [(classes[i], drawing.colour(i)) for i in np.argsort(-sizes, kind='stable') if sizes[i]]
     if (truth == ignore_index).any():
         legend.append(('void, not scored', None))
-    return drawing.sheet([photo, drawing.paint(photo, truth, ignore_index), drawing.paint(photo, found, ignore_index)],
-                         legend, caption)
+    return drawing.sheet(
+        [photo, drawing.paint(photo, truth, ignore_index), drawing.paint(photo, found, ignore_index)], legend, caption
+    )
 
 
-def detection(photo: Image.Image, shape: tuple[int, int], truth: list[dict], found: list[dict], classes: list[str],
-              caption: str, nothing: str) -> Image.Image:
+def detection(
+    photo: Image.Image,
+    shape: tuple[int, int],
+    truth: list[dict],
+    found: list[dict],
+    classes: list[str],
+    caption: str,
+    nothing: str,
+) -> Image.Image:
     """Objects: `box` (x1, y1, x2, y2) and `mask` (H, W) in an image of `shape`, `label` (None: ignored), `score`."""
     panels = [photo, _objects(photo, shape, truth, classes), _objects(photo, shape, found, classes)]
     if not found:
@@ -178,7 +207,7 @@ def _objects(photo: Image.Image, shape: tuple[int, int], objects: list[dict], cl
         kept.sort(key=lambda one: -_area(one['box']))
     scale = photo.width / shape[1], photo.height / shape[0]
     boxes = [tuple(side * scale[i % 2] for i, side in enumerate(one['box'])) for one in kept]
-    texts = [classes[one['label']] + (f" {one['score']:.2f}" if 'score' in one else '') for one in kept]
+    texts = [classes[one['label']] + (f' {one["score"]:.2f}' if 'score' in one else '') for one in kept]
     drawing.outline(panel, boxes, [drawing.colour(one['label']) for one in kept], texts)
     return panel
 

@@ -1,4 +1,5 @@
 """Pictures of dense predictions: three panels under their titles, a legend of colours below."""
+
 import colorsys
 from collections.abc import Sequence
 
@@ -6,9 +7,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 TITLES = ('image', 'ground truth', 'prediction')
-PANEL, GAP, TEXT = 512, 10, 15                    # longest side of a panel, space between things, font size; pixels
+PANEL, GAP, TEXT = 512, 10, 15  # longest side of a panel, space between things, font size; pixels
 PAPER, INK, PALE = (255, 255, 255), (20, 20, 20), (110, 110, 110)
-VOID, STRIPE = (38, 38, 38), (98, 98, 98)         # what counts nowhere is hatched
+VOID, STRIPE = (38, 38, 38), (98, 98, 98)  # what counts nowhere is hatched
 
 Colour = tuple[int, int, int]
 Box = tuple[float, float, float, float]
@@ -38,7 +39,7 @@ def paint(image: Image.Image, labels: np.ndarray, ignore_index: int = 255) -> Im
     table = np.zeros((max(ignore_index, labels.max()) + 1, 3), np.float32)
     table[:] = [colour(i) for i in range(len(table))]
     mixed = 0.4 * np.asarray(image, np.float32) + 0.6 * table[labels]
-    mixed[_edges(labels)] *= 0.45                 # borders of classes stay visible where colours are close
+    mixed[_edges(labels)] *= 0.45  # borders of classes stay visible where colours are close
     mixed[labels == ignore_index] = _hatching(size)[labels == ignore_index]
     return Image.fromarray(mixed.round().astype(np.uint8))
 
@@ -64,8 +65,9 @@ def outline(image: Image.Image, boxes: Sequence[Box], tints: Sequence[Colour], t
         draw.rectangle(box, outline=tint, width=2)
     for box, tint, text in zip(boxes, tints, texts):
         others = [other for other in boxes if other is not box]
-        place = (_free_place(draw, box, text, image.size, taken + others)
-                 or _free_place(draw, box, text, image.size, taken))
+        place = _free_place(draw, box, text, image.size, taken + others) or _free_place(
+            draw, box, text, image.size, taken
+        )
         if place:
             taken.append(place)
             draw.rectangle(place, fill=tint)
@@ -107,8 +109,10 @@ def _flow(legend: Sequence[tuple[str, Colour | None]], width: int) -> tuple[list
     step = TEXT + 5 + max(round(font().getlength(name)) for name, _ in legend) + 2 * GAP
     columns = max(1, (width - GAP) // step)
     line = TEXT + 7
-    return ([(GAP + i % columns * step, i // columns * line) for i in range(len(legend))],
-            -(-len(legend) // columns) * line)
+    return (
+        [(GAP + i % columns * step, i // columns * line) for i in range(len(legend))],
+        -(-len(legend) // columns) * line,
+    )
 
 
 def _swatch(page: Image.Image, box: tuple[int, int, int, int], tint: Colour | None) -> None:

@@ -1,4 +1,5 @@
 """Files of a pretraining run: written whole or not at all, the newest found again, and read without running code."""
+
 import os
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def save(content: dict, path: Path) -> None:
 def save_weights(content: dict, path: Path) -> None:
     try:
         write_atomically(path, lambda file: torch.save(dict(content, format=FORMAT), file))
-    except RuntimeError as error:            # how torch's zip writer reports a full disk
+    except RuntimeError as error:  # how torch's zip writer reports a full disk
         raise OSError('no space left on the disk, it seems') from error
 
 
@@ -55,5 +56,6 @@ def read(path: Path) -> dict:
     if not isinstance(content, dict) or content.get('format') != FORMAT or 'optimizer' not in content:
         raise CheckpointError(
             f'{path} is no checkpoint of cae-bench pretrain that can be resumed (a finished file holds '
-            'weights only): name the folder of a run with -o.')
+            'weights only): name the folder of a run with -o.'
+        )
     return content

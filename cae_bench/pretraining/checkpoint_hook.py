@@ -1,4 +1,5 @@
 """Checkpoints of a long run: in the released layout, atomic, the last few and the milestones kept, resumed exactly."""
+
 import time
 from pathlib import Path
 
@@ -8,8 +9,8 @@ from mmengine.hooks import Hook
 from .. import stopping
 from ..logs import say
 from ..registry import HOOKS
-from . import checkpoint_files as files
 from ..training.checkpoint_hook import requested_of_any
+from . import checkpoint_files as files
 
 
 @HOOKS.register_module()
@@ -26,11 +27,21 @@ class PretrainCheckpoint(Hook):
         resume: a file to go on from.
         max_failures: checkpoints in a row that could not be written (a full disk) before the run stops.
     """
+
     priority = 'LOW'
 
-    def __init__(self, name: str, config: str = '', every: int = 1, minutes: float | None = 30,
-                 every_updates: int | None = None, keep: int = 2, milestones: tuple[int, ...] = (),
-                 resume: str | None = None, max_failures: int = 3):
+    def __init__(
+        self,
+        name: str,
+        config: str = '',
+        every: int = 1,
+        minutes: float | None = 30,
+        every_updates: int | None = None,
+        keep: int = 2,
+        milestones: tuple[int, ...] = (),
+        resume: str | None = None,
+        max_failures: int = 3,
+    ):
         self.name, self.config = name, config
         self.every, self.minutes, self.every_updates = every, minutes, every_updates
         self.keep, self.milestones, self.resume, self.max_failures = keep, set(milestones), resume, max_failures
@@ -54,7 +65,7 @@ class PretrainCheckpoint(Hook):
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         done, accumulation = runner.iter + 1, runner.optim_wrapper._accumulative_counts
         if done % accumulation or done % len(runner.train_dataloader) == 0:
-            return                                           # the end of an epoch is written below
+            return  # the end of an epoch is written below
         if requested_of_any():
             self._write(runner, f'step-{done // accumulation:08d}.pth', done, True)
             self._stop(runner, done)
@@ -65,17 +76,20 @@ class PretrainCheckpoint(Hook):
     def after_train_epoch(self, runner) -> None:
         epoch, stop = runner.epoch + 1, requested_of_any()
         if epoch % self.every == 0 or epoch in self.milestones or epoch == runner.max_epochs or stop:
-            self._write(runner, f'epoch-{epoch:04d}.pth', epoch * len(runner.train_dataloader),
-                        epoch == runner.max_epochs)
+            self._write(
+                runner, f'epoch-{epoch:04d}.pth', epoch * len(runner.train_dataloader), epoch == runner.max_epochs
+            )
         if stop and epoch < runner.max_epochs:
             self._stop(runner, epoch * len(runner.train_dataloader))
 
     def _stop(self, runner, iteration: int) -> None:
-        barrier()                                            # the main process has written
+        barrier()  # the main process has written
         accumulation = runner.optim_wrapper._accumulative_counts
-        raise stopping.Stopped(f'Stopped by SIGTERM after update {iteration // accumulation} of '
-                               f'{runner.max_iters // accumulation}, checkpoint in {runner.work_dir}. The same command '
-                               'goes on from there.')
+        raise stopping.Stopped(
+            f'Stopped by SIGTERM after update {iteration // accumulation} of '
+            f'{runner.max_iters // accumulation}, checkpoint in {runner.work_dir}. The same command '
+            'goes on from there.'
+        )
 
     def after_train(self, runner) -> None:
         if is_main_process():
@@ -89,33 +103,45 @@ class PretrainCheckpoint(Hook):
         self.written = time.monotonic()
         if not is_main_process():
             return
-        content = dict(self._weights(runner), optimizer=runner.optim_wrapper.state_dict(),
-                       update=iteration // runner.optim_wrapper._accumulative_counts)
+        content = dict(
+            self._weights(runner),
+            optimizer=runner.optim_wrapper.state_dict(),
+            update=iteration // runner.optim_wrapper._accumulative_counts,
+        )
         try:
             files.save(content, Path(runner.work_dir, file))
         except OSError as error:
             self.failures += 1
             if must or self.failures >= self.max_failures:
                 raise _not_written(Path(runner.work_dir, file), error) from error
-            return say(f'{file} could not be written ({error}); the checkpoint before it is intact. Free some space: '
-                       f'the run stops after {self.max_failures} failures, this was number {self.failures}')
+            return say(
+                f'{file} could not be written ({error}); the checkpoint before it is intact. Free some space: '
+                f'the run stops after {self.max_failures} failures, this was number {self.failures}'
+            )
         self.failures = 0
         self._tidy(Path(runner.work_dir))
 
     def _weights(self, runner) -> dict:
         model, epoch = runner.train_loop.model, runner.epoch
-        return dict(model=model.released_state_dict(), spec=model.spec.to_dict(), method=type(model).__name__,
-                    config=self.config, epoch=epoch)
+        return dict(
+            model=model.released_state_dict(),
+            spec=model.spec.to_dict(),
+            method=type(model).__name__,
+            config=self.config,
+            epoch=epoch,
+        )
 
     def _tidy(self, folder: Path) -> None:
         """Deletes what is neither among the last `keep` nor a milestone."""
         kept = {f'epoch-{m:04d}.pth' for m in self.milestones}
         written = sorted([*folder.glob('epoch-*.pth'), *folder.glob('step-*.pth')], key=lambda p: p.stat().st_mtime_ns)
-        for path in written[:-self.keep]:
+        for path in written[: -self.keep]:
             if path.name not in kept:
                 path.unlink(missing_ok=True)
 
 
 def _not_written(path: Path, error: OSError) -> OSError:
-    return OSError(f'{path} could not be written ({error}); the checkpoint before it is intact. Free some space and '
-                   'give the same command again: it goes on from there.')
+    return OSError(
+        f'{path} could not be written ({error}); the checkpoint before it is intact. Free some space and '
+        'give the same command again: it goes on from there.'
+    )

@@ -3,6 +3,7 @@
 What is random about an item depends on the run's seed, the epoch and the image, and on nothing else: not on the
 worker that makes it, nor on where an interrupted run starts again.
 """
+
 import random
 from pathlib import Path
 
@@ -10,16 +11,16 @@ import torch
 from PIL import Image
 from torchvision.transforms import functional as TF
 
-from ..errors import ConfigError, DataError
-from ..registry import DATA_SAMPLERS, DATASETS, TRANSFORMS
 from ..datasets import files
-from ..probing.pass_sampler import PassSampler
 from ..datasets.pixels import read_image
+from ..errors import ConfigError, DataError
+from ..probing.pass_sampler import PassSampler
 from ..probing.views import RandomCropView, to_tensor
+from ..registry import DATA_SAMPLERS, DATASETS, TRANSFORMS
 
-TRAIN = ('train', 'images/train', 'images/training', 'train2017')       # image folder, ADE layout, ADE20K, COCO
+TRAIN = ('train', 'images/train', 'images/training', 'train2017')  # image folder, ADE layout, ADE20K, COCO
 RESAMPLING = {name: getattr(Image.Resampling, name.upper()) for name in ('bicubic', 'bilinear', 'lanczos')}
-TRIES = 10                                                              # for another image in place of a corrupt one
+TRIES = 10  # for another image in place of a corrupt one
 
 
 @TRANSFORMS.register_module()
@@ -35,9 +36,17 @@ class TwoViews(RandomCropView):
         color_jitter: strength for brightness, contrast and saturation, before the crop (CAE v2: 0.4).
     """
 
-    def __init__(self, size: int, second_size: int | None = None, scale: tuple[float, float] = (0.08, 1.0),
-                 ratio: tuple[float, float] = (3 / 4, 4 / 3), flip: float = 0.5, interpolation: str = 'bicubic',
-                 second_interpolation: str = 'lanczos', color_jitter: float = 0.0):
+    def __init__(
+        self,
+        size: int,
+        second_size: int | None = None,
+        scale: tuple[float, float] = (0.08, 1.0),
+        ratio: tuple[float, float] = (3 / 4, 4 / 3),
+        flip: float = 0.5,
+        interpolation: str = 'bicubic',
+        second_interpolation: str = 'lanczos',
+        color_jitter: float = 0.0,
+    ):
         super().__init__(size, scale, ratio, flip)
         for name in (interpolation, second_interpolation):
             if name not in RESAMPLING:
@@ -86,7 +95,7 @@ class PretrainImages(torch.utils.data.Dataset):
         if not self.names:
             raise DataError(f'{self.root} holds no images ({" ".join(files.IMAGES)}): give a folder of images.')
         if limit:
-            self.names = self.names[::max(1, len(self.names) // limit)][:limit]
+            self.names = self.names[:: max(1, len(self.names) // limit)][:limit]
         self.view, self.mask = TRANSFORMS.build(dict(view)), TRANSFORMS.build(dict(mask))
         self.cache = {} if in_memory else None
 
@@ -125,7 +134,7 @@ class PretrainImages(torch.utils.data.Dataset):
 def training_folder(root: Path) -> Path:
     """The training split's images of a data set in a known layout, else the folder itself."""
     if not root.is_dir():
-        raise DataError(f'{root} is no folder: give the data set\'s, with images below it.')
+        raise DataError(f"{root} is no folder: give the data set's, with images below it.")
     return next((root / part for part in TRAIN if (root / part).is_dir()), root)
 
 
@@ -143,10 +152,11 @@ class UpdateSampler(PassSampler):
         if self.size < images_per_update:
             raise DataError(
                 f'{getattr(dataset, "root", "the data set")} holds {self.size} images, fewer than the batch of '
-                f'{images_per_update}: give more images, or --cfg-options pretrain.batch={self.size}')
+                f'{images_per_update}: give more images, or --cfg-options pretrain.batch={self.size}'
+            )
 
     def __len__(self) -> int:
         return self.size // self.images_per_update * self.images_per_update // self.world_size
 
     def own(self) -> list[int]:
-        return self.order()[:len(self) * self.world_size][self.rank::self.world_size]
+        return self.order()[: len(self) * self.world_size][self.rank :: self.world_size]

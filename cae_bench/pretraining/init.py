@@ -1,4 +1,5 @@
 """Initial values as published: Xavier (CAE, MAE) and BEiT's cut normal with rescaled residual branches."""
+
 import math
 
 import torch
@@ -34,6 +35,6 @@ def beit(module: nn.Module, *stacks: nn.ModuleList) -> None:
                 matrix.div_(math.sqrt(2 * (i + 1)))
 
 
-def cut_normal(tensor: torch.Tensor, std: float = .02) -> None:
+def cut_normal(tensor: torch.Tensor, std: float = 0.02) -> None:
     """Normal of `std` cut at one sigma, as BEiT and CAE draw tokens and patch embeddings."""
     nn.init.trunc_normal_(tensor, std=std, a=-std, b=std)

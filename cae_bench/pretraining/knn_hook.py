@@ -1,4 +1,5 @@
 """k-NN on frozen features while pretraining runs, so that a collapse is seen early."""
+
 import json
 from pathlib import Path
 
@@ -9,9 +10,9 @@ from mmengine.hooks import Hook
 from torch import Tensor
 
 from ..datasets.image_folder import ImageFolder
-from ..probing.views import CenterView
 from ..errors import ConfigError, DataError
 from ..logs import say
+from ..probing.views import CenterView
 from ..registry import HOOKS
 
 KNN_LOG = 'knn.jsonl'
@@ -30,10 +31,19 @@ class OnlineKNN(Hook):
         num_train, num_val: images taken of each split, evenly over the classes.
         k, temperature: of the vote (DINO's eval_knn.py: 20, 0.07).
     """
+
     priority = 'LOW'
 
-    def __init__(self, data_root: str, every: int = 1, num_train: int = 2000, num_val: int = 1000, k: int = 20,
-                 temperature: float = 0.07, batch_size: int = 64):
+    def __init__(
+        self,
+        data_root: str,
+        every: int = 1,
+        num_train: int = 2000,
+        num_val: int = 1000,
+        k: int = 20,
+        temperature: float = 0.07,
+        batch_size: int = 64,
+    ):
         if every < 1:
             raise ConfigError(f'--knn {every}: give a number of epochs, at least 1')
         self.every, self.k, self.temperature, self.batch_size = every, k, temperature, batch_size
@@ -51,13 +61,16 @@ class OnlineKNN(Hook):
         scores = self.score(runner.train_loop.model)
         with open(Path(runner.work_dir, KNN_LOG), 'a') as file:
             file.write(json.dumps(dict(epoch=epoch, **scores)) + '\n')
-        say(f'epoch {epoch}: k-NN {scores["mean"]:.1f} % (patch mean), {scores["cls"]:.1f} % (class token); '
-            f'spread of the features {scores["spread"]:.2f}')
+        say(
+            f'epoch {epoch}: k-NN {scores["mean"]:.1f} % (patch mean), {scores["cls"]:.1f} % (class token); '
+            f'spread of the features {scores["spread"]:.2f}'
+        )
 
     @torch.no_grad()
     def score(self, model) -> dict[str, float]:
         """Percent of the validation images for 'cls' and 'mean', and the spread of the mean features."""
         from ..probing.probes.knn import nearest, vote
+
         encoder, training = model.encoder, model.encoder.training
         encoder.eval()
         (train, train_y), (val, val_y) = (self._features(model, split) for split in self.splits)
@@ -76,7 +89,8 @@ class OnlineKNN(Hook):
         for start in range(0, len(dataset), self.batch_size):
             items = [dataset[i]['inputs'] for i in range(start, min(start + self.batch_size, len(dataset)))]
             tokens = model.encoder.forward_features(
-                preprocess(dict(inputs=torch.stack([view(i) for i in items])))['inputs']).float()
+                preprocess(dict(inputs=torch.stack([view(i) for i in items])))['inputs']
+            ).float()
             found['cls'].append(tokens[:, 0])
             found['mean'].append(tokens[:, 1:].mean(1))
         labels = torch.tensor(dataset.labels, device=found['cls'][0].device)

@@ -1,4 +1,5 @@
 """What a pretraining run says: exact numbers to `log.jsonl`, a line now and then to the terminal, TensorBoard."""
+
 import json
 import time
 from pathlib import Path
@@ -23,7 +24,8 @@ class PretrainLog(Hook):
         interval: updates to a line of the file; `seconds` between lines of the terminal.
         tensorboard: write event files to `<work folder>/tensorboard` too.
     """
-    priority = 'BELOW_NORMAL'                # after the learning rate has been set, before checkpoints are written
+
+    priority = 'BELOW_NORMAL'  # after the learning rate has been set, before checkpoints are written
 
     def __init__(self, title: str, interval: int = 20, seconds: float = 15.0, tensorboard: bool = False):
         self.title, self.interval, self.seconds = title, interval, seconds
@@ -31,7 +33,7 @@ class PretrainLog(Hook):
         self.sums, self.count, self.file = {}, 0, None
 
     def before_train_epoch(self, runner) -> None:
-        if self.file is None:                # the first of this process: a resumed run knows by now where it is
+        if self.file is None:  # the first of this process: a resumed run knows by now where it is
             self._open(runner)
 
     def _open(self, runner) -> None:
@@ -48,12 +50,13 @@ class PretrainLog(Hook):
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
         self.lr = runner.optim_wrapper.optimizer.param_groups[0][
-            'lr']  # of the update that is coming, before it is stepped
+            'lr'
+        ]  # of the update that is coming, before it is stepped
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         for name, value in outputs.items():
             value = value.detach() if isinstance(value, torch.Tensor) else torch.tensor(value)
-            self.sums[name] = self.sums.get(name, 0) + value        # stays on the device: nothing waits for it here
+            self.sums[name] = self.sums.get(name, 0) + value  # stays on the device: nothing waits for it here
         self.count += 1
         done, total = runner.iter + 1, runner.max_iters
         if done % self.updates_of or (done // self.updates_of % self.interval and done < total):
@@ -71,8 +74,11 @@ class PretrainLog(Hook):
         now, wrapper = time.monotonic(), runner.optim_wrapper
         row = dict(update=done // self.updates_of, epoch=round(done / len(runner.train_dataloader), 4), lr=self.lr)
         row |= {name: float(total) / self.count for name, total in self.sums.items()}
-        row |= dict(grad_norm=float(wrapper.grad_norm), skipped=wrapper.skipped,
-                    images_per_s=round((done - self.last) * self.images / max(now - self.clock, 1e-9), 2))
+        row |= dict(
+            grad_norm=float(wrapper.grad_norm),
+            skipped=wrapper.skipped,
+            images_per_s=round((done - self.last) * self.images / max(now - self.clock, 1e-9), 2),
+        )
         self.sums, self.count, self.clock, self.last = {}, 0, now, done
         return row
 
@@ -85,8 +91,10 @@ class PretrainLog(Hook):
         parts = ', '.join(f'{name.removeprefix("loss_")} {row[name]:.3f}' for name in row if name.startswith('loss_'))
         accuracy = f', token accuracy {row["token_acc"]:.1f} %' if 'token_acc' in row else ''
         skipped = f', {row["skipped"]} updates left out' if row['skipped'] else ''
-        say(f'{self.title}: epoch {row["epoch"]:.1f}/{runner.max_epochs}, loss {row["loss"]:.3f} ({parts}){accuracy}, '
-            f'gradient {row["grad_norm"]:.2f}, {row["images_per_s"]:.0f} images/s, {_duration(left)} left{skipped}')
+        say(
+            f'{self.title}: epoch {row["epoch"]:.1f}/{runner.max_epochs}, loss {row["loss"]:.3f} ({parts}){accuracy}, '
+            f'gradient {row["grad_norm"]:.2f}, {row["images_per_s"]:.0f} images/s, {_duration(left)} left{skipped}'
+        )
 
 
 def _forget_after(file: Path, update: int) -> None:

@@ -1,4 +1,5 @@
 """The train loop of pretraining: resumes inside an epoch, and names what is wrong with the data or the numbers."""
+
 import torch
 from mmengine.dist import get_rank
 from mmengine.model import is_model_wrapper
@@ -54,7 +55,8 @@ class PretrainLoop(EpochBasedTrainLoop):
             raise Diverged(
                 f'epoch {self._epoch + 1}, iteration {self._iter + 1}: {error}. The last batch was '
                 f'{", ".join(images[:3])} and {max(0, len(images) - 3)} more. Lower the learning rate, or use '
-                '--amp fp32; the last checkpoint is kept.') from None
+                '--amp fp32; the last checkpoint is kept.'
+            ) from None
 
     def _count_corrupt(self, batch: dict) -> None:
         for index in (int(i) for i in batch['corrupt'] if i >= 0):
@@ -65,10 +67,12 @@ class PretrainLoop(EpochBasedTrainLoop):
             if len(self.corrupt) > self.max_corrupt:
                 raise DataError(
                     f'{path} is no readable image, the {_th(len(self.corrupt))} of this run: replace or delete it, '
-                    f'or allow more with --max-corrupt (now {self.max_corrupt}).')
-            say(f'{path} is no readable image; another one was taken '
-                f'({len(self.corrupt)} of at most {self.max_corrupt})'
+                    f'or allow more with --max-corrupt (now {self.max_corrupt}).'
                 )
+            say(
+                f'{path} is no readable image; another one was taken '
+                f'({len(self.corrupt)} of at most {self.max_corrupt})'
+            )
 
 
 def step_seed(seed: int, rank: int, iteration: int) -> int:
@@ -77,4 +81,4 @@ def step_seed(seed: int, rank: int, iteration: int) -> int:
 
 
 def _th(number: int) -> str:
-    return f'{number}{ {1: "st", 2: "nd", 3: "rd"}.get(number if number < 20 else number % 10, "th")}'
+    return f'{number}{ {1: "st", 2: "nd", 3: "rd"}.get(number if number < 20 else number % 10, "th") }'

@@ -1,4 +1,5 @@
 """Masks as indices: which patches are visible and which are not, in raster order, and how to take them."""
+
 import torch
 from torch import Tensor
 
@@ -11,8 +12,8 @@ def split(mask: Tensor, num_masked: int | None = None) -> tuple[Tensor, Tensor]:
     """
     if num_masked is None:
         num_masked = count(mask)
-    order = mask.to(torch.uint8).argsort(dim=1, stable=True)          # zeros first: visible, then masked
-    return order[:, :mask.shape[1] - num_masked], order[:, mask.shape[1] - num_masked:]
+    order = mask.to(torch.uint8).argsort(dim=1, stable=True)  # zeros first: visible, then masked
+    return order[:, : mask.shape[1] - num_masked], order[:, mask.shape[1] - num_masked :]
 
 
 def count(mask: Tensor) -> int:
@@ -21,7 +22,8 @@ def count(mask: Tensor) -> int:
     first, patches = int(counts[0]), mask.shape[1]
     if not bool((counts == first).all()):
         raise ValueError(
-            f'masks of one batch hide {int(counts.min())} to {int(counts.max())} patches; one number is needed')
+            f'masks of one batch hide {int(counts.min())} to {int(counts.max())} patches; one number is needed'
+        )
     if not 0 < first < patches:
         raise ValueError(f'a mask hides {first} of {patches} patches; hide at least one and leave at least one')
     return first

@@ -1,4 +1,5 @@
 """Which patches are hidden: rectangles (BEiT, CAE) or single patches (MAE). Pure functions of a random generator."""
+
 import math
 import random
 
@@ -7,7 +8,7 @@ import numpy as np
 from ..errors import ConfigError
 from ..registry import TRANSFORMS
 
-TRIES = 10                               # for one rectangle, before the loop starts again
+TRIES = 10  # for one rectangle, before the loop starts again
 
 
 class _Mask:
@@ -24,7 +25,8 @@ class _Mask:
         if not 0 < num_masked < patches:
             raise ConfigError(
                 f'num_masked={num_masked}: a grid of {self.grid[0]}x{self.grid[1]} has {patches} patches; hide 1 to '
-                f'{patches - 1} of them')
+                f'{patches - 1} of them'
+            )
 
     def __call__(self, rng: random.Random) -> np.ndarray:
         raise NotImplementedError
@@ -52,27 +54,39 @@ class BlockMask(_Mask):
         exact: False stops at the first rectangle that fails ten times, so fewer patches may be hidden (BEiT).
     """
 
-    def __init__(self, grid: tuple[int, int], num_masked: int, min_block: int = 16, max_block: int | None = None,
-                 min_aspect: float = 0.3, exact: bool = True):
+    def __init__(
+        self,
+        grid: tuple[int, int],
+        num_masked: int,
+        min_block: int = 16,
+        max_block: int | None = None,
+        min_aspect: float = 0.3,
+        exact: bool = True,
+    ):
         super().__init__(grid, num_masked)
         if not (min_block >= 1 and (max_block is None or max_block >= 1) and 0 < min_aspect <= 1):
             raise ConfigError(
                 f'BlockMask: min_block={min_block}, max_block={max_block}, min_aspect={min_aspect}: blocks hold '
-                'at least one patch, and the least aspect lies in (0, 1]')
+                'at least one patch, and the least aspect lies in (0, 1]'
+            )
         if min(self.grid) < 2:
             raise ConfigError(f'BlockMask needs at least 2x2 patches, not {self.grid[0]}x{self.grid[1]}')
         self.min_block, self.max_block, self.exact = min_block, max_block or num_masked, exact
         self.log_aspect = math.log(min_aspect)
         smallest = min(min_block, num_masked, self.max_block)
-        if not self._fits(smallest):                     # such a mask would be drawn for ever
-            raise ConfigError(f'BlockMask: no rectangle of {smallest} patches fits into {self.grid[0]}x{self.grid[1]} '
-                              f'with a margin; set a smaller mask.min_block (now {min_block})')
+        if not self._fits(smallest):  # such a mask would be drawn for ever
+            raise ConfigError(
+                f'BlockMask: no rectangle of {smallest} patches fits into {self.grid[0]}x{self.grid[1]} '
+                f'with a margin; set a smaller mask.min_block (now {min_block})'
+            )
 
     def _fits(self, area: float) -> bool:
         """Whether a rectangle of this area and an allowed aspect is smaller than the grid both ways."""
         aspects = (math.exp(self.log_aspect * step / 50) for step in range(-50, 51))
-        return any(max(round(math.sqrt(area * a)) - self.grid[0], round(math.sqrt(area / a)) - self.grid[1]) < 0
-                   for a in aspects)
+        return any(
+            max(round(math.sqrt(area * a)) - self.grid[0], round(math.sqrt(area / a)) - self.grid[1]) < 0
+            for a in aspects
+        )
 
     def __call__(self, rng: random.Random) -> np.ndarray:
         return self.draw(rng)[0].ravel()
@@ -92,13 +106,13 @@ class BlockMask(_Mask):
         rows, columns = self.grid
         largest = min(left, self.max_block)
         for _ in range(TRIES):
-            area = rng.uniform(self.min_block, largest)      # the ends may lie the other way round
+            area = rng.uniform(self.min_block, largest)  # the ends may lie the other way round
             aspect = math.exp(rng.uniform(self.log_aspect, -self.log_aspect))
             height, width = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
             if not (height < rows and width < columns):
                 continue
             top, start = rng.randint(0, rows - height), rng.randint(0, columns - width)
-            block = mask[top:top + height, start:start + width]
+            block = mask[top : top + height, start : start + width]
             new = block.size - int(block.sum())
             if 0 < new <= left:
                 block[:] = True

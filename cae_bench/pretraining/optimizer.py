@@ -1,4 +1,5 @@
 """One optimizer step of pretraining: mixed precision, accumulation, clipping, and what happens to a broken gradient."""
+
 from contextlib import contextmanager
 
 import torch
@@ -28,17 +29,23 @@ class PretrainOptimWrapper(OptimWrapper):
         max_skips: updates left out in a row before the run stops; those with which fp16 finds its scale do not count.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, amp: str = 'fp32', max_norm: float | None = None,
-                 max_skips: int = 10, accumulative_counts: int = 1):
+    def __init__(
+        self,
+        optimizer: torch.optim.Optimizer,
+        amp: str = 'fp32',
+        max_norm: float | None = None,
+        max_skips: int = 10,
+        accumulative_counts: int = 1,
+    ):
         super().__init__(optimizer, accumulative_counts)
         if amp not in DTYPES:
             raise ConfigError(f'amp={amp!r}: choose fp32, bf16 or fp16')
         self.amp, self.max_norm, self.max_skips = amp, max_norm or float('inf'), max_skips
         self.device = optimizer.param_groups[0]['params'][0].device.type
         self.scaler = torch.amp.GradScaler(self.device, enabled=amp == 'fp16')
-        self.grad_norm: Tensor | None = None             # of the last update, before clipping
+        self.grad_norm: Tensor | None = None  # of the last update, before clipping
         self.skipped, self.in_a_row = 0, 0
-        self.names: dict[int, str] = {}                  # id of a parameter -> its name, for messages
+        self.names: dict[int, str] = {}  # id of a parameter -> its name, for messages
 
     def name_parameters(self, model: nn.Module) -> None:
         self.names = {id(p): name for name, p in model.named_parameters()}
@@ -56,7 +63,7 @@ class PretrainOptimWrapper(OptimWrapper):
         self.scaler.unscale_(self.optimizer)
         parameters = [p for group in self.optimizer.param_groups for p in group['params'] if p.grad is not None]
         self.grad_norm = nn.utils.get_total_norm([p.grad for p in parameters])
-        if self.grad_norm > self.max_norm:               # else clipping would multiply all of them by one
+        if self.grad_norm > self.max_norm:  # else clipping would multiply all of them by one
             nn.utils.clip_grads_with_norm_(parameters, self.max_norm, self.grad_norm)
         if torch.isfinite(self.grad_norm):
             self.scaler.step(self.optimizer, **kwargs)
@@ -71,8 +78,10 @@ class PretrainOptimWrapper(OptimWrapper):
             return
         self.in_a_row += 1
         if self.in_a_row >= self.max_skips:
-            bad = next((self.names.get(id(p), 'a parameter') for p in parameters if not torch.isfinite(p.grad).all()),
-                       'the norm')
+            bad = next(
+                (self.names.get(id(p), 'a parameter') for p in parameters if not torch.isfinite(p.grad).all()),
+                'the norm',
+            )
             raise Diverged(
                 f'no finite gradient in {self.in_a_row} updates in a row; the first that is not finite is that of {bad}'
             )

@@ -1,4 +1,5 @@
 """What a model makes of hidden patches, as a picture: image, what it sees, its guess, where its codes are right."""
+
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from ..errors import ConfigError
 from ..registry import HOOKS
 
 GREY, RIGHT, WRONG = 0.5, (0.2, 0.75, 0.3), (0.85, 0.25, 0.2)
-SCALE, GAP = 128, 4                          # side of a picture's cell, at least, and what lies between; pixels
+SCALE, GAP = 128, 4  # side of a picture's cell, at least, and what lies between; pixels
 
 
 @HOOKS.register_module()
@@ -27,6 +28,7 @@ class EpochPicture(Hook):
         num_images: rows.
         num_reference: images whose patches stand for the codes.
     """
+
     priority = 'LOW'
 
     def __init__(self, every: int = 1, num_images: int = 8, num_reference: int = 256):
@@ -48,6 +50,7 @@ def draw(model, dataset, num_images: int = 8, num_reference: int = 256) -> Image
     """One row for each of some images, spread evenly over the data set."""
     from . import pixels
     from .methods.base import Views
+
     training = model.training
     model.eval()
     device = next(model.parameters()).device
@@ -71,7 +74,7 @@ def draw(model, dataset, num_images: int = 8, num_reference: int = 256) -> Image
 
 def _batch(model, dataset, number: int, device) -> dict:
     indices = np.linspace(0, len(dataset) - 1, min(number, len(dataset))).astype(int)
-    items = [dataset[0, 0, int(i)] for i in indices]              # seed 0, epoch 0: the same crops and masks every time
+    items = [dataset[0, 0, int(i)] for i in indices]  # seed 0, epoch 0: the same crops and masks every time
     names = [k for k in ('inputs', 'second', 'mask') if k in items[0]]
     batch = model.data_preprocessor({name: torch.stack([item[name] for item in items]) for name in names})
     return {k: v.to(device) if isinstance(v, Tensor) else v for k, v in batch.items()}
@@ -79,8 +82,10 @@ def _batch(model, dataset, number: int, device) -> dict:
 
 def _paint(guess: Tensor, patches: Tensor) -> Tensor:
     """A guess of any mean and contrast with those of the true patches (MAE's demo does the same)."""
+
     def standard(x):
         return (x - x.mean(-1, keepdim=True)) / (x.std(-1, keepdim=True) + 1e-6)
+
     return standard(guess) * patches.std(-1, keepdim=True) + patches.mean(-1, keepdim=True)
 
 
@@ -88,6 +93,7 @@ def _code_book(model, dataset, number: int, device) -> Tensor:
     """(codes, values of a patch): the mean normalised patch of each code over some images; zero for a code not seen."""
     from . import pixels
     from .methods.base import Views
+
     batch = _batch(model, dataset, number, device)
     codes = model.make_target(Views(batch['inputs'], batch['raw'], batch['second'])).flatten()
     patches = pixels.normalised(pixels.patchify(batch['raw'].float() / 255, model.spec.patch_size)).flatten(0, 1)
@@ -98,6 +104,7 @@ def _code_book(model, dataset, number: int, device) -> Tensor:
 def _sheet(columns: dict[str, Tensor]) -> Image.Image:
     """Columns of (B, 3, H, W) in [0, 1] side by side under their titles, enlarged by whole pixels."""
     from ..pictures.drawing import INK, PAPER, TEXT, font
+
     images = next(iter(columns.values()))
     zoom = max(1, SCALE // images.shape[2])
     height, width = zoom * images.shape[2] + GAP, zoom * images.shape[3] + GAP
@@ -105,6 +112,8 @@ def _sheet(columns: dict[str, Tensor]) -> Image.Image:
     for x, (title, column) in enumerate(columns.items()):
         ImageDraw.Draw(page).text(((x + 0.5) * width, TEXT), title, INK, font(), 'mm')
         for y, cell in enumerate((255 * column).round().byte().permute(0, 2, 3, 1).cpu().numpy()):
-            page.paste(Image.fromarray(cell).resize((width - GAP, height - GAP), Image.Resampling.NEAREST),
-                       (x * width, y * height + 2 * TEXT))
+            page.paste(
+                Image.fromarray(cell).resize((width - GAP, height - GAP), Image.Resampling.NEAREST),
+                (x * width, y * height + 2 * TEXT),
+            )
     return page

@@ -1,4 +1,5 @@
 """Images as patches of pixels, and back; per-patch normalisation (MAE, arXiv 2111.06377)."""
+
 import torch
 from torch import Tensor
 

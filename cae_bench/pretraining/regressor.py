@@ -2,11 +2,12 @@
 
 Parameter names are those of the released files, their spelling included (`regresser`).
 """
+
 import torch
 from torch import Tensor, nn
 
-from ..models.kernels.attention import attend
 from ..models.blocks import DropPath, Mlp
+from ..models.kernels.attention import attend
 from ..models.kernels.linear import Linear, linear
 
 
@@ -40,15 +41,17 @@ class RegressorBlock(nn.Module):
     tensor. Positions are added to queries and keys, never to values.
     """
 
-    def __init__(self, embed_dims: int, num_heads: int, mlp_ratio: float, layer_scale: float, drop_path: float,
-                 norm_eps: float):
+    def __init__(
+        self, embed_dims: int, num_heads: int, mlp_ratio: float, layer_scale: float, drop_path: float, norm_eps: float
+    ):
         super().__init__()
         self.norm1_q, self.norm1_k, self.norm1_v, self.norm2_cross = (
-            nn.LayerNorm(embed_dims, eps=norm_eps) for _ in range(4))
+            nn.LayerNorm(embed_dims, eps=norm_eps) for _ in range(4)
+        )
         self.cross_attn = CrossAttention(embed_dims, num_heads)
         self.mlp_cross = Mlp(embed_dims, round(embed_dims * mlp_ratio))
         self.drop_path = DropPath(drop_path)
-        trained = layer_scale > 0                            # without layer scale the file still holds it, as ones
+        trained = layer_scale > 0  # without layer scale the file still holds it, as ones
         for name in ('gamma_1_cross', 'gamma_2_cross'):
             start = torch.full((embed_dims,), layer_scale if trained else 1.0)
             self.register_parameter(name, nn.Parameter(start, requires_grad=trained))
@@ -56,8 +59,9 @@ class RegressorBlock(nn.Module):
     def forward(self, x: Tensor, visible: Tensor, pos_x: Tensor, pos_all: Tensor) -> Tensor:
         """x: queries (B, M, D); visible: (B, V, D), never updated; positions of queries, of visible + queries."""
         everything = torch.cat([visible, x], 1)
-        attended = self.cross_attn(self.norm1_q(x + pos_x), self.norm1_k(everything + pos_all),
-                                   self.norm1_v(everything))
+        attended = self.cross_attn(
+            self.norm1_q(x + pos_x), self.norm1_k(everything + pos_all), self.norm1_v(everything)
+        )
         x = self.norm2_cross(self.drop_path(x, attended, self.gamma_1_cross))
         return self.drop_path(x, self.mlp_cross(x), self.gamma_2_cross)
 
@@ -68,12 +72,22 @@ class Regressor(nn.Module):
     use_norm: CAE normalises what it predicts; CAE v2 keeps the norm in its files without using it.
     """
 
-    def __init__(self, embed_dims: int, depth: int, num_heads: int, mlp_ratio: float, layer_scale: float,
-                 drop_path_rate: float, norm_eps: float, use_norm: bool = True):
+    def __init__(
+        self,
+        embed_dims: int,
+        depth: int,
+        num_heads: int,
+        mlp_ratio: float,
+        layer_scale: float,
+        drop_path_rate: float,
+        norm_eps: float,
+        use_norm: bool = True,
+    ):
         super().__init__()
         rates = torch.linspace(0, drop_path_rate, depth, dtype=torch.float64, device='cpu').tolist()
         self.regressor_blocks = nn.ModuleList(
-            RegressorBlock(embed_dims, num_heads, mlp_ratio, layer_scale, rate, norm_eps) for rate in rates)
+            RegressorBlock(embed_dims, num_heads, mlp_ratio, layer_scale, rate, norm_eps) for rate in rates
+        )
         self.norm = nn.LayerNorm(embed_dims, eps=norm_eps).requires_grad_(use_norm)
         self.use_norm, self.layer_scale = use_norm, layer_scale
 

@@ -5,6 +5,7 @@ list, which is repeated from its start until all ranks have equally many (torch'
 normalises its batches of 384 by their own statistics. Which images form a batch follows from the list alone, so any
 number of processes, with batches of any size, can make the same batches from pooled features.
 """
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ class BatchScores:
         batches: how many batches there were; repeats: how many images of them were repetitions.
         alone: images that were the only one of their batch: they have no statistics of their own.
     """
+
     predicted: np.ndarray
     hits: np.ndarray
     with_repeats: np.ndarray
@@ -34,8 +36,11 @@ class BatchScores:
 def rank_batches(images: int, ranks: int, batch_size: int) -> list[np.ndarray]:
     """Positions in the padded list, batch by batch; position p is image p % images."""
     padded = -(-images // ranks) * ranks
-    return [np.arange(rank, padded, ranks)[start:start + batch_size]
-            for rank in range(ranks) for start in range(0, padded // ranks, batch_size)]
+    return [
+        np.arange(rank, padded, ranks)[start : start + batch_size]
+        for rank in range(ranks)
+        for start in range(0, padded // ranks, batch_size)
+    ]
 
 
 def score(probe, pooled: list[np.ndarray | None], labels: np.ndarray, ranks: int, batch_size: int) -> BatchScores:
@@ -59,8 +64,9 @@ def score(probe, pooled: list[np.ndarray | None], labels: np.ndarray, ranks: int
         predicted[positions], hits[positions] = _judge(probe, np.stack([pooled[i] for i in own]), labels[own])
     there = np.concatenate(batches)
     correct = predicted[there] == labels[there % images, None]
-    return BatchScores(predicted[:images], hits[:images], 100 * correct.mean(0), len(batches),
-                       int((there >= images).sum()), alone)
+    return BatchScores(
+        predicted[:images], hits[:images], 100 * correct.mean(0), len(batches), int((there >= images).sum()), alone
+    )
 
 
 def _present(batches: list[np.ndarray], pooled: list[np.ndarray | None]) -> Iterator[np.ndarray]:

@@ -2,6 +2,7 @@
 
 A file outlives the process that writes it: after an interruption the rows that were written are still there.
 """
+
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,8 +43,10 @@ class FeatureBank:
         if self.folder is None:
             new = [np.zeros(*kind) for kind in layout.values()]
         else:
-            new = [mapped_file.create(self._path(what), *kind, f'the {self.WHAT} {self.feature!r}', self.ELSEWHERE)
-                   for what, kind in layout.items()]
+            new = [
+                mapped_file.create(self._path(what), *kind, f'the {self.WHAT} {self.feature!r}', self.ELSEWHERE)
+                for what, kind in layout.items()
+            ]
         new[1][:] = -1
         return new
 
@@ -53,7 +56,7 @@ class FeatureBank:
     def write(self, index: Tensor, rows: Tensor, labels: Tensor) -> None:
         index = index.cpu().numpy()
         self.rows[index] = rows.float().cpu().numpy()
-        self.labels[index] = labels.cpu().numpy()          # last: a row counts as written only with its label
+        self.labels[index] = labels.cpu().numpy()  # last: a row counts as written only with its label
 
     @property
     def complete(self) -> bool:
@@ -64,8 +67,10 @@ class FeatureBank:
         for start in range(0, len(self.labels), size):
             part = slice(start, start + size)
             there = np.asarray(self.labels[part]) >= 0
-            yield (torch.from_numpy(np.asarray(self.rows[part])[there]).to(device),
-                   torch.from_numpy(np.asarray(self.labels[part])[there]).to(device))
+            yield (
+                torch.from_numpy(np.asarray(self.rows[part])[there]).to(device),
+                torch.from_numpy(np.asarray(self.labels[part])[there]).to(device),
+            )
 
     def delete(self) -> None:
         self.rows = self.labels = None

@@ -3,6 +3,7 @@
 A cache belongs to everything that its numbers come from: the backbone's weights, the view, the normalisation, the
 precision, the feature and the images. Another value of any of these is another cache.
 """
+
 import fcntl
 import hashlib
 import json
@@ -41,8 +42,9 @@ class FeatureCache(FeatureBank):
 
     WHAT, ELSEWHERE = 'feature cache', 'name another folder with CAE_BENCH_CACHE'
 
-    def __init__(self, feature: str, size: int, dims: int, root: str | Path, key: dict, resumed: bool = False,
-                 leads: bool = True):
+    def __init__(
+        self, feature: str, size: int, dims: int, root: str | Path, key: dict, resumed: bool = False, leads: bool = True
+    ):
         key = json.dumps(dict(key, feature=feature, size=size, dims=dims, format=FORMAT), sort_keys=True)
         folder = Path(root) / hashlib.sha256(key.encode()).hexdigest()[:20]
         self.seal_file = folder / 'seal.json'
@@ -99,10 +101,10 @@ class FeatureCache(FeatureBank):
 
 def _locked(path: Path) -> TextIO:
     """The file, locked for this process until it is closed or the process ends; waits for another that holds it."""
-    file = open(path, 'w')
+    file = open(path, 'w')  # noqa: SIM115  open as long as the lock is held
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):                   # POSIX leaves the choice between the two
+    except (BlockingIOError, PermissionError):  # POSIX leaves the choice between the two
         say(f'another run computes these features: waits for it ({path.parent})')
         fcntl.lockf(file, fcntl.LOCK_EX)
     return file
@@ -112,7 +114,7 @@ def checksum(array: np.ndarray, rows: int = 1 << 16) -> int:
     """CRC-32 of an array's bytes, read a part at a time."""
     value = 0
     for start in range(0, len(array), rows):
-        value = zlib.crc32(np.ascontiguousarray(array[start:start + rows]), value)
+        value = zlib.crc32(np.ascontiguousarray(array[start : start + rows]), value)
     return value
 
 
@@ -121,6 +123,7 @@ def weights_hash(module: nn.Module) -> str:
     total = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
         total.update(name.encode())
-        total.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy() if tensor.ndim else
-                     str(tensor.item()).encode())
+        total.update(
+            tensor.detach().cpu().contiguous().view(torch.uint8).numpy() if tensor.ndim else str(tensor.item()).encode()
+        )
     return total.hexdigest()

@@ -1,4 +1,5 @@
 """What a pass over frozen features says of itself: a bar with the time left, a line for each validation."""
+
 import sys
 import time
 
@@ -7,23 +8,31 @@ from mmengine.hooks import Hook
 from ..logs import say
 from ..registry import HOOKS
 
-HISTORY, SKIPPED = 'frozen_history', 'frozen_skipped'        # as in cae_bench.evaluation.accuracy
+HISTORY, SKIPPED = 'frozen_history', 'frozen_skipped'  # as in cae_bench.evaluation.accuracy
 
 
 @HOOKS.register_module()
 class HeadLines(Hook):
     """One line for each validation, with the best head of every probe; on a terminal, a bar with the time left."""
+
     priority = 'VERY_LOW'
 
     def before_train(self, runner):
         self.bar, self.started, self.first = None, time.monotonic(), runner.iter
-        for trainer in runner.optim_wrapper.all()[:len(runner.optim_wrapper.trainers)]:
+        for trainer in runner.optim_wrapper.all()[: len(runner.optim_wrapper.trainers)]:
             say(trainer.plan())
         if sys.stderr.isatty() and runner.rank == 0:
             from rich.console import Console
             from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-            self.bar = Progress(TextColumn('{task.description}'), BarColumn(), TextColumn('{task.percentage:.0f} %'),
-                                TimeRemainingColumn(), console=Console(stderr=True), transient=True)
+
+            self.bar = Progress(
+                TextColumn('{task.description}'),
+                BarColumn(),
+                TextColumn('{task.percentage:.0f} %'),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
             self.task = self.bar.add_task('frozen pass', total=runner.max_iters, completed=runner.iter)
             self.bar.start()
 

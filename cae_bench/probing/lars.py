@@ -1,4 +1,5 @@
 """LARS as in MoCo v3 and MAE's linear probing (arXiv 1708.03888), for one tensor or for a stack of them."""
+
 import torch
 from torch import Tensor
 
@@ -19,8 +20,9 @@ class LARS(StackedOptimizer):
     """
 
     def __init__(self, params, lr=0.0, weight_decay=0.0, momentum: float = 0.9, trust_coefficient: float = 0.001):
-        super().__init__(params, dict(lr=lr, weight_decay=weight_decay, momentum=momentum,
-                                      trust_coefficient=trust_coefficient))
+        super().__init__(
+            params, dict(lr=lr, weight_decay=weight_decay, momentum=momentum, trust_coefficient=trust_coefficient)
+        )
 
     def update(self, p: Tensor, group: dict, state: dict) -> Tensor:
         grad = p.grad

@@ -1,4 +1,5 @@
 """The pass over the data that frozen protocols share: trains every head, fills every bank, survives interruptions."""
+
 import contextlib
 import time
 from collections.abc import Iterable, Iterator
@@ -14,9 +15,9 @@ from ..logs import say
 from ..registry import LOOPS
 from .trainer import images_dealt
 
-SKIPPED = 'frozen_skipped'                # images left out because they cannot be decoded
+SKIPPED = 'frozen_skipped'  # images left out because they cannot be decoded
 OUT_OF_MEMORY = ('out of memory', "can't allocate memory", 'not enough memory', 'failed to allocate')
-HISTORY = 'frozen_history'                # as in cae_bench.evaluation.accuracy: the page both write on
+HISTORY = 'frozen_history'  # as in cae_bench.evaluation.accuracy: the page both write on
 
 
 @LOOPS.register_module()
@@ -31,7 +32,7 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         self._prepare()
         self.runner.call_hook('before_train')
         try:
-            self._validate_if_due()                    # resumed between an epoch's end and its validation
+            self._validate_if_due()  # resumed between an epoch's end and its validation
             while self._epoch < self._max_epochs and not self.stop_training:
                 self.run_epoch()
                 self._validate_if_due()
@@ -43,7 +44,7 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
     def _prepare(self) -> None:
         """Everything that can be wrong with batch sizes, schedules and data is found here, before the first image."""
         model = self.runner.model
-        self.model = getattr(model, 'module', model)   # gradients are summed by the trainers, not by a wrapper
+        self.model = getattr(model, 'module', model)  # gradients are summed by the trainers, not by a wrapper
         self.heads = self.runner.optim_wrapper
         self.sampler = self.dataloader.sampler
         dataset = self.dataloader.dataset
@@ -90,19 +91,34 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         views = set(dataset.views)
         for name, plan in self.model.plans.items():
             if plan.get('view', self.model.eval_view) not in views:
-                raise ConfigError(f'{name} reads the view {plan["view"]!r}, which the training data set does not make; '
-                                  f'it makes {", ".join(sorted(views))}.')
+                raise ConfigError(
+                    f'{name} reads the view {plan["view"]!r}, which the training data set does not make; '
+                    f'it makes {", ".join(sorted(views))}.'
+                )
 
     def _pages(self) -> dict:
         """A page in the record for each probe, with what it shares with the others of this pass."""
         pages = {}
         for name, probe in self.model.probes.items():
             plan = self.model.plans[name]
-            shared = dict(feature=plan['feature'], view=plan.get('view', self.model.eval_view),
-                          pass_with=sorted(set(self.model.probes) - {name}), precision=self.model.precision,
-                          source=plan.get('source'), batch_size=plan.get('batch_size'), bn_group=plan.get('bn_group'))
-            pages[name] = dict(cells=probe.cells, select=plan.get('select', 'first'), shared=shared, epochs=[], kept={},
-                               diverged=[False] * len(probe.cells), told=0)
+            shared = dict(
+                feature=plan['feature'],
+                view=plan.get('view', self.model.eval_view),
+                pass_with=sorted(set(self.model.probes) - {name}),
+                precision=self.model.precision,
+                source=plan.get('source'),
+                batch_size=plan.get('batch_size'),
+                bn_group=plan.get('bn_group'),
+            )
+            pages[name] = dict(
+                cells=probe.cells,
+                select=plan.get('select', 'first'),
+                shared=shared,
+                epochs=[],
+                kept={},
+                diverged=[False] * len(probe.cells),
+                told=0,
+            )
         return pages
 
     def run_epoch(self) -> None:
@@ -117,7 +133,7 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
                 trainer.last = (self._epoch + 1) * trainer.steps_per_epoch
         self.sampler.set_epoch(self._epoch)
         self.sampler.skip = done * self.dataloader.batch_size
-        iterator, self.waited, started = iter(self.dataloader), 0., time.perf_counter()
+        iterator, self.waited, started = iter(self.dataloader), 0.0, time.perf_counter()
         for idx in range(done, len(self.dataloader)):
             asked = time.perf_counter()
             batch = next(iterator)
@@ -155,9 +171,10 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
                 raise
             largest = max(self.heads.all(), key=lambda t: t.bn_group * len(t.base), default=None)
             other = '' if largest is None else f', or a smaller grid for {largest.name} ({len(largest.base)} heads)'
-            raise ConfigError(f'out of memory with a micro-batch of {size} images: try --cfg-options '
-                              f'{split}_dataloader.batch_size={max(1, size // 2)} (scores stay the same){other}.'
-                              ) from error
+            raise ConfigError(
+                f'out of memory with a micro-batch of {size} images: try --cfg-options '
+                f'{split}_dataloader.batch_size={max(1, size // 2)} (scores stay the same){other}.'
+            ) from error
 
     def _untold(self) -> list[str]:
         """Probes that look things up and have not been scored yet."""
@@ -171,9 +188,9 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         due = self._epoch % self.val_interval == 0 or self._epoch == self._max_epochs or self._untold()
         if self.runner.val_loop is None or not self._epoch or not due or told >= self._epoch:
             return
-        barrier()                                      # all rows are written
+        barrier()  # all rows are written
         for names in all_gather_object(self.runner.message_hub.get_info(SKIPPED, [])):
-            self._note_skipped(names)                  # each process has met its own
+            self._note_skipped(names)  # each process has met its own
         if self.model.banks:
             self._make_up_for_lost_rows()
             self.model.hand_over_banks()
@@ -186,10 +203,10 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         scored = [name for name, probe in self.model.probes.items() if self.model.can_score(probe)]
         with self._told_if_too_large(self.runner.val_loop.dataloader.batch_size, 'val'):
             self.runner.val_loop.run()
-        for name in scored:                            # by every process: only the first one has written scores
+        for name in scored:  # by every process: only the first one has written scores
             self.runner.message_hub.get_info(HISTORY)[name]['told'] = self._epoch
-        barrier()                                      # all rows are read
-        self.model.drop_banks()                        # told once: it will not change
+        barrier()  # all rows are read
+        self.model.drop_banks()  # told once: it will not change
 
     @torch.no_grad()
     def _make_up_for_lost_rows(self) -> None:
@@ -214,9 +231,9 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
             images = batch['views'][self.model.eval_view]
             for name, scores in self.model.scores(images, dict(self.model.siblings)).items():
                 right[name] += (scores.argmax(-1) == labels[:, None]).sum(0).cpu().numpy()
-            total += int((labels >= 0).sum())          # less those that cannot be decoded
+            total += int((labels >= 0).sum())  # less those that cannot be decoded
         seen = torch.tensor(float(total))
-        all_reduce(seen)                               # each process has seen its share
+        all_reduce(seen)  # each process has seen its share
         for name, count in right.items():
             count = torch.from_numpy(count)
             all_reduce(count)

@@ -1,4 +1,5 @@
 """Arrays in files, mapped into memory: with all their room on the disk, or refused; whole, or made anew."""
+
 import errno
 import os
 import shutil
@@ -35,8 +36,10 @@ def create(path: Path, shape: tuple, dtype, purpose: str, remedy: str) -> np.nda
             raise
         path.unlink(missing_ok=True)
         free = shutil.disk_usage(path.parent).free
-        raise ConfigError(f'{path.parent}: {purpose} needs {_readable(needed)} here and {_readable(free)} are free. '
-                          f'Free some, or {remedy}.') from None
+        raise ConfigError(
+            f'{path.parent}: {purpose} needs {_readable(needed)} here and {_readable(free)} are free. '
+            f'Free some, or {remedy}.'
+        ) from None
 
 
 def reopen(path: Path, shape: tuple, dtype) -> np.ndarray | None:
@@ -48,7 +51,7 @@ def reopen(path: Path, shape: tuple, dtype) -> np.ndarray | None:
         say(f'{path} {wrong}: it is made anew')
         return None
     try:
-        _reserve(path)                                       # a sparse copy
+        _reserve(path)  # a sparse copy
     except OSError as error:
         if error.errno not in FULL:
             raise
@@ -83,7 +86,7 @@ def _reserve(path: Path) -> None:
             except OSError as error:
                 if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
                     raise
-        if size - path.stat().st_blocks * 512 > shutil.disk_usage(path.parent).free:      # no such call here: asks once
+        if size - path.stat().st_blocks * 512 > shutil.disk_usage(path.parent).free:  # no such call here: asks once
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 

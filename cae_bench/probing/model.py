@@ -1,4 +1,5 @@
 """Many heads on one frozen backbone: each image and view goes through it once, whatever number of heads looks on."""
+
 import contextlib
 
 import torch
@@ -6,21 +7,21 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from ..errors import ConfigError, DataError
-from ..registry import MODEL_WRAPPERS, MODELS
 from ..models.kernels import half_precision_vit as frozen_speed
+from ..registry import MODEL_WRAPPERS, MODELS
 from .batch_statistics import judge
 from .feature_bank import FeatureBank
 from .feature_cache import FeatureCache, default_folder, weights_hash
 from .probes.linear import LookUpProbe, TrainedProbe, expand_grid
 
-FEATURES = {                                          # of all tokens (B, 1 + N, D) after the final LayerNorm
+FEATURES = {  # of all tokens (B, 1 + N, D) after the final LayerNorm
     'tokens': lambda tokens: tokens,
     'cls': lambda tokens: tokens[:, 0],
     'mean': lambda tokens: tokens[:, 1:].mean(1),
     'cls_mean': lambda tokens: torch.cat([tokens[:, 0], tokens[:, 1:].mean(1)], 1),
 }
-LAYERS = 'layers'                                     # cls_mean of every block's raw output, (B, L, 2 D)
-WIDTH = {'tokens': 1, 'cls': 1, 'mean': 1, 'cls_mean': 2, LAYERS: 2}        # in embed_dims
+LAYERS = 'layers'  # cls_mean of every block's raw output, (B, L, 2 D)
+WIDTH = {'tokens': 1, 'cls': 1, 'mean': 1, 'cls_mean': 2, LAYERS: 2}  # in embed_dims
 PRECISIONS = {'float32': None, 'bfloat16': torch.bfloat16, 'float16': torch.float16}
 # Keys of a probe's config that say how it is trained and reported; the rest are arguments of its class.
 TRAINING = ('view', 'grid', 'batch_size', 'bn_group', 'optimizer', 'schedule', 'select', 'hold_out', 'source', 'cached')
@@ -48,9 +49,17 @@ class FrozenProbes(BaseModel):
         caches: feature -> FeatureCache, filled in the first epoch unless an earlier run has done so.
     """
 
-    def __init__(self, backbone: dict, probes: dict, num_classes: int, mean=(123.675, 116.28, 103.53),
-                 std=(58.395, 57.12, 57.375), eval_view: str = 'eval', precision: str = 'float32',
-                 cache_dir: str | None = None):
+    def __init__(
+        self,
+        backbone: dict,
+        probes: dict,
+        num_classes: int,
+        mean=(123.675, 116.28, 103.53),
+        std=(58.395, 57.12, 57.375),
+        eval_view: str = 'eval',
+        precision: str = 'float32',
+        cache_dir: str | None = None,
+    ):
         super().__init__()
         if precision not in PRECISIONS:
             raise ConfigError(f'precision={precision!r}: choose {", ".join(PRECISIONS)}.')
@@ -60,31 +69,41 @@ class FrozenProbes(BaseModel):
         self.register_buffer('mean', torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor(std, dtype=torch.float32).view(-1, 1, 1), persistent=False)
         self.probes = nn.ModuleDict({name: self._build(name, plan) for name, plan in self.plans.items()})
-        self.siblings = nn.ModuleDict({name: self._build(name, plan) for name, plan in self.plans.items()
-                                       if plan.get('hold_out')})
+        self.siblings = nn.ModuleDict(
+            {name: self._build(name, plan) for name, plan in self.plans.items() if plan.get('hold_out')}
+        )
         self.banks: dict[str, FeatureBank] = {}
         self.caches: dict[str, FeatureCache] = {}
         self.cache_dir = cache_dir
-        self.prepared = False                         # for half precision; done at the first forward, weights are there
+        self.prepared = False  # for half precision; done at the first forward, weights are there
 
     def _build(self, name: str, plan: dict) -> nn.Module:
         spec, feature = self.backbone.spec, plan['feature']
         if feature not in WIDTH:
             raise ConfigError(f'{name}: no feature named {feature!r}; choose {", ".join(WIDTH)}.')
         if plan.get('cached') and (feature in ('tokens', LAYERS) or plan['view'] != self.eval_view):
-            raise ConfigError(f'{name}: a cache holds pooled features of the evaluation view, not {feature!r} of '
-                              f'{plan["view"]!r}. (All tokens of ImageNet under a ViT-B are 388 GB.)')
+            raise ConfigError(
+                f'{name}: a cache holds pooled features of the evaluation view, not {feature!r} of '
+                f'{plan["view"]!r}. (All tokens of ImageNet under a ViT-B are 388 GB.)'
+            )
         axes = dict(plan['grid'])
         if axes.get('layer') == 'all':
             axes['layer'] = list(range(1, spec.num_layers + 1))
         own = {k: v for k, v in plan.items() if k not in TRAINING}
         own.setdefault('num_heads', spec.num_heads)
-        return MODELS.build(dict(own, name=name, in_dims=WIDTH[feature] * spec.embed_dims, num_classes=self.num_classes,
-                                 cells=expand_grid(**axes)))
+        return MODELS.build(
+            dict(
+                own,
+                name=name,
+                in_dims=WIDTH[feature] * spec.embed_dims,
+                num_classes=self.num_classes,
+                cells=expand_grid(**axes),
+            )
+        )
 
     def train(self, mode: bool = True) -> 'FrozenProbes':
         super().train(mode)
-        self.backbone.eval()                          # frozen: no drop path, no statistics
+        self.backbone.eval()  # frozen: no drop path, no statistics
         return self
 
     @property
@@ -159,10 +178,17 @@ class FrozenProbes(BaseModel):
         labels, skipped = data['label'], iter(data.get('skipped', ()))
         ranked = {name: judge(s.cpu(), labels) for name, (s, _) in scored.items()}
         pooled = {name: x.float().cpu().numpy() for name, (_, x) in scored.items() if x is not None}
-        return [dict(image=image, label=int(label), pooled={name: x[i] for name, x in pooled.items()},
-                     probes={name: (top[i], hit[i]) for name, (top, hit) in ranked.items()})
-                if label >= 0 else dict(skipped=next(skipped))
-                for i, (image, label) in enumerate(zip(data['image'], labels))]
+        return [
+            dict(
+                image=image,
+                label=int(label),
+                pooled={name: x[i] for name, x in pooled.items()},
+                probes={name: (top[i], hit[i]) for name, (top, hit) in ranked.items()},
+            )
+            if label >= 0
+            else dict(skipped=next(skipped))
+            for i, (image, label) in enumerate(zip(data['image'], labels))
+        ]
 
     @staticmethod
     def can_score(probe) -> bool:
@@ -195,8 +221,14 @@ class FrozenProbes(BaseModel):
         """Opens or begins the cache of every feature that a cached probe reads; `key` says what the images are."""
         wanted = {self.probes[name].feature for name in filter(self._cached, self.trained)}
         if wanted:
-            key = dict(key, weights=weights_hash(self.backbone), mean=self.mean.flatten().tolist(),
-                       std=self.std.flatten().tolist(), precision=self.precision, torch=torch.__version__)
+            key = dict(
+                key,
+                weights=weights_hash(self.backbone),
+                mean=self.mean.flatten().tolist(),
+                std=self.std.flatten().tolist(),
+                precision=self.precision,
+                torch=torch.__version__,
+            )
         for name in sorted(wanted):
             dims = WIDTH[name] * self.backbone.spec.embed_dims
             folder = self.cache_dir or default_folder()
@@ -213,8 +245,10 @@ class FrozenProbes(BaseModel):
         """Gives the full banks to the probes that look things up. Raises DataError where rows are missing."""
         for name, bank in self.banks.items():
             if not bank.complete:
-                raise DataError(f'the feature bank {name!r} in {bank.folder} lacks rows, perhaps because its files '
-                                'were removed while the run was interrupted: start again with --no-resume.')
+                raise DataError(
+                    f'the feature bank {name!r} in {bank.folder} lacks rows, perhaps because its files '
+                    'were removed while the run was interrupted: start again with --no-resume.'
+                )
         for probe in self.looking_up.values():
             probe.bank = self.banks[probe.feature]
             probe.prepare()
@@ -231,7 +265,8 @@ class FrozenProbes(BaseModel):
 @MODEL_WRAPPERS.register_module()
 class Replica(nn.Module):
     """One process's copy of the model. DistributedDataParallel would sum gradients at every backward pass; the trainers
-    sum them once a step, and a pass without trained heads has none."""
+    sum them once a step, and a pass without trained heads has none.
+    """
 
     def __init__(self, module: nn.Module):
         super().__init__()

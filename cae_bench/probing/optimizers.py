@@ -1,4 +1,5 @@
 """Optimizers for stacks of heads: one leading axis, a learning rate and weight decay for each entry of it."""
+
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
@@ -60,5 +61,5 @@ class StackedAdamW(StackedOptimizer):
         state['step'] = step
         first = state.setdefault('exp_avg', torch.zeros_like(p)).lerp_(p.grad, 1 - b1)
         second = state.setdefault('exp_avg_sq', torch.zeros_like(p)).mul_(b2).addcmul_(p.grad, p.grad, value=1 - b2)
-        adam = (first / (1 - b1 ** step)) / ((second / (1 - b2 ** step)).sqrt() + group['eps'])
+        adam = (first / (1 - b1**step)) / ((second / (1 - b2**step)).sqrt() + group['eps'])
         return adam + self.spread(group['weight_decay'], p) * p

@@ -1,4 +1,5 @@
 """The order of images in a pass: one order for all processes, dealt out in whole BatchNorm groups."""
+
 import math
 from collections.abc import Iterator
 
@@ -50,14 +51,14 @@ class PassSampler(Sampler):
         if self.world_size == 1:
             return order
         if not self.pad:
-            return order[self.rank::self.world_size]
+            return order[self.rank :: self.world_size]
         total = len(self) * self.world_size
         order = (order * math.ceil(total / self.size))[:total]
         blocks = range(self.rank * self.block, total, self.block * self.world_size)
-        return [i for start in blocks for i in order[start:start + self.block]]
+        return [i for start in blocks for i in order[start : start + self.block]]
 
     def __iter__(self) -> Iterator[tuple[int, int, int]]:
-        own, self.skip = self.own()[self.skip:], 0
+        own, self.skip = self.own()[self.skip :], 0
         seed, epoch = self.seed, self.epoch
         return ((seed, epoch, i) for i in own)
 

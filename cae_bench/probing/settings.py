@@ -1,15 +1,16 @@
 """What the settings of probes on frozen features may be: a wrong one is named before anything is computed."""
+
 import inspect
 import math
 
 from mmengine.config import Config
 
-from ..runs import config_keys
-from .trainer import SCHEDULES
 from ..errors import ConfigError, nearest
 from ..evaluation.accuracy import SELECTIONS
-from .model import TRAINING, WIDTH
 from ..registry import MODELS, OPTIMIZERS
+from ..runs import config_keys
+from .model import TRAINING, WIDTH
+from .trainer import SCHEDULES
 
 # What the engine tells a probe itself; a config does not.
 TOLD = {'self', 'in_dims', 'num_classes', 'cells', 'name', 'unused'}
@@ -32,7 +33,7 @@ def check(probes: dict, num_layers: int | None) -> None:
 
 
 def _check_training(where: str, plan: dict) -> None:
-    least = 2 if 'bn_eps' in plan else 1                 # one image has no statistics
+    least = 2 if 'bn_eps' in plan else 1  # one image has no statistics
     for key in ('batch_size', 'bn_group'):
         if not _whole(plan[key]) or plan[key] < least:
             raise ConfigError(f'{where}.{key}={plan[key]!r}: a whole number of images is needed, at least {least}.')

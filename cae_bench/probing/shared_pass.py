@@ -1,4 +1,5 @@
 """Frozen protocols asked for together on one data set become one config, and so one pass over the data."""
+
 import copy
 
 from mmengine.config import Config
@@ -6,10 +7,20 @@ from mmengine.config import Config
 from ..errors import ConfigError
 
 # What a protocol may have to itself; in all else those of a pass must agree.
-OWN = ('model.probes', 'train_dataloader.dataset.views', 'train_dataloader.dataset.once',
-       'train_dataloader.dataset.held_out', 'train_cfg', 'benchmark', 'default_hooks', 'custom_hooks', 'work_dir',
-       'experiment_name', 'resume')
-HELD_OUT = 0.1                            # of train, as CAPI's honest protocol has it
+OWN = (
+    'model.probes',
+    'train_dataloader.dataset.views',
+    'train_dataloader.dataset.once',
+    'train_dataloader.dataset.held_out',
+    'train_cfg',
+    'benchmark',
+    'default_hooks',
+    'custom_hooks',
+    'work_dir',
+    'experiment_name',
+    'resume',
+)
+HELD_OUT = 0.1  # of train, as CAPI's honest protocol has it
 
 
 def join(configs: list[Config]) -> Config:
@@ -76,7 +87,7 @@ def _join_dataset(ours: dict, theirs: dict) -> None:
     later = {v for d in (ours, theirs) for v in d['views'] if v not in d.get('once', ())}
     ours['views'] = {**ours['views'], **copy.deepcopy(theirs['views'])}
     ours['once'] = sorted(once - later)
-    ours['held_out'] = max(ours.get('held_out', 0.), theirs.get('held_out', 0.))
+    ours['held_out'] = max(ours.get('held_out', 0.0), theirs.get('held_out', 0.0))
 
 
 def _agree(ours: Config, theirs: Config) -> None:
@@ -84,20 +95,25 @@ def _agree(ours: Config, theirs: Config) -> None:
     differences = _differences(ours, theirs)
     if differences:
         key, mine, other = differences[0]
-        raise ConfigError(f'{_names(ours)} and {_names(theirs)} cannot share a pass: they differ in {key} '
-                          f'({mine!r} against {other!r}). Run them one by one.')
+        raise ConfigError(
+            f'{_names(ours)} and {_names(theirs)} cannot share a pass: they differ in {key} '
+            f'({mine!r} against {other!r}). Run them one by one.'
+        )
 
 
 def _differences(ours: Config, theirs: Config) -> list[tuple]:
     mine, other = _shared(ours), _shared(theirs)
-    if _trained(ours) and _trained(theirs):              # heads that are not trained follow the others' epochs
+    if _trained(ours) and _trained(theirs):  # heads that are not trained follow the others' epochs
         mine['train_cfg'], other['train_cfg'] = ours.train_cfg, theirs.train_cfg
     for config, flat in ((ours, mine), (theirs, other)):
         for name, view in config.train_dataloader.dataset.views.items():
             if name in ours.train_dataloader.dataset.views and name in theirs.train_dataloader.dataset.views:
                 flat[f'the view {name}'] = view
-    return [(key, mine.get(key), other.get(key)) for key in sorted(set(mine) | set(other))
-            if mine.get(key) != other.get(key)]
+    return [
+        (key, mine.get(key), other.get(key))
+        for key in sorted(set(mine) | set(other))
+        if mine.get(key) != other.get(key)
+    ]
 
 
 def _is_choice(grid: dict) -> bool:
@@ -109,8 +125,11 @@ def _trained(config: Config) -> bool:
 
 
 def _shared(config: Config) -> dict:
-    return {path: leaf for path, leaf in _leaves(config.to_dict(), '')
-            if not any(path == own or path.startswith(f'{own}.') for own in OWN)}
+    return {
+        path: leaf
+        for path, leaf in _leaves(config.to_dict(), '')
+        if not any(path == own or path.startswith(f'{own}.') for own in OWN)
+    }
 
 
 def _leaves(value, path: str):

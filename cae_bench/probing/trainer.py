@@ -6,6 +6,7 @@ gradients of groups accumulate to the effective batch, then the probe takes its 
 Several processes divide the groups of a step, and sum gradients. Where a step has fewer groups than that, they divide
 the images of every group instead: each computes features of its part, and all train the same heads on all of them.
 """
+
 import math
 
 import torch
@@ -19,21 +20,24 @@ from ..registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
 from ..training import schedules
 
 
-def fractional_epoch(step: int, steps_per_epoch: int, epochs: int, base: float, warmup_epochs: float,
-                     min_lr: float = 0.) -> float:
+def fractional_epoch(
+    step: int, steps_per_epoch: int, epochs: int, base: float, warmup_epochs: float, min_lr: float = 0.0
+) -> float:
     """MAE's rule for linear probing."""
     return schedules.fractional_epoch_lr(step / steps_per_epoch, base, epochs, warmup_epochs, min_lr)
 
 
-def cosine_table(step: int, steps_per_epoch: int, epochs: int, base: float, warmup_epochs: float,
-                 min_lr: float = 0.) -> float:
+def cosine_table(
+    step: int, steps_per_epoch: int, epochs: int, base: float, warmup_epochs: float, min_lr: float = 0.0
+) -> float:
     """BEiT's and CAE's table, for attentive probing."""
     total, warmup = epochs * steps_per_epoch, int(warmup_epochs * steps_per_epoch)
     return schedules.cosine_table_value(step, total, warmup, base, min_lr)
 
 
-def cosine_per_epoch(step: int, steps_per_epoch: int, epochs: int, base: float, warmup_epochs: float,
-                     min_lr: float = 0.) -> float:
+def cosine_per_epoch(
+    step: int, steps_per_epoch: int, epochs: int, base: float, warmup_epochs: float, min_lr: float = 0.0
+) -> float:
     """Half a cosine that moves once an epoch, as DINO's and BEiT's layer-wise linear evaluation has it."""
     return schedules.fractional_epoch_lr(step // steps_per_epoch, base, epochs, warmup_epochs, min_lr)
 
@@ -56,8 +60,10 @@ def images_dealt(batches: dict[str, tuple[int, int]], processes: int) -> tuple[i
     smallest = math.gcd(*groups)
     if smallest % processes:
         fitting = ', '.join(str(n) for n in range(2, smallest + 1) if smallest % n == 0)
-        raise ConfigError(f'{", ".join(batches)}: BatchNorm groups of {smallest} images cannot be shared by {processes} '
-                          f'processes: start 1, {fitting}')
+        raise ConfigError(
+            f'{", ".join(batches)}: BatchNorm groups of {smallest} images cannot be shared by {processes} '
+            f'processes: start 1, {fitting}'
+        )
     return smallest // processes, True
 
 
@@ -74,22 +80,30 @@ class HeadTrainer:
         without_held_out: leave held-out images out of every group.
     """
 
-    def __init__(self, name: str, probe, batch_size: int, bn_group: int, optimizer: dict, schedule: dict,
-                 without_held_out: bool = False):
+    def __init__(
+        self,
+        name: str,
+        probe,
+        batch_size: int,
+        bn_group: int,
+        optimizer: dict,
+        schedule: dict,
+        without_held_out: bool = False,
+    ):
         if batch_size % bn_group:
             raise ConfigError(f'{name}: batch_size={batch_size} is no multiple of bn_group={bn_group}.')
         self.name, self.probe, self.without_held_out = name, probe, without_held_out
         self.batch_size, self.bn_group, self.groups_per_step = batch_size, bn_group, batch_size // bn_group
         cells, device = probe.cells, next(probe.parameters()).device
         self.base = [float(c['lr']) for c in cells]
-        decay = torch.tensor([float(c.get('weight_decay', 0.)) for c in cells], device=device)
+        decay = torch.tensor([float(c.get('weight_decay', 0.0)) for c in cells], device=device)
         lr = torch.zeros(len(cells), device=device)
         self.optimizer = OPTIMIZERS.build(dict(optimizer, params=list(probe.parameters()), lr=lr, weight_decay=decay))
         self.rule = dict(schedule)
         self.schedule = SCHEDULES[self.rule.pop('type')]
         self.world_size, self.shared = get_world_size(), False
         self.buffer: list[tuple[Tensor, Tensor, Tensor]] = []
-        self.step = self.groups = 0                   # steps taken in all; groups of this process in the open step
+        self.step = self.groups = 0  # steps taken in all; groups of this process in the open step
 
     def begin(self, num_images: int, epochs: int, shared: bool = False) -> None:
         """Fixes the length of the schedule, and whether processes share every group.
@@ -99,11 +113,15 @@ class HeadTrainer:
         self.shared = shared
         self.epochs, self.steps_per_epoch = epochs, num_images // self.batch_size
         if not self.steps_per_epoch:
-            raise ConfigError(f'{self.name}: its batch of {self.batch_size} is larger than the {num_images} training '
-                              f'images: --recipe mini, or lower model.probes.{self.name}.batch_size and .bn_group.')
+            raise ConfigError(
+                f'{self.name}: its batch of {self.batch_size} is larger than the {num_images} training '
+                f'images: --recipe mini, or lower model.probes.{self.name}.batch_size and .bn_group.'
+            )
         if self.rule.get('warmup_epochs', 0) >= epochs:
-            raise ConfigError(f'{self.name}: a warm-up of {self.rule["warmup_epochs"]} epochs leaves nothing of '
-                              f'{epochs}; shorten both together.')
+            raise ConfigError(
+                f'{self.name}: a warm-up of {self.rule["warmup_epochs"]} epochs leaves nothing of '
+                f'{epochs}; shorten both together.'
+            )
 
     def lr(self, step: int) -> list[float]:
         """Learning rate of every cell at an optimizer step."""
@@ -145,10 +163,10 @@ class HeadTrainer:
 
     def _group(self, features: Tensor, labels: Tensor, held_out: Tensor) -> Tensor | None:
         losses = None
-        out = (labels < 0) | held_out if self.without_held_out else labels < 0       # no label: cannot be decoded
+        out = (labels < 0) | held_out if self.without_held_out else labels < 0  # no label: cannot be decoded
         if out.any():
             features, labels = features[~out], labels[~out]
-        if len(labels) >= min(2, self.bn_group):         # one image has no statistics
+        if len(labels) >= min(2, self.bn_group):  # one image has no statistics
             # Only the first group of a step moves the running statistics: in the published runs those of the first
             # device are what is broadcast, evaluated and saved.
             first = self.groups == 0 and (self.shared or self.world_size == 1 or dist.get_rank() == 0)
@@ -181,15 +199,18 @@ class HeadTrainer:
 
     def plan(self) -> str:
         """How the published batch is made here."""
-        return (f'{self.name}: published {self.groups_per_step} x {self.bn_group}; here {self.world_size} '
-                f'process{_s(self.world_size, "es")} x {self.own_images}, {self.own_groups} group{_s(self.own_groups)} a step, '
-                f'{self.steps_per_epoch} steps an epoch, {len(self.base)} head{_s(len(self.base))}')
+        return (
+            f'{self.name}: published {self.groups_per_step} x {self.bn_group}; here {self.world_size} '
+            f'process{_s(self.world_size, "es")} x {self.own_images}, {self.own_groups} group{_s(self.own_groups)} a step, '
+            f'{self.steps_per_epoch} steps an epoch, {len(self.base)} head{_s(len(self.base))}'
+        )
 
     def state_dict(self) -> dict:
         """All that an interrupted pass needs to go on: also half-filled groups and half-accumulated gradients."""
         grads = [None if p.grad is None else p.grad.clone() for p in self.probe.parameters()]
-        return dict(optimizer=self.optimizer.state_dict(), buffer=self.buffer, step=self.step, groups=self.groups,
-                    grads=grads)
+        return dict(
+            optimizer=self.optimizer.state_dict(), buffer=self.buffer, step=self.step, groups=self.groups, grads=grads
+        )
 
     def load_state_dict(self, state: dict) -> None:
         device = next(self.probe.parameters()).device
@@ -237,8 +258,9 @@ class HeadOptimizers(OptimWrapper):
         return {f'{name}.lr': t.optimizer.param_groups[0]['lr'].tolist() for name, t in self.trainers.items()}
 
     def state_dict(self) -> dict:
-        return {part: {name: t.state_dict() for name, t in getattr(self, part).items()}
-                for part in ('trainers', 'siblings')}
+        return {
+            part: {name: t.state_dict() for name, t in getattr(self, part).items()} for part in ('trainers', 'siblings')
+        }
 
     def load_state_dict(self, state: dict) -> None:
         for part in ('trainers', 'siblings'):
@@ -261,6 +283,7 @@ class ProbeOptimizers:
         def trainer(name, probe, **kwargs):
             return HeadTrainer(name, probe, **{k: model.plans[name][k] for k in keys}, **kwargs)
 
-        return HeadOptimizers({name: trainer(name, probe) for name, probe in model.trained.items()},
-                              {name: trainer(name, probe, without_held_out=True)
-                               for name, probe in model.siblings.items()})
+        return HeadOptimizers(
+            {name: trainer(name, probe) for name, probe in model.trained.items()},
+            {name: trainer(name, probe, without_held_out=True) for name, probe in model.siblings.items()},
+        )

@@ -1,4 +1,5 @@
 """Validation of heads on frozen features."""
+
 from mmengine.runner import ValLoop
 
 from ..registry import LOOPS

@@ -3,6 +3,7 @@
 What is random about a view depends on the run's seed, the epoch, the image and the view's name, and on nothing else:
 neither on the number of workers or processes, nor on where an interrupted run starts again.
 """
+
 import hashlib
 import math
 import os
@@ -18,15 +19,15 @@ from torch.utils.data import default_collate
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as TF
 
-from ..errors import DataError
-from ..registry import DATASETS, FUNCTIONS, TRANSFORMS
 from ..datasets.content_hash import content_hash
 from ..datasets.image_folder import ImageFolder, stratified
 from ..datasets.pixels import read_image
+from ..errors import DataError
+from ..registry import DATASETS, FUNCTIONS, TRANSFORMS
 
-LEFT_OUT = -2                                        # label of such an image, as in a feature bank
-HOPELESS = 8                                         # unreadable images in a row: the last batch may be that small
-Box = tuple[int, int, int, int]                      # left, top, width, height
+LEFT_OUT = -2  # label of such an image, as in a feature bank
+HOPELESS = 8  # unreadable images in a row: the last batch may be that small
+Box = tuple[int, int, int, int]  # left, top, width, height
 RESAMPLING = {'bicubic': Image.Resampling.BICUBIC, 'bilinear': Image.Resampling.BILINEAR}
 
 
@@ -46,8 +47,17 @@ class ImageViews(ImageFolder):
             groups, so that they are the same on any number of processes, and counts nowhere.
     """
 
-    def __init__(self, data_root: str, split_dir: str = 'train', views: dict | None = None, once: tuple = (),
-                 held_out: float = 0., only_held_out: bool = False, skip_corrupt: bool = False, **kwargs):
+    def __init__(
+        self,
+        data_root: str,
+        split_dir: str = 'train',
+        views: dict | None = None,
+        once: tuple = (),
+        held_out: float = 0.0,
+        only_held_out: bool = False,
+        skip_corrupt: bool = False,
+        **kwargs,
+    ):
         super().__init__(data_root, split_dir, **kwargs)
         self.views = {name: TRANSFORMS.build(dict(view)) for name, view in (views or {}).items()}
         self.once, self.skip_corrupt = tuple(once), skip_corrupt
@@ -62,14 +72,20 @@ class ImageViews(ImageFolder):
         wanted = {name: view for name, view in self.views.items() if not (epoch and name in self.once)}
         label, skipped = self.labels[index], ''
         try:
-            image = read_image(self.paths[index]) if wanted else None     # cached features need no pixels
+            image = read_image(self.paths[index]) if wanted else None  # cached features need no pixels
         except DataError as error:
             if not self.skip_corrupt:
                 raise DataError(f'{error} --skip-corrupt leaves such images out.') from error
             image, label, skipped = Image.new('RGB', (1, 1)), LEFT_OUT, self.name_of(index)
         views = {name: view(image, random.Random(f'{seed}/{epoch}/{index}/{name}')) for name, view in wanted.items()}
-        return dict(views=views, label=label, index=index, held_out=index in self.held_out, skipped=skipped,
-                    image='/'.join(Path(self.paths[index]).parts[-2:]))
+        return dict(
+            views=views,
+            label=label,
+            index=index,
+            held_out=index in self.held_out,
+            skipped=skipped,
+            image='/'.join(Path(self.paths[index]).parts[-2:]),
+        )
 
     def name_of(self, index: int) -> str:
         """'split/class/file': tells training from validation images."""
@@ -105,8 +121,10 @@ def collate_views(items: list[dict]) -> dict:
     """torch's default collation; `skipped` names the images left out. A batch of nothing else raises DataError."""
     skipped = [item['skipped'] for item in items if item['skipped']]
     if len(skipped) == len(items) > HOPELESS:
-        raise DataError(f'none of {len(skipped)} images in a row can be decoded, the first is {skipped[0]}: '
-                        'the data set is damaged beyond skipping.')
+        raise DataError(
+            f'none of {len(skipped)} images in a row can be decoded, the first is {skipped[0]}: '
+            'the data set is damaged beyond skipping.'
+        )
     items = [{key: value for key, value in item.items() if key != 'skipped'} for item in items]
     return dict(default_collate(items), skipped=skipped)
 
@@ -125,8 +143,14 @@ class _RandomCrop:
         flip: probability.
     """
 
-    def __init__(self, size: int, scale: tuple[float, float] = (0.08, 1.0), ratio: tuple[float, float] = (3 / 4, 4 / 3),
-                 flip: float = 0.5, interpolation: str = 'bicubic'):
+    def __init__(
+        self,
+        size: int,
+        scale: tuple[float, float] = (0.08, 1.0),
+        ratio: tuple[float, float] = (3 / 4, 4 / 3),
+        flip: float = 0.5,
+        interpolation: str = 'bicubic',
+    ):
         self.size, self.scale, self.ratio, self.flip = size, scale, ratio, flip
         self.resampling = RESAMPLING[interpolation]
 

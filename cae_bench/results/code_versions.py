@@ -1,9 +1,10 @@
 """Which code scored a record: seeds scored by different code are no repetitions of each other, and a table says so."""
+
 from collections.abc import Iterable
 
 from .record import Record
 
-IDLE = ('python', 'pyarrow')           # recorded, and cannot move a score
+IDLE = ('python', 'pyarrow')  # recorded, and cannot move a score
 
 
 def commit_of(record: Record) -> str:
@@ -27,15 +28,23 @@ def differing_code(records: Iterable[Record], by_seed: bool = True) -> str | Non
     parts = []
     if len({commit_of(r) for r in records}) > 1 or any(r.git['dirty'] for r in records):
         parts.append(('commit', [commit_of(r) for r in records]))
-    parts += [(name, versions) for name in recorded_by_all(records)
-              if len(set(versions := [r.packages[name] for r in records])) > 1]
-    return '; '.join(_by_seed(what, versions, records) if by_seed else f'{what} {" and ".join(dict.fromkeys(versions))}'
-                     for what, versions in parts) or None
+    parts += [
+        (name, versions)
+        for name in recorded_by_all(records)
+        if len(set(versions := [r.packages[name] for r in records])) > 1
+    ]
+    return (
+        '; '.join(
+            _by_seed(what, versions, records) if by_seed else f'{what} {" and ".join(dict.fromkeys(versions))}'
+            for what, versions in parts
+        )
+        or None
+    )
 
 
 def _by_seed(what: str, versions: list[str], records: list[Record]) -> str:
     seeds: dict[str, list[int]] = {}
     for version, record in zip(versions, records):
         seeds.setdefault(version, []).append(record.seed)
-    named = (f"{value} (seed{'s' * (len(own) > 1)} {', '.join(map(str, own))})" for value, own in seeds.items())
+    named = (f'{value} (seed{"s" * (len(own) > 1)} {", ".join(map(str, own))})' for value, own in seeds.items())
     return f'{what} {" and ".join(named)}'

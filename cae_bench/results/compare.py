@@ -1,28 +1,29 @@
 """`cae-bench compare A B`: may these two be compared at all, what differs, and is the difference more than luck."""
+
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import RecordError, nearest
 from ..logs import visible
+from ..statistics.paired import Difference, differences
 from .code_versions import commit_of, differing_code, recorded_by_all
 from .columns import METRICS
 from .measured import setting
-from ..statistics.paired import Difference, differences
 from .record import Record
 from .store import load_records, read_record
 
-
-Runs = tuple[Record, ...]         # the seeds of one model on one task, of one fingerprint
+Runs = tuple[Record, ...]  # the seeds of one model on one task, of one fingerprint
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
     """Two models' runs set against each other; `differences` is empty where `obstacles` forbid the comparison."""
+
     a: Runs
     b: Runs
     obstacles: tuple[str, ...]
     remarks: tuple[str, ...]
-    warnings: tuple[str, ...]         # runs scored by different code, and what the interval leaves out
+    warnings: tuple[str, ...]  # runs scored by different code, and what the interval leaves out
     differences: tuple[Difference, ...]
 
 
@@ -31,6 +32,7 @@ def compare(a: str, b: str, results_dir: str | Path = 'results') -> list[Pair]:
 
     Args:
         a, b: the path of a record, or the name of a model measured under `results_dir`.
+
     Raises:
         RecordError for an unknown name, with the nearest ones, or when two models share no task.
     """
@@ -50,8 +52,9 @@ def obstacles(a: Record, b: Record) -> tuple[str, ...]:
     if a.task != b.task:
         found.append(f'different tasks: {a.task} and {b.task}')
     elif a.dataset.content_hash != b.dataset.content_hash:
-        found.append(f'different files under the name {a.dataset.name} '
-                     f'({a.dataset.num_val} and {b.dataset.num_val} val images)')
+        found.append(
+            f'different files under the name {a.dataset.name} ({a.dataset.num_val} and {b.dataset.num_val} val images)'
+        )
     if a.protocol == b.protocol and a.protocol_version != b.protocol_version:
         found.append(f'different versions of the protocol: {a.protocol_version} and {b.protocol_version}')
     if a.recipe != b.recipe:
@@ -65,7 +68,7 @@ def obstacles(a: Record, b: Record) -> tuple[str, ...]:
 def remarks(a: Runs, b: Runs) -> tuple[str, ...]:
     """What else differs and may move the score a little, or explain it."""
     facts = {'settings': setting}
-    if len(a) == len(b) == 1:                    # more are listed in the head
+    if len(a) == len(b) == 1:  # more are listed in the head
         facts['seed'] = lambda run: run.seed
     facts |= {'hyper-parameters chosen on': lambda run: run.selection and run.selection['by'], 'commit': commit_of}
     facts |= {name: lambda run, name=name: run.packages.get(name) for name in recorded_by_all([*a, *b])}
@@ -76,8 +79,11 @@ def remarks(a: Runs, b: Runs) -> tuple[str, ...]:
 
 def warnings(a: Runs, b: Runs, tested: bool = True) -> tuple[str, ...]:
     """Why the interval may say less, or more, than it seems to."""
-    found = [f'seeds of {name} were scored by different code, {code}' for name, runs in (('A', a), ('B', b))
-             if len(runs) > 1 and (code := differing_code(runs))]
+    found = [
+        f'seeds of {name} were scored by different code, {code}'
+        for name, runs in (('A', a), ('B', b))
+        if len(runs) > 1 and (code := differing_code(runs))
+    ]
     if not found and (code := differing_code([*a, *b], by_seed=False)):
         found.append(f'A and B were scored by different code, {code}')
     if not tested:
@@ -97,8 +103,10 @@ def explain(pairs: list[Pair]) -> str:
 
 def _lines(pair: Pair) -> list[str]:
     first = pair.a[0]
-    lines = [f'{first.task}: A = {_name(pair.a)}, B = {_name(pair.b)} '
-             f'(recipe {first.recipe}, protocol version {first.protocol_version})']
+    lines = [
+        f'{first.task}: A = {_name(pair.a)}, B = {_name(pair.b)} '
+        f'(recipe {first.recipe}, protocol version {first.protocol_version})'
+    ]
     lines += [f'  not comparable: {text}' for text in pair.obstacles]
     lines += [f'  {METRICS.get(d.metric, d.metric)}: {_sentence(d)}' for d in pair.differences]
     return lines + [f'  differs: {text}' for text in pair.remarks] + [f'  warning: {text}' for text in pair.warnings]
@@ -121,8 +129,14 @@ def _sentence(d: Difference) -> str:
 def _pair(a: Runs, b: Runs) -> Pair:
     stops, damaged = obstacles(a[0], b[0]), []
     found = () if stops else differences(a, b, damaged)
-    return Pair(a=a, b=b, obstacles=stops, remarks=remarks(a, b), differences=found,
-                warnings=() if stops else (*map(str, damaged), *warnings(a, b, tested=any(d.ci95 for d in found))))
+    return Pair(
+        a=a,
+        b=b,
+        obstacles=stops,
+        remarks=remarks(a, b),
+        differences=found,
+        warnings=() if stops else (*map(str, damaged), *warnings(a, b, tested=any(d.ci95 for d in found))),
+    )
 
 
 def _repetitions(records: list[Record]) -> list[Runs]:
@@ -137,7 +151,9 @@ def _closest(task: str, ours: list[Runs], theirs: list[Runs]) -> tuple[Runs, Run
     """The runs of a task with the fewest obstacles, then of one setting, then the newest."""
     pairs = [(a, b) for a in ours for b in theirs if a[0].task == b[0].task == task]
     pairs.sort(key=lambda p: tuple(max(run.started for run in runs) for runs in p), reverse=True)
-    return min(pairs, default=None, key=lambda p: (len(obstacles(p[0][0], p[1][0])), setting(p[0][0]) != setting(p[1][0])))
+    return min(
+        pairs, default=None, key=lambda p: (len(obstacles(p[0][0], p[1][0])), setting(p[0][0]) != setting(p[1][0]))
+    )
 
 
 def _records(name: str, results_dir: str | Path) -> list[Record]:
@@ -146,11 +162,15 @@ def _records(name: str, results_dir: str | Path) -> list[Record]:
     records = [r for r in load_records(results_dir, []) if r.status == 'ok']
     found = [r for r in records if r.model.name == name]
     if not records:
-        raise RecordError(f'{results_dir}: no finished record yet, so {name} cannot be compared. '
-                          f'Make one with `cae-bench run`, or name another folder with --results.')
+        raise RecordError(
+            f'{results_dir}: no finished record yet, so {name} cannot be compared. '
+            f'Make one with `cae-bench run`, or name another folder with --results.'
+        )
     if not found:
-        raise RecordError(f'{name}: neither a record (.json) nor a model measured under {results_dir}.'
-                          f'{nearest(name, {r.model.name for r in records})}')
+        raise RecordError(
+            f'{name}: neither a record (.json) nor a model measured under {results_dir}.'
+            f'{nearest(name, {r.model.name for r in records})}'
+        )
     return found
 
 

@@ -1,4 +1,5 @@
 """Names from files of strangers as text of one format: nothing in them opens a tag, ends a cell or computes one."""
+
 import json
 import re
 

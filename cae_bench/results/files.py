@@ -1,4 +1,5 @@
 """Writing so that a file is either the old one or the new one, never half of it."""
+
 import contextlib
 import errno
 import os
@@ -12,26 +13,29 @@ from typing import BinaryIO
 
 from ..errors import RecordError
 
-
-MOST_BYTES = 64 * 2 ** 20          # of a record, which has a hundred kilobytes
+MOST_BYTES = 64 * 2**20  # of a record, which has a hundred kilobytes
 
 
 def read_text(path: Path) -> str:
     """The text of a regular file of reasonable size; raises RecordError for anything else, OSError included."""
     try:
-        status = path.stat()                     # before it is opened: to open a FIFO is to wait for its writer
+        status = path.stat()  # before it is opened: to open a FIFO is to wait for its writer
         if not stat.S_ISREG(status.st_mode):
             raise RecordError(f'{path}: no regular file. Remove it from the results folder.')
         if status.st_size > MOST_BYTES:
-            raise RecordError(f'{path}: {status.st_size / 2 ** 20:,.0f} MiB are too many for a record. '
-                              f'Delete the file and run the task again.')
+            raise RecordError(
+                f'{path}: {status.st_size / 2**20:,.0f} MiB are too many for a record. '
+                f'Delete the file and run the task again.'
+            )
         return path.read_text(encoding='utf-8')
     except OSError as error:
-        raise RecordError(f'{path}: cannot be read ({error.strerror or error}). '
-                          f'Check the path and its permissions.') from error
+        raise RecordError(
+            f'{path}: cannot be read ({error.strerror or error}). Check the path and its permissions.'
+        ) from error
     except UnicodeDecodeError as error:
-        raise RecordError(f'{path}: not a text file ({error.reason}). '
-                          f'Delete the file and run the task again.') from error
+        raise RecordError(
+            f'{path}: not a text file ({error.reason}). Delete the file and run the task again.'
+        ) from error
 
 
 def distinct_name(name: str) -> str:
@@ -42,7 +46,7 @@ def distinct_name(name: str) -> str:
 
 def hashed_name(name: str) -> str:
     """The safe name and 8 digits of the sha256 of the name itself."""
-    return f"{safe_name(name)[:91]}-{sha256(name.encode(errors='surrogatepass')).hexdigest()[:8]}"
+    return f'{safe_name(name)[:91]}-{sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]}'
 
 
 def safe_name(name: str) -> str:
@@ -91,5 +95,7 @@ def _reason(path: Path, error: OSError) -> str:
         return f'{path}: no space left on the disk, nothing was written. Free some space and run the command again.'
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return f'{path}: a file stands where a folder is needed. Give another folder with --results.'
-    return (f'{path}: cannot be written ({error.strerror or error}). '
-            f'Fix the permissions or give another folder with --results.')
+    return (
+        f'{path}: cannot be written ({error.strerror or error}). '
+        f'Fix the permissions or give another folder with --results.'
+    )

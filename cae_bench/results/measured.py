@@ -1,4 +1,5 @@
 """Rows of measured records: seeds of one fingerprint become one cell, anything else never does."""
+
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,8 +11,9 @@ from .columns import Column, column_of
 from .record import Record
 from .rows import Cell, Row
 
-OTHERWISE = {'held_out': 'held-out', 'last': 'last epoch'}       # suffix of a metric -> `by` of a selection
-BESIDE = {'running_stats': 'running statistics', 'best_epoch': 'best epoch'}       # further scores of the same head
+OTHERWISE = {'held_out': 'held-out', 'last': 'last epoch'}  # suffix of a metric -> `by` of a selection
+BESIDE = {'running_stats': 'running statistics', 'best_epoch': 'best epoch'}  # further scores of the same head
+
 
 def measured_rows(records: list[Record], columns: list[Column], tags: dict) -> tuple[list[Row], dict[str, str]]:
     """Rows by model name, and footnote letter -> setting; the letter is '' when every cell has the same setting."""
@@ -21,7 +23,7 @@ def measured_rows(records: list[Record], columns: list[Column], tags: dict) -> t
     names = Counter(name for name, _, _ in models)
     rows = []
     for (name, sha256, arch), own in sorted(models.items(), key=lambda item: tuple(map(str, item[0]))):
-        shown = f"{name} ({sha256[:8] or arch})" if names[name] > 1 else name      # one name, two files: never one row
+        shown = f'{name} ({sha256[:8] or arch})' if names[name] > 1 else name  # one name, two files: never one row
         rows += _rows_of(shown, arch, own, columns, tags)
     return _letter(rows)
 
@@ -29,7 +31,7 @@ def measured_rows(records: list[Record], columns: list[Column], tags: dict) -> t
 def setting(record: Record) -> str | None:
     """How a run departs from its recipe, in words; None when it does not."""
     parts = dict(record.overrides)
-    trained = 'nothing trained, the file\'s own heads scored' if parts.pop('eval_only', False) else None
+    trained = "nothing trained, the file's own heads scored" if parts.pop('eval_only', False) else None
     if record.limit is not None:
         parts.setdefault('limit', record.limit)
     if record.precision != 'fp32':
@@ -53,20 +55,29 @@ def _rows_of(name: str, arch: str | None, records: list[Record], columns: list[C
                 rows.append({})
                 labels.append('measured' if i == 0 else f'measured, run {fingerprint[:8]}')
             rows[i][column] = _cell(column, [seeds[seed] for seed in sorted(seeds)])
-    return [Row(model=name, arch=arch, epochs=None, source=label, measured=True, cells=cells)
-            for label, cells in zip(labels, rows)]
+    return [
+        Row(model=name, arch=arch, epochs=None, source=label, measured=True, cells=cells)
+        for label, cells in zip(labels, rows)
+    ]
 
 
 def _cell(column: Column, records: list[Record]) -> Cell:
     metrics = [record.metrics[column.metric] for record in records]
     values = [metric.value for metric in metrics]
-    one = len(set(values)) == 1              # one run, or a deterministic protocol, whose ±0.0 would deny the images' luck
+    one = len(set(values)) == 1  # one run, or a deterministic protocol, whose ±0.0 would deny the images' luck
     several = len(values) > 1
-    return Cell(value=values[0] if one else mean(values), unit=metrics[0].unit, n=len(values),
-                std=None if one else stdev(values), ci95=metrics[0].ci95 if one else None, agree=one and several,
-                setting=setting(records[0]), code=differing_code(records) if several else None,
-                evidence=tuple(str(record.path) for record in records if record.path),
-                otherwise=tuple(_otherwise(column, records)))
+    return Cell(
+        value=values[0] if one else mean(values),
+        unit=metrics[0].unit,
+        n=len(values),
+        std=None if one else stdev(values),
+        ci95=metrics[0].ci95 if one else None,
+        agree=one and several,
+        setting=setting(records[0]),
+        code=differing_code(records) if several else None,
+        evidence=tuple(str(record.path) for record in records if record.path),
+        otherwise=tuple(_otherwise(column, records)),
+    )
 
 
 def _otherwise(column: Column, records: list[Record]) -> Iterator[tuple[str, float]]:
@@ -90,8 +101,12 @@ def _letter(rows: list[Row]) -> tuple[list[Row], dict[str, str]]:
     if len(settings) == 1:
         return rows, {'': settings[0]}
     letters = dict(zip([s for s in settings if s], _letters()))
-    marked = [replace(row, cells={column: replace(cell, mark=letters.get(cell.setting, ''))
-                                  for column, cell in row.cells.items()}) for row in rows]
+    marked = [
+        replace(
+            row, cells={column: replace(cell, mark=letters.get(cell.setting, '')) for column, cell in row.cells.items()}
+        )
+        for row in rows
+    ]
     return marked, {letter: text for text, letter in letters.items()}
 
 

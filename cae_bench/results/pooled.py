@@ -13,13 +13,15 @@ seeds with replacement instead calls more than 10 % of differences by luck alone
 three are too few to stand for all others. Here it is 3 to 7 % of them for one to five seeds a side
 (tests/results/test_pooled.py).
 """
+
 import math
 
 import numpy as np
 
 
-def pooled_interval(a: np.ndarray, b: np.ndarray, covariance: np.ndarray,
-                    images: int) -> tuple[tuple[float, float], float]:
+def pooled_interval(
+    a: np.ndarray, b: np.ndarray, covariance: np.ndarray, images: int
+) -> tuple[tuple[float, float], float]:
     """(95 % interval, two-sided p) of mean(a) - mean(b).
 
     Args:
@@ -29,16 +31,18 @@ def pooled_interval(a: np.ndarray, b: np.ndarray, covariance: np.ndarray,
         images: how many there are.
     """
     from scipy.special import stdtr, stdtrit
+
     n = len(a)
     weights = np.concatenate([np.full(n, 1 / n), np.full(len(b), -1 / len(b))])
     gap, of_images = float(a.mean() - b.mean()), float(weights @ covariance @ weights)
     parts = _seed_parts(a, b, covariance[:n, :n], covariance[n:, n:])
     excess = max(0.0, sum(part - known for part, known, _ in parts))
     variance = of_images + excess
-    if variance <= 0:                                    # every image agrees: as the sign test has it
+    if variance <= 0:  # every image agrees: as the sign test has it
         return (gap, gap), min(1.0, 2 / 2 ** min(images, 1000)) if gap else 1.0
-    free = variance ** 2 / (of_images ** 2 / max(1, images - 1) +
-                            (sum(part ** 2 / df for part, _, df in parts) if excess else 0))
+    free = variance**2 / (
+        of_images**2 / max(1, images - 1) + (sum(part**2 / df for part, _, df in parts) if excess else 0)
+    )
     error = math.sqrt(variance)
     half = float(stdtrit(free, 0.975)) * error
     return (gap - half, gap + half), float(2 * stdtr(free, -abs(gap) / error))
@@ -50,7 +54,7 @@ def _seed_parts(a: np.ndarray, b: np.ndarray, of_a: np.ndarray, of_b: np.ndarray
     parts = []
     for runs, c in found:
         n = len(runs)
-        share = 1 / n if len(found) == 2 else 1 / len(a) + 1 / len(b)       # alone it stands for the other's seeds too
+        share = 1 / n if len(found) == 2 else 1 / len(a) + 1 / len(b)  # alone it stands for the other's seeds too
         known = (np.trace(c) - c.sum() / n) / (n - 1)
         parts.append((share * float(runs.var(ddof=1)), share * float(known), n - 1))
     return parts

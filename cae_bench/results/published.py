@@ -1,4 +1,5 @@
 """Published numbers: `results/published/*.yml`, one paper or repository a file; README.md there tells the fields."""
+
 import functools
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ class Source:
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
     """How a number was obtained. `column` is the task whose standard recipe it is; a `variant` never shares that."""
+
     column: str
     head: str
     variant: str | None = None
@@ -41,7 +43,7 @@ class Pretrained:
     pretrain_data: str
     pretrain_epochs: int | None
     supervision: str | None
-    label: str | None = None          # tells models of one method apart: 'no decoder', 'ImageNet-22K'
+    label: str | None = None  # tells models of one method apart: 'no decoder', 'ImageNet-22K'
 
     @property
     def name(self) -> str:
@@ -51,8 +53,9 @@ class Pretrained:
 @dataclass(frozen=True, kw_only=True)
 class Published:
     """One number of one source, in percent."""
+
     id: str
-    file: str                         # stem of the YAML file
+    file: str  # stem of the YAML file
     source_key: str
     source: Source
     model: Pretrained
@@ -100,17 +103,26 @@ def read_file(path: Path) -> tuple[Published, ...]:
         notes = data.get('notes', {})
         return tuple(_row(dict(r), path.stem, sources, protocols, models, notes) for r in data['results'])
     except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
-        raise RecordError(f'{path}: not a file of published results ({type(error).__name__}: {error}). '
-                          f'See README.md beside it for the fields.') from error
+        raise RecordError(
+            f'{path}: not a file of published results ({type(error).__name__}: {error}). '
+            f'See README.md beside it for the fields.'
+        ) from error
 
 
 def _row(row: dict, file: str, sources: dict, protocols: dict, models: dict, notes: dict) -> Published:
     if row['confidence'] not in CONFIDENCES:
-        raise ValueError(f"{row['id']}: confidence {row['confidence']!r} is none of {CONFIDENCES}")
+        raise ValueError(f'{row["id"]}: confidence {row["confidence"]!r} is none of {CONFIDENCES}')
     note = notes[row.pop('note')] if 'note' in row else None
     key = row.pop('source')
-    return Published(file=file, source_key=key, source=sources[key], model=models[row.pop('model')],
-                     protocol=protocols[row.pop('protocol')], note=note, **row)
+    return Published(
+        file=file,
+        source_key=key,
+        source=sources[key],
+        model=models[row.pop('model')],
+        protocol=protocols[row.pop('protocol')],
+        note=note,
+        **row,
+    )
 
 
 def resolve_methods(names: list[str], rows: list[Published]) -> list[str]:
@@ -119,6 +131,7 @@ def resolve_methods(names: list[str], rows: list[Published]) -> list[str]:
     wanted = [name.strip().lower() for name in names]
     for name in wanted:
         if name not in known:
-            raise ConfigError(f'no published method named {name!r}.{nearest(name, known)} '
-                              f'`cae-bench ls published` lists them all.')
+            raise ConfigError(
+                f'no published method named {name!r}.{nearest(name, known)} `cae-bench ls published` lists them all.'
+            )
     return [known[name] for name in dict.fromkeys(wanted)]

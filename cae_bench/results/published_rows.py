@@ -1,4 +1,5 @@
 """Rows of published numbers: one for each model, a cell's source in brackets."""
+
 from statistics import mean, stdev
 
 from .columns import Column
@@ -8,14 +9,15 @@ from .rows import Cell, Row
 _SIZES = ('vit-tiny', 'vit-small', 'vit-base', 'vit-large', 'vit-huge')
 
 
-def published_rows(numbers: list[Published], columns: list[Column],
-                   picked: int) -> tuple[list[Row], list[str], list[tuple[Column, int, Published]]]:
+def published_rows(
+    numbers: list[Published], columns: list[Column], picked: int
+) -> tuple[list[Row], list[str], list[tuple[Column, int, Published]]]:
     """Rows, citations, and which number of which source fills which column.
 
     The first `picked` numbers were chosen by a suite: there one model is one row, and where two sources give the same
     cell the first one stands and the others are kept as `others`. Any further number makes a row of its own source.
     """
-    newest: dict[tuple, Column] = {}          # published numbers stand beside the newest version that was measured
+    newest: dict[tuple, Column] = {}  # published numbers stand beside the newest version that was measured
     for column in sorted(columns, key=lambda c: c.version or 0):
         if column.recipe == 'paper' and column.data is None:
             newest[column.task, column.metric, column.variant] = column
@@ -36,6 +38,7 @@ def published_rows(numbers: list[Published], columns: list[Column],
         model = next(iter(cells.values()))[0][1].model
         size = _SIZES.index(model.arch) if model.arch in _SIZES else len(_SIZES)
         return size, methods.index(model.method), model.label or '', model.pretrain_epochs or 0
+
     return [_row(cells) for cells in sorted(found.values(), key=place)], list(citations.values()), used
 
 
@@ -43,8 +46,14 @@ def _row(cells: dict[Column, list[tuple[int, Published]]]) -> Row:
     model = next(iter(cells.values()))[0][1].model
     made = {column: _cell(pairs) for column, pairs in cells.items()}
     sources = sorted({cell.source for cell in made.values()})
-    return Row(model=model.name, arch=model.backbone, epochs=model.pretrain_epochs, measured=False, cells=made,
-               source='[' + ','.join(map(str, sources)) + ']')
+    return Row(
+        model=model.name,
+        arch=model.backbone,
+        epochs=model.pretrain_epochs,
+        measured=False,
+        cells=made,
+        source='[' + ','.join(map(str, sources)) + ']',
+    )
 
 
 def _cell(pairs: list[tuple[int, Published]]) -> Cell:
@@ -55,7 +64,12 @@ def _cell(pairs: list[tuple[int, Published]]) -> Cell:
         return Cell(value=first.value, secondary=first.secondary, source=source, evidence=(first.id,), others=others)
     series = [n for s, n in pairs if s == source]
     values = [n.value for n in series]
-    return Cell(value=mean(values), std=stdev(values) if len(values) > 1 else None, n=len(values), source=source,
-                secondary=any(n.secondary for n in series), evidence=tuple(n.id for n in series),
-                others=tuple((n.value, s) for s, n in pairs if s != source))
-
+    return Cell(
+        value=mean(values),
+        std=stdev(values) if len(values) > 1 else None,
+        n=len(values),
+        source=source,
+        secondary=any(n.secondary for n in series),
+        evidence=tuple(n.id for n in series),
+        others=tuple((n.value, s) for s, n in pairs if s != source),
+    )

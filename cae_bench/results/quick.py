@@ -2,13 +2,38 @@
 
 jsonschema stays the judge that explains: it is asked when the answer here is no. A test holds the two together.
 """
+
 import re
 from collections.abc import Callable
 
-_TYPES = {'object': dict, 'array': list, 'string': str, 'null': type(None), 'boolean': bool, 'integer': int,
-          'number': (int, float)}
-_KNOWN = {'$schema', 'title', 'type', 'properties', 'required', 'additionalProperties', 'items', 'minItems', 'maxItems',
-          'minimum', 'maximum', 'minLength', 'pattern', 'enum', 'const', 'if', 'then'}
+_TYPES = {
+    'object': dict,
+    'array': list,
+    'string': str,
+    'null': type(None),
+    'boolean': bool,
+    'integer': int,
+    'number': (int, float),
+}
+_KNOWN = {
+    '$schema',
+    'title',
+    'type',
+    'properties',
+    'required',
+    'additionalProperties',
+    'items',
+    'minItems',
+    'maxItems',
+    'minimum',
+    'maximum',
+    'minLength',
+    'pattern',
+    'enum',
+    'const',
+    'if',
+    'then',
+}
 Check = Callable[[object], bool]
 
 
@@ -21,10 +46,11 @@ def compile_schema(schema: dict) -> Check:
         return checks[0] if checks else lambda _: True
 
     def check_all(value) -> bool:
-        for check in checks:                        # a loop, for it is half again as fast as all() of a generator
+        for check in checks:  # noqa: SIM110  a loop, for it is half again as fast as all() of a generator
             if not check(value):
                 return False
         return True
+
     return check_all
 
 
@@ -34,12 +60,17 @@ def _type(schema: dict) -> Check | None:
         return None
     names = [names] if isinstance(names, str) else names
     types = tuple(t for name in names for t in (_TYPES[name] if isinstance(_TYPES[name], tuple) else (_TYPES[name],)))
-    booleans = 'boolean' in names                   # to Python True is an integer, to JSON it is not
+    booleans = 'boolean' in names  # to Python True is an integer, to JSON it is not
     whole = 'integer' in names and 'number' not in names
     if not booleans and not whole and not {int, float} & set(types):
         return lambda v: isinstance(v, types)
-    return lambda v: (isinstance(v, types) and (booleans or not isinstance(v, bool))
-                      or whole and isinstance(v, float) and v.is_integer())
+    return lambda v: (
+        isinstance(v, types)
+        and (booleans or not isinstance(v, bool))
+        or whole
+        and isinstance(v, float)
+        and v.is_integer()
+    )
 
 
 def _allowed(schema: dict) -> Check | None:
@@ -81,10 +112,11 @@ def _object(schema: dict) -> Check | None:
             return True
         if not required <= value.keys():
             return False
-        for name, part in value.items():
+        for name, part in value.items():  # noqa: SIM110  likewise
             if not known.get(name, other)(part):
                 return False
         return True
+
     return check
 
 

@@ -1,4 +1,5 @@
 """A record: everything known about one number. `benchmark.py` makes it, `store.py` keeps it, `table.py` shows it."""
+
 import functools
 import hashlib
 import json
@@ -12,8 +13,7 @@ from ..errors import RecordError
 from .quick import compile_schema
 from .schema import RECORD, SCHEMA_NAME
 
-
-ROUNDING = 1e-6           # a score may leave its interval by its last digits
+ROUNDING = 1e-6  # a score may leave its interval by its last digits
 
 
 class NewerRecordError(RecordError):
@@ -23,6 +23,7 @@ class NewerRecordError(RecordError):
 @dataclass(frozen=True, kw_only=True)
 class Model:
     """What was evaluated. `checkpoint` is a file name without folder; it and `sha256` are None for random weights."""
+
     name: str
     family: str
     arch: str | None = None
@@ -42,6 +43,7 @@ class Dataset:
 @dataclass(frozen=True, kw_only=True)
 class Metric:
     """One score in the unit people print; `ci95` is (low, high) in the same unit, None where it cannot be had."""
+
     value: float
     unit: str = '%'
     higher_is_better: bool = True
@@ -51,29 +53,30 @@ class Metric:
 @dataclass(frozen=True, kw_only=True)
 class Record:
     """One run and seed of one task. Nothing is checked here: `to_dict` and `from_dict` hold it against the schema."""
+
     model: Model
     dataset: Dataset
-    protocol: str                     # 'linear', 'upernet', ...
+    protocol: str  # 'linear', 'upernet', ...
     protocol_version: int
-    recipe: str                       # 'paper' or 'mini'
+    recipe: str  # 'paper' or 'mini'
     config: dict | str
-    fingerprint: str                  # of all that can move the score, the seed excepted: see `fingerprint`
+    fingerprint: str  # of all that can move the score, the seed excepted: see `fingerprint`
     metrics: dict[str, Metric]
     seed: int
     wall_time_s: float
     hardware: dict
     packages: dict[str, str]
-    git: dict                         # {'commit': str | None, 'dirty': bool | None}
+    git: dict  # {'commit': str | None, 'dirty': bool | None}
     command: str
-    started: str                      # ISO 8601 with time zone
+    started: str  # ISO 8601 with time zone
     overrides: dict = field(default_factory=dict)
-    limit: int | None = None          # only the first N images were used
+    limit: int | None = None  # only the first N images were used
     precision: str = 'fp32'
-    selection: dict | None = None     # {'by': 'paper' | 'held-out' | 'last epoch' | 'fixed', 'chosen': {...}, ...}
+    selection: dict | None = None  # {'by': 'paper' | 'held-out' | 'last epoch' | 'fixed', 'chosen': {...}, ...}
     peak_memory_mb: float | None = None
     status: str = 'ok'
-    extra: dict = field(default_factory=dict)      # curves, pictures, per-class scores: whatever a task adds
-    path: Path | None = field(default=None, compare=False)      # where it was read from; not part of the file
+    extra: dict = field(default_factory=dict)  # curves, pictures, per-class scores: whatever a task adds
+    path: Path | None = field(default=None, compare=False)  # where it was read from; not part of the file
 
     @property
     def task(self) -> str:
@@ -83,10 +86,13 @@ class Record:
         """The JSON form, checked against the schema; raises RecordError."""
         data = {'schema': SCHEMA_NAME, 'task': self.task, **vars(self)}
         del data['path']
-        data |= {'model': dict(vars(self.model)), 'dataset': dict(vars(self.dataset)),
-                 'metrics': {name: _metric_to_dict(metric) for name, metric in self.metrics.items()}}
+        data |= {
+            'model': dict(vars(self.model)),
+            'dataset': dict(vars(self.dataset)),
+            'metrics': {name: _metric_to_dict(metric) for name, metric in self.metrics.items()},
+        }
         where = self.path or f'record of {self.model.name} on {self.task}'
-        data = json.loads(dumps(data, where))       # tuples become lists, as they will be in the file
+        data = json.loads(dumps(data, where))  # tuples become lists, as they will be in the file
         validate(data, where)
         return data
 
@@ -95,19 +101,23 @@ class Record:
         """Reads the JSON form; raises RecordError naming file, field and remedy."""
         where = path or 'record'
         validate(data, where)
-        task = f"{data['dataset']['name']}/{data['protocol']}"
+        task = f'{data["dataset"]["name"]}/{data["protocol"]}'
         if data['task'] != task:
-            raise _error(where, 'task', f"{data['task']!r} disagrees with dataset and protocol ({task})")
+            raise _error(where, 'task', f'{data["task"]!r} disagrees with dataset and protocol ({task})')
         fields = {k: v for k, v in data.items() if k not in ('schema', 'task')}
-        fields |= {'model': Model(**data['model']), 'dataset': Dataset(**data['dataset']),
-                   'metrics': {name: _metric_from_dict(metric) for name, metric in data['metrics'].items()}}
+        fields |= {
+            'model': Model(**data['model']),
+            'dataset': Dataset(**data['dataset']),
+            'metrics': {name: _metric_from_dict(metric) for name, metric in data['metrics'].items()},
+        }
         return cls(**fields, path=path)
 
 
 def fingerprint(parts: dict) -> str:
     """sha256 over all that can move the score: checkpoint hash, protocol and version, recipe, resolved config without
     paths, workers and logging, overrides, data-set hash, limit, precision. The seed stays out: seeds of one fingerprint
-    are repetitions. Key order and tuple against list make no difference; anything JSON cannot hold is an error."""
+    are repetitions. Key order and tuple against list make no difference; anything JSON cannot hold is an error.
+    """
     text = json.dumps(_canonical(parts, 'fingerprint'), sort_keys=True, separators=(',', ':'), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -117,8 +127,10 @@ def dumps(data: dict, where) -> str:
     try:
         return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False, default=_plain)
     except ValueError as error:
-        raise RecordError(f'{where}: a value is not a finite number ({error}). '
-                          f"Store the run with status 'failed' and without that metric.") from error
+        raise RecordError(
+            f'{where}: a value is not a finite number ({error}). '
+            f"Store the run with status 'failed' and without that metric."
+        ) from error
     except TypeError as error:
         raise RecordError(f'{where}: {error}. Give plain numbers, strings, lists and mappings.') from error
 
@@ -128,8 +140,9 @@ def loads(text: str, path: Path) -> dict:
     try:
         return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_bounded)
     except (ValueError, RecursionError) as error:
-        raise RecordError(f'{path}: not a readable record ({error}). '
-                          f'Delete the file and run the task again.') from error
+        raise RecordError(
+            f'{path}: not a readable record ({error}). Delete the file and run the task again.'
+        ) from error
 
 
 def validate(data, where) -> None:
@@ -137,8 +150,10 @@ def validate(data, where) -> None:
     if _fits()(data):
         return _check_intervals(data['metrics'], where)
     if isinstance(data, dict) and (newer := _newer_schema(data.get('schema'))):
-        raise NewerRecordError(f'{where}: written by a newer cae_bench ({newer}; this one reads up to {SCHEMA_NAME}). '
-                               f'Upgrade cae_bench to read it.')
+        raise NewerRecordError(
+            f'{where}: written by a newer cae_bench ({newer}; this one reads up to {SCHEMA_NAME}). '
+            f'Upgrade cae_bench to read it.'
+        )
     error = next(_validator().iter_errors(data), None)
     if error is None:
         return
@@ -155,6 +170,7 @@ def _fits():
 @functools.cache
 def _validator():
     from jsonschema import Draft202012Validator
+
     return Draft202012Validator(RECORD)
 
 
@@ -214,8 +230,10 @@ def _canonical(value, name: str):
         return value
     if hasattr(value, 'item'):
         return value.item()
-    raise RecordError(f'{name}: {type(value).__name__} has no stable text form. '
-                      f'Give its name or its settings to the fingerprint instead.')
+    raise RecordError(
+        f'{name}: {type(value).__name__} has no stable text form. '
+        f'Give its name or its settings to the fingerprint instead.'
+    )
 
 
 def _refuse_constant(name: str):
@@ -230,6 +248,6 @@ def _finite(digits: str) -> float:
 
 
 def _bounded(digits: str) -> int:
-    if len(digits) > 300:                               # beyond any float: it could be neither shown nor averaged
+    if len(digits) > 300:  # beyond any float: it could be neither shown nor averaged
         raise ValueError(f'a number of {len(digits)} digits')
     return int(digits)

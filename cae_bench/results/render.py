@@ -2,6 +2,7 @@
 
 Names of models, metrics and sources are anybody's: every format shows their control characters instead of obeying them.
 """
+
 import csv
 import io
 import json
@@ -32,12 +33,13 @@ def markdown(table: Table) -> str:
     widths = [max(3, *(len(line[i]) for line in cells)) for i in range(len(head))]
     left = _left(table)
     rule = [':' + '-' * (w - 1) if i < left else '-' * (w - 1) + ':' for i, w in enumerate(widths)]
-    lines = ['| ' + ' | '.join(line) + ' |' for line in (_pad(cells[0], widths, left), rule,
-                                                         *(_pad(line, widths, left) for line in cells[1:]))]
+    lines = [
+        '| ' + ' | '.join(line) + ' |'
+        for line in (_pad(cells[0], widths, left), rule, *(_pad(line, widths, left) for line in cells[1:]))
+    ]
     notes = [f'- {markdown_text(note)}' for note in _notes(table)]
     said = [markdown_text(' '.join(table.caption)), ''] if table.caption else []
-    return '\n'.join([f'**{markdown_text(table.title)}**', '', *said, *lines,
-                      *(['', *notes] if notes else [])])
+    return '\n'.join([f'**{markdown_text(table.title)}**', '', *said, *lines, *(['', *notes] if notes else [])])
 
 
 def text(table: Table, width: int = 120) -> str:
@@ -46,7 +48,7 @@ def text(table: Table, width: int = 120) -> str:
     body = [max([len(row[i]) for row in rows], default=1) for i in range(len(head))]
     broken = [textwrap.wrap(h, max(w, *map(len, h.split()))) for h, w in zip(head, body)]
     height = max(map(len, broken))
-    lines = [[(part := [''] * (height - len(b)) + b)[i] for b in broken] for i in range(height)]
+    lines = [[([''] * (height - len(b)) + b)[i] for b in broken] for i in range(height)]
     widths = [max(w, *map(len, b)) for w, b in zip(body, broken)]
     left = _left(table)
     drawn = ['  '.join(_pad(line, widths, left)).rstrip() for line in (*lines, ['─' * w for w in widths], *rows)]
@@ -65,39 +67,75 @@ def to_csv(table: Table) -> str:
     write(['model', 'arch', 'epochs', 'source', *map(csv_text, sum(titles, [])), 'notes'])
     for row in table.rows:
         parts = [_csv_cell(row.cells.get(c), c in spread) for c in table.columns]
-        write([csv_text(row.model), csv_text(row.arch) if row.arch else '-', row.epochs or '-',
-               csv_text(_citation(table, row)), *sum(parts, []), csv_text(_csv_notes(row))])
+        write(
+            [
+                csv_text(row.model),
+                csv_text(row.arch) if row.arch else '-',
+                row.epochs or '-',
+                csv_text(_citation(table, row)),
+                *sum(parts, []),
+                csv_text(_csv_notes(row)),
+            ]
+        )
     return out.getvalue().rstrip('\n')
 
 
 def to_json(table: Table) -> str:
     """Everything there is to know of each cell; a missing one is null."""
+
     def cell(found: Cell | None, row: Row):
         if found is None:
             return None
         kind = {'kind': 'measured' if row.measured else 'published'}
         told = {k: v for k, v in asdict(found).items() if v not in (None, '', ()) and v is not False}
         return kind | told | {'secondary': found.secondary}
+
     heads = list(zip(table.columns, table.heads))
-    rows = [{'model': row.model, 'arch': row.arch, 'epochs': row.epochs, 'source': row.source, 'measured': row.measured,
-             'cells': {head: cell(row.cells.get(column), row) for column, head in heads}} for row in table.rows]
+    rows = [
+        {
+            'model': row.model,
+            'arch': row.arch,
+            'epochs': row.epochs,
+            'source': row.source,
+            'measured': row.measured,
+            'cells': {head: cell(row.cells.get(column), row) for column, head in heads},
+        }
+        for row in table.rows
+    ]
     columns = [{'head': head, **asdict(column)} for column, head in heads]
-    data = {'title': table.title, 'caption': list(table.caption), 'columns': columns, 'rows': rows,
-            'sources': list(table.sources), 'footnotes': list(table.footnotes)}
+    data = {
+        'title': table.title,
+        'caption': list(table.caption),
+        'columns': columns,
+        'rows': rows,
+        'sources': list(table.sources),
+        'footnotes': list(table.footnotes),
+    }
     return json_escaped(json.dumps(data, indent=1, ensure_ascii=False))
 
 
 def latex(table: Table) -> str:
-    """A booktabs table; needs \\usepackage{booktabs}."""
+    r"""A booktabs table; needs \usepackage{booktabs}."""
     head, rows = grid(table)
     left = _left(table)
     lines = [' & '.join(map(_tex_cell, line)) + r' \\' for line in (head, *rows)]
     notes = [rf'\par\footnotesize {_tex(note)}' for note in _notes(table)]
-    return '\n'.join([r'\begin{table}', r'\centering',
-                      rf'\caption{{{_tex(_sentences(table))}}}',
-                      rf"\begin{{tabular}}{{{'l' * left}{'r' * (len(head) - left)}}}",
-                      r'\toprule', lines[0], r'\midrule',
-                      *lines[1:], r'\bottomrule', r'\end{tabular}', *notes, r'\end{table}'])
+    return '\n'.join(
+        [
+            r'\begin{table}',
+            r'\centering',
+            rf'\caption{{{_tex(_sentences(table))}}}',
+            rf'\begin{{tabular}}{{{"l" * left}{"r" * (len(head) - left)}}}',
+            r'\toprule',
+            lines[0],
+            r'\midrule',
+            *lines[1:],
+            r'\bottomrule',
+            r'\end{tabular}',
+            *notes,
+            r'\end{table}',
+        ]
+    )
 
 
 def html(table: Table) -> str:
@@ -108,12 +146,24 @@ def html(table: Table) -> str:
     def line(parts: list[str], tag: str) -> str:
         align = ['left'] * left + ['right'] * (len(parts) - left)
         cells = (f'<{tag} style="text-align:{a}">{escape(p)}</{tag}>' for p, a in zip(parts, align))
-        return f"<tr>{''.join(cells)}</tr>"
+        return f'<tr>{"".join(cells)}</tr>'
+
     said = escape(_sentences(table))
     notes = [f'<li>{escape(note)}</li>' for note in _notes(table)]
-    return '\n'.join(['<figure class="cae-bench-table">', f'<figcaption>{said}</figcaption>', '<table>',
-                      f"<thead>{line(head, 'th')}</thead>", '<tbody>', *(line(row, 'td') for row in rows), '</tbody>',
-                      '</table>', *(['<ul>', *notes, '</ul>'] if notes else []), '</figure>'])
+    return '\n'.join(
+        [
+            '<figure class="cae-bench-table">',
+            f'<figcaption>{said}</figcaption>',
+            '<table>',
+            f'<thead>{line(head, "th")}</thead>',
+            '<tbody>',
+            *(line(row, 'td') for row in rows),
+            '</tbody>',
+            '</table>',
+            *(['<ul>', *notes, '</ul>'] if notes else []),
+            '</figure>',
+        ]
+    )
 
 
 def grid(table: Table) -> tuple[list[str], list[list[str]]]:
@@ -123,8 +173,12 @@ def grid(table: Table) -> tuple[list[str], list[list[str]]]:
     rows = []
     for row in table.rows:
         many = ',' in row.source and not row.measured
-        rows.append([*(visible(value(row)) for value in named.values()),
-                     *(cell_text(row.cells.get(c), many) for c in table.columns)])
+        rows.append(
+            [
+                *(visible(value(row)) for value in named.values()),
+                *(cell_text(row.cells.get(c), many) for c in table.columns),
+            ]
+        )
     return head, rows
 
 
@@ -135,12 +189,18 @@ def cell_text(cell: Cell | None, cite: bool = False) -> str:
     digits = '{:.1f}' if cell.unit == '%' else '{:.4g}'
     shown = digits.format(cell.value) + '†' * cell.secondary + '‡' * bool(cell.code)
     shown += f' ±{digits.format(cell.spread)}' if cell.spread is not None else ''
-    shown += f" ({cell.n}{' equal' * cell.agree})" if cell.n > 1 else ''
+    shown += f' ({cell.n}{" equal" * cell.agree})' if cell.n > 1 else ''
     return shown + (f' [{cell.source}]' if cite else '') + (f' {cell.mark}' if cell.mark else '')
 
 
-FORMATS: dict[str, Callable[[Table], str]] = {'markdown': markdown, 'csv': to_csv, 'latex': latex, 'html': html,
-                                              'json': to_json, 'text': text}
+FORMATS: dict[str, Callable[[Table], str]] = {
+    'markdown': markdown,
+    'csv': to_csv,
+    'latex': latex,
+    'html': html,
+    'json': to_json,
+    'text': text,
+}
 
 
 def _label_columns(table: Table) -> dict[str, Callable[[Row], str]]:
@@ -183,15 +243,34 @@ def _citation(table: Table, row: Row) -> str:
 def _csv_notes(row: Row) -> str:
     notes = [f'{column.name}: secondary source' for column, cell in row.cells.items() if cell.secondary]
     notes += [f'{column.name}: {cell.setting}' for column, cell in row.cells.items() if cell.setting]
-    notes += [f'{column.name}: seeds scored by different code, {cell.code}'
-              for column, cell in row.cells.items() if cell.code]
+    notes += [
+        f'{column.name}: seeds scored by different code, {cell.code}' for column, cell in row.cells.items() if cell.code
+    ]
     notes += [f'{column.name}: seeds agree, ± is of one run' for column, cell in row.cells.items() if cell.agree]
     return '; '.join(notes)
 
 
-_TEX = str.maketrans({'\\': r'\textbackslash{}', '{': r'\{', '}': r'\}', '&': r'\&', '%': r'\%', '$': r'\$', '#': r'\#',
-                      '_': r'\_', '~': r'\textasciitilde{}', '^': r'\textasciicircum{}', '±': r'$\pm$', '†': r'\dag{}',
-                      '‡': r'\ddag{}', '<': r'\textless{}', '>': r'\textgreater{}', '|': r'\textbar{}', DASH: '--'})
+_TEX = str.maketrans(
+    {
+        '\\': r'\textbackslash{}',
+        '{': r'\{',
+        '}': r'\}',
+        '&': r'\&',
+        '%': r'\%',
+        '$': r'\$',
+        '#': r'\#',
+        '_': r'\_',
+        '~': r'\textasciitilde{}',
+        '^': r'\textasciicircum{}',
+        '±': r'$\pm$',
+        '†': r'\dag{}',
+        '‡': r'\ddag{}',
+        '<': r'\textless{}',
+        '>': r'\textgreater{}',
+        '|': r'\textbar{}',
+        DASH: '--',
+    }
+)
 
 
 def _tex(value: str) -> str:

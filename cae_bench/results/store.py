@@ -1,4 +1,5 @@
 """The ledger: records as files under `<results>/measured`, one per run and seed, per-image columns beside them."""
+
 import contextlib
 import gc
 import warnings
@@ -36,7 +37,7 @@ def write_record(results_dir: str | Path, record: Record, per_image: dict[str, l
     text = dumps(record.to_dict(), path) + '\n'
     # Half a surrogate pair, from a file name that is not UTF-8, becomes its JSON escape: it is read back as it was.
     writers = {path: lambda file: file.write(text.encode(errors='backslashreplace'))}
-    if per_image is not None:                   # renamed first: a record never promises columns that are not there
+    if per_image is not None:  # renamed first: a record never promises columns that are not there
         table = _arrow_table(per_image, path)
         writers = {path.with_suffix('.parquet'): lambda file: _write_parquet(table, file), **writers}
     files.replace_together(writers)
@@ -56,8 +57,9 @@ def load_records(results_dir: str | Path, damaged: list[RecordError] | None = No
     """
     folder = Path(results_dir)
     if not folder.is_dir():
-        raise RecordError(f'{folder}: no such results folder. '
-                          f'Make one with `cae-bench run` or name another with --results.')
+        raise RecordError(
+            f'{folder}: no such results folder. Make one with `cae-bench run` or name another with --results.'
+        )
     records, errors = [], []
     with _without_garbage_collection():
         for path in sorted((folder / MEASURED).rglob('*.json')):
@@ -89,8 +91,11 @@ def find(results_dir: str | Path, fingerprint: str, seed: int, model: str | None
                 raise
             except RecordError:
                 continue
-            if (record.fingerprint == fingerprint and record.status == 'ok'
-                    and (model is None or record.model.name == model)):
+            if (
+                record.fingerprint == fingerprint
+                and record.status == 'ok'
+                and (model is None or record.model.name == model)
+            ):
                 return record
     return None
 
@@ -103,8 +108,9 @@ def read_per_image(record: Record | str | Path) -> dict[str, list] | None:
         return None
     import pyarrow as pa
     import pyarrow.parquet as pq
+
     try:
-        if not path.is_file():                   # a FIFO would be waited for
+        if not path.is_file():  # a FIFO would be waited for
             raise OSError('no regular file')
         table = pq.read_table(path)
         if not pa.types.is_string(table.schema.field('image').type):
@@ -123,7 +129,7 @@ def _holds_another_model(path: Path, name: str) -> bool:
     """Where 'CAE' and 'cae' are one folder, as on macOS, or an older version put another model's record."""
     try:
         return read_record(path).model.name != name
-    except RecordError:                          # not there, or damaged: to be replaced
+    except RecordError:  # not there, or damaged: to be replaced
         return False
 
 
@@ -141,13 +147,16 @@ def _without_garbage_collection():
 
 def _arrow_table(columns: dict[str, list], path: Path):
     import pyarrow as pa
+
     lengths = {name: len(values) for name, values in columns.items()}
     if next(iter(columns), None) != 'image' or len(set(lengths.values())) != 1:
-        raise RecordError(f"{path}: per-image columns need 'image' first and one value per image, "
-                          f'got lengths {lengths}.')
+        raise RecordError(
+            f"{path}: per-image columns need 'image' first and one value per image, got lengths {lengths}."
+        )
     return pa.table({name: pa.array(list(values)) for name, values in columns.items()})
 
 
 def _write_parquet(table, file) -> None:
     import pyarrow.parquet as pq
+
     pq.write_table(table, file)

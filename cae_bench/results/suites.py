@@ -1,4 +1,5 @@
 """Suites: which tasks make a table, beside which published rows. One file a suite under `benchmarks/suites`."""
+
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from ..paths import shipped
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """One task of a suite, as columns of its table. `variant`: published with another recipe than the standard one."""
+
     task: str
     metrics: tuple[str, ...]
     variant: str | None = None
@@ -27,6 +29,7 @@ class Entry:
 @dataclass(frozen=True, kw_only=True)
 class Pick:
     """Published rows of one file; None takes all its sources or methods."""
+
     file: str
     sources: tuple[str, ...] | None = None
     methods: tuple[str, ...] | None = None
@@ -59,8 +62,9 @@ def load_suite(name: str) -> Suite:
     try:
         return _suite(path.stem, yaml.safe_load(path.read_text(encoding='utf-8')))
     except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        raise ConfigError(f'{path}: not a suite ({type(error).__name__}: {error}). '
-                          f'Compare it with benchmarks/suites/cae_paper.yml.') from error
+        raise ConfigError(
+            f'{path}: not a suite ({type(error).__name__}: {error}). Compare it with benchmarks/suites/cae_paper.yml.'
+        ) from error
 
 
 def _suite(name: str, data: dict) -> Suite:
@@ -69,6 +73,7 @@ def _suite(name: str, data: dict) -> Suite:
     for entry in entries:
         if entry.task.count('/') != 1:
             raise ValueError(f'task {entry.task!r} is not <dataset>/<protocol>')
-    picks = tuple(Pick(**{k: v if k == 'file' else tuple(v) for k, v in pick.items()})
-                  for pick in data.pop('published', []))
+    picks = tuple(
+        Pick(**{k: v if k == 'file' else tuple(v) for k, v in pick.items()}) for pick in data.pop('published', [])
+    )
     return Suite(name=name, entries=entries, picks=picks, **data)

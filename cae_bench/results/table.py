@@ -1,4 +1,5 @@
 """The gallery: a suite, the published rows and the measured records, joined into one table."""
+
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,24 +14,29 @@ from .rows import Row
 from .store import load_records
 from .suites import Pick, Suite, load_suite
 
-DEFAULT_SUITE = 'cae_paper'        # whose published rows stand beside measured `paper` columns when no suite is named
+DEFAULT_SUITE = 'cae_paper'  # whose published rows stand beside measured `paper` columns when no suite is named
 
 
 @dataclass(frozen=True)
 class Table:
     """Everything a renderer needs. A row's cells are by column; an absent one is a missing number."""
+
     title: str
     caption: tuple[str, ...]
     columns: tuple[Column, ...]
     heads: tuple[str, ...]
     rows: tuple[Row, ...]
-    sources: tuple[str, ...]          # citations; [1] is the first
+    sources: tuple[str, ...]  # citations; [1] is the first
     footnotes: tuple[str, ...]
-    warnings: tuple[str, ...] = ()    # damaged records and the like: for the terminal, not for the page
+    warnings: tuple[str, ...] = ()  # damaged records and the like: for the terminal, not for the page
 
 
-def build_table(results_dir: str | Path | None = 'results', suite: str | None = None,
-                published: list[str] | None = None, models: list[str] | None = None) -> Table:
+def build_table(
+    results_dir: str | Path | None = 'results',
+    suite: str | None = None,
+    published: list[str] | None = None,
+    models: list[str] | None = None,
+) -> Table:
     """Joins measured records with published numbers.
 
     Args:
@@ -38,8 +44,10 @@ def build_table(results_dir: str | Path | None = 'results', suite: str | None = 
         suite: a name or a .yml file. Without one the columns are the tasks that were measured.
         published: methods to show instead of those the suite picks.
         models: only the measured rows of these models.
+
     Returns:
         A Table; damaged records and the like are in its `warnings`.
+
     Raises:
         ConfigError for an unknown suite or method, with the nearest names; RecordError when there is nothing to show.
     """
@@ -47,8 +55,10 @@ def build_table(results_dir: str | Path | None = 'results', suite: str | None = 
     records, warnings = _records(results_dir, chosen)
     records = [r for r in records if r.status == 'ok' and (models is None or r.model.name in models)]
     if not records and chosen is None:
-        raise RecordError(f'{results_dir}: no finished record yet. Make one with `cae-bench run`, '
-                          f'or name a suite, e.g. --suite {DEFAULT_SUITE}, for the published numbers.')
+        raise RecordError(
+            f'{results_dir}: no finished record yet. Make one with `cae-bench run`, '
+            f'or name a suite, e.g. --suite {DEFAULT_SUITE}, for the published numbers.'
+        )
     tags = data_tags(records)
     columns = _suite_columns(chosen, records, tags) if chosen else _measured_columns(records, tags)
     numbers, picked = _published(chosen, published, columns)
@@ -57,12 +67,20 @@ def build_table(results_dir: str | Path | None = 'results', suite: str | None = 
         warnings.append('no published number fits these columns; name a suite, e.g. --suite cae_paper')
     ours, settings = measured_rows(records, columns, tags)
     if not rows and not ours:
-        raise RecordError(f'suite {suite}: nothing was measured or published for its tasks yet. '
-                          f'Fill it with `cae-bench run CHECKPOINT --suite {suite}`.')
-    return Table(title=chosen.title if chosen else 'Measured by cae-bench',
-                 caption=caption(columns, ours, settings), columns=tuple(columns), heads=tuple(heads(columns)),
-                 rows=(*rows, *ours), sources=tuple(sources),
-                 footnotes=footnotes(used, rows, ours, settings, columns, records), warnings=tuple(warnings))
+        raise RecordError(
+            f'suite {suite}: nothing was measured or published for its tasks yet. '
+            f'Fill it with `cae-bench run CHECKPOINT --suite {suite}`.'
+        )
+    return Table(
+        title=chosen.title if chosen else 'Measured by cae-bench',
+        caption=caption(columns, ours, settings),
+        columns=tuple(columns),
+        heads=tuple(heads(columns)),
+        rows=(*rows, *ours),
+        sources=tuple(sources),
+        footnotes=footnotes(used, rows, ours, settings, columns, records),
+        warnings=tuple(warnings),
+    )
 
 
 def list_models(records: list[Record]) -> list[tuple[str, str, str]]:
@@ -78,8 +96,15 @@ def list_published() -> list[tuple[str, int, str, str]]:
     files: dict[str, list[Published]] = {}
     for number in load_published():
         files.setdefault(number.file, []).append(number)
-    return [(name, len(numbers), ', '.join(dict.fromkeys(n.model.method for n in numbers)),
-             '; '.join(dict.fromkeys(n.source.name for n in numbers))) for name, numbers in files.items()]
+    return [
+        (
+            name,
+            len(numbers),
+            ', '.join(dict.fromkeys(n.model.method for n in numbers)),
+            '; '.join(dict.fromkeys(n.source.name for n in numbers)),
+        )
+        for name, numbers in files.items()
+    ]
 
 
 def _records(results_dir, suite: Suite | None) -> tuple[list[Record], list[str]]:
@@ -107,8 +132,16 @@ def _suite_columns(suite: Suite, records: list[Record], tags: dict) -> list[Colu
         measured = [r for r in records if r.task == entry.task] if entry.variant is None else []
         for metric in entry.metrics:
             versions = [r.protocol_version for r in measured if r.recipe == suite.recipe]
-            columns[Column(entry.dataset, entry.protocol, metric, suite.recipe, max(versions, default=None),
-                           variant=entry.variant)] = None
+            columns[
+                Column(
+                    entry.dataset,
+                    entry.protocol,
+                    metric,
+                    suite.recipe,
+                    max(versions, default=None),
+                    variant=entry.variant,
+                )
+            ] = None
             found = {column_of(r, metric, tags): None for r in measured if metric in r.metrics}
             columns |= {column: None for column in sorted(found, key=order)}
     return list(columns)
@@ -127,5 +160,8 @@ def _published(suite: Suite | None, methods: list[str] | None, columns: list[Col
 
 
 def _fits(number: Published, pick: Pick) -> bool:
-    return (number.file == pick.file and (pick.sources is None or number.source_key in pick.sources)
-            and (pick.methods is None or number.model.method in pick.methods))
+    return (
+        number.file == pick.file
+        and (pick.sources is None or number.source_key in pick.sources)
+        and (pick.methods is None or number.model.method in pick.methods)
+    )

@@ -1,4 +1,5 @@
 """--cfg-options on the command line: `KEY=VALUE ...`, as users of OpenMMLab's tools type it. Imports nothing heavy."""
+
 import ast
 import json
 import math
@@ -53,13 +54,13 @@ def parse_value(text: str):
             value = read(text)
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             continue
-        if not _is_plain(value):                                   # sets, bytes, 1j: no record could hold them
+        if not _is_plain(value):  # sets, bytes, 1j: no record could hold them
             return text
         return list(value) if isinstance(value, tuple) and not text.startswith('(') else value
     if text.lower() in WORDS:
         return WORDS[text.lower()]
     inside = re.fullmatch(r'([(\[])([^()\[\]{}]+)[)\]]', text)
-    if inside:                                                     # names without quotes
+    if inside:  # names without quotes
         items = [parse_value(item.strip()) for item in inside[2].split(',') if item.strip()]
         return tuple(items) if inside[1] == '(' else items
     return text

@@ -1,4 +1,5 @@
 """A misspelt key of a config is named, with the nearest that exists, before anything is built from it."""
+
 import inspect
 from collections.abc import Iterable
 from dataclasses import fields
@@ -36,13 +37,21 @@ def check_type(cfg: Config, key: str, value) -> None:
     kind = _kind(_present(place, last))
     if value is None or kind is None or _kind(value) == kind:
         return
-    allowed = {'bool': value in (0, 1) and not isinstance(value, str),
-               'number': isinstance(value, (list, tuple)) and _kind(value) != 'list',         # img_size=[224,336]
-               'numbers': _kind(value) == 'number',                                           # out_indices=-1
-               'list': isinstance(value, (list, tuple)), 'dict': False}
+    allowed = {
+        'bool': value in (0, 1) and not isinstance(value, str),
+        'number': isinstance(value, (list, tuple)) and _kind(value) != 'list',  # img_size=[224,336]
+        'numbers': _kind(value) == 'number',  # out_indices=-1
+        'list': isinstance(value, (list, tuple)),
+        'dict': False,
+    }
     if not allowed[kind]:
-        expected = {'bool': 'True or False', 'number': 'a number', 'numbers': 'numbers, e.g. [1,2]',
-                    'list': 'a list, e.g. [a,b]', 'dict': f'a key below it, e.g. {key}.KEY={value}'}[kind]
+        expected = {
+            'bool': 'True or False',
+            'number': 'a number',
+            'numbers': 'numbers, e.g. [1,2]',
+            'list': 'a list, e.g. [a,b]',
+            'dict': f'a key below it, e.g. {key}.KEY={value}',
+        }[kind]
         raise ConfigError(f'--cfg-options {key}={value}: expected {expected}')
 
 
@@ -64,6 +73,7 @@ def _present(place, last: str):
     if last in place or not str(place.get('type', '')).startswith('cae_bench.'):
         return place.get(last)
     from .. import registry
+
     children = [r for r in vars(registry).values() if isinstance(r, Registry)]
     cls = next(filter(None, (r.get(place['type']) for r in children)), None)
     parameter = inspect.signature(cls).parameters.get(last) if cls else None
@@ -87,8 +97,11 @@ def check_places(keys: Iterable[str], cfgs: list[Config], top: set[str]) -> None
     for key in keys:
         first = key.split('.')[0]
         if first not in top:
-            why = (f'{first} is a variable of the recipe and has been used by now: set what it stands for'
-                   if any(first in cfg for cfg in cfgs) else f'there is no {first!r}.{nearest(first, top)}')
+            why = (
+                f'{first} is a variable of the recipe and has been used by now: set what it stands for'
+                if any(first in cfg for cfg in cfgs)
+                else f'there is no {first!r}.{nearest(first, top)}'
+            )
             raise ConfigError(f'--cfg-options {key}: {why}')
         if cfgs and not any(fits(cfg, key) for cfg in cfgs):
             _parent(cfgs[0], key)
@@ -119,7 +132,8 @@ def check(node: dict, registry: Registry, where: str, default: str | None = None
         if known and key not in known:
             raise ConfigError(
                 f'{where}.{key}: {str(node.get("type", default)).removeprefix("cae_bench.")} has no such setting.'
-                f'{nearest(key, known)}')
+                f'{nearest(key, known)}'
+            )
         check(node[key], registry, f'{where}.{key}', 'cae_bench.ViT' if key == 'encoder' else None)
 
 

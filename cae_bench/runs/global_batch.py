@@ -4,6 +4,7 @@ A recipe says `benchmark.global_batch` and `benchmark.devices`; `train_dataloade
 a time. Fewer devices, or a smaller batch on each, make more micro-batches, and leave the protocol as it is.
 A recipe without them (mini) is for one device: more of them share the loader's batch.
 """
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,31 +27,39 @@ def keep(cfg: Config, devices: int, published: Config) -> None:
     if batch is None:
         return _share(cfg, devices)
     if cfg.optim_wrapper.get('accumulative_counts', 1) != 1:
-        raise ConfigError('optim_wrapper.accumulative_counts: leave it out. Accumulation follows from '
-                          f'benchmark.global_batch={batch} and train_dataloader.batch_size')
+        raise ConfigError(
+            'optim_wrapper.accumulative_counts: leave it out. Accumulation follows from '
+            f'benchmark.global_batch={batch} and train_dataloader.batch_size'
+        )
     per_device = cfg.train_dataloader.batch_size
     steps = batch // (devices * per_device)
     if steps * devices * per_device != batch:
-        raise ConfigError(f'{_devices(devices)} x {per_device} images do not divide the published batch of {batch}. '
-                          + _remedy(batch, devices))
+        raise ConfigError(
+            f'{_devices(devices)} x {per_device} images do not divide the published batch of {batch}. '
+            + _remedy(batch, devices)
+        )
     cfg.benchmark.batch = f'batch {batch}; ' + '; '.join(_told(cfg, devices, per_device, published))
     if steps == 1:
         return
     if cfg.train_cfg.type not in LOOPS:
-        raise ConfigError(f'train_cfg.type={cfg.train_cfg.type} cannot make a batch of {batch} from {steps} '
-                          f'micro-batches; use {" or ".join(LOOPS)}')
+        raise ConfigError(
+            f'train_cfg.type={cfg.train_cfg.type} cannot make a batch of {batch} from {steps} '
+            f'micro-batches; use {" or ".join(LOOPS)}'
+        )
     cfg.train_cfg = dict(cfg.train_cfg, type=LOOPS[cfg.train_cfg.type], micro_batches=steps)
 
 
 def _share(cfg: Config, devices: int) -> None:
     """Divides the loader's batch among the devices: an update sees the images that it sees on one."""
-    if cfg.benchmark.frozen or devices == 1:               # heads on frozen features have batches of their own
+    if cfg.benchmark.frozen or devices == 1:  # heads on frozen features have batches of their own
         return
     batch = cfg.train_dataloader.batch_size
     if batch % devices:
         fitting = ', '.join(str(n) for n in range(1, batch + 1) if batch % n == 0)
-        raise ConfigError(f'{cfg.benchmark.config}: a batch of {batch} cannot be shared by {devices} processes: start '
-                          f'{fitting}, or name another batch with --cfg-options train_dataloader.batch_size=N')
+        raise ConfigError(
+            f'{cfg.benchmark.config}: a batch of {batch} cannot be shared by {devices} processes: start '
+            f'{fitting}, or name another batch with --cfg-options train_dataloader.batch_size=N'
+        )
     cfg.train_dataloader.batch_size = batch // devices
     cfg.benchmark.processes = devices
     cfg.benchmark.batch = f'batch {batch}; here: {devices} x {batch // devices}'
@@ -59,22 +68,28 @@ def _share(cfg: Config, devices: int) -> None:
 def by_updates(cfg: Config) -> None:
     """Lets a training run in the loops that resume exactly, whatever its batch; in place."""
     if cfg.train_cfg.type in {*LOOPS, *LOOPS.values()}:
-        cfg.train_cfg = dict(cfg.train_cfg, type=LOOPS.get(cfg.train_cfg.type, cfg.train_cfg.type),
-                             random_numbers_per=cfg.benchmark.get('random_numbers_per', 'micro_batch'))
+        cfg.train_cfg = dict(
+            cfg.train_cfg,
+            type=LOOPS.get(cfg.train_cfg.type, cfg.train_cfg.type),
+            random_numbers_per=cfg.benchmark.get('random_numbers_per', 'micro_batch'),
+        )
 
 
 def check_enough(cfg: Config, num_train: int) -> None:
     """Raises DataError where a pass over the data has not a single update in it."""
     batch = cfg.benchmark.get('global_batch')
     if batch and cfg.get('train_dataloader', {}).get('drop_last') and num_train < batch:
-        raise DataError(f'{num_train} training images are fewer than the published batch of {batch}: give more, use '
-                        f'--recipe mini, or name another batch with --cfg-options benchmark.global_batch=N')
+        raise DataError(
+            f'{num_train} training images are fewer than the published batch of {batch}: give more, use '
+            f'--recipe mini, or name another batch with --cfg-options benchmark.global_batch=N'
+        )
 
 
 @contextmanager
 def told_if_too_large(cfg: Config) -> Iterator[None]:
     """Turns a training's lack of memory into a ConfigError that says which settings need less."""
     from ..probing.loop import OUT_OF_MEMORY
+
     try:
         yield
     except (MemoryError, RuntimeError) as error:

@@ -4,6 +4,7 @@ Views of classification are rounded to the nearest multiple of the patch. Dense 
 network pads (`models.whole_patches`); what they pad to anyway, and the size that position tables are made for, become
 multiples of two patches, because pyramids halve the map of patches.
 """
+
 from collections.abc import Iterator
 
 from mmengine.config import Config
@@ -21,8 +22,10 @@ def set_all(cfg: Config, size: int, patch_size: int) -> None:
         ConfigError: a size below a patch, or a protocol that reads images of all sizes.
     """
     if cfg.benchmark.layout != 'image_folder':
-        raise ConfigError(f'--input-size {size}: {cfg.benchmark.config} reads images of all sizes; only classification '
-                          'has one size for all. Sizes of a dense recipe stand in its pipelines (--cfg-options)')
+        raise ConfigError(
+            f'--input-size {size}: {cfg.benchmark.config} reads images of all sizes; only classification '
+            'has one size for all. Sizes of a dense recipe stand in its pipelines (--cfg-options)'
+        )
     if size < patch_size:
         raise ConfigError(f'--input-size {size}: smaller than a patch of {patch_size} pixels')
     for view in views(cfg):
@@ -92,7 +95,8 @@ def _check_agreement(cfg: Config) -> None:
             bank, queries = (f'{size} px of images resized to {resize}' for size, resize in sizes)
             raise ConfigError(
                 f'{cfg.benchmark.config}: the bank holds views of {bank} (train_dataloader.dataset.views.{name}), queries '
-                f'are views of {queries} (val_dataloader.dataset.views.{name}): make them equal, or use --input-size')
+                f'are views of {queries} (val_dataloader.dataset.views.{name}): make them equal, or use --input-size'
+            )
 
 
 def _fit_dense(cfg: Config, patch_size: int) -> None:
@@ -102,10 +106,10 @@ def _fit_dense(cfg: Config, patch_size: int) -> None:
         return size if size % patch_size == 0 else covering(size, pair)
 
     old = _dense_sizes(cfg)
-    if cfg.benchmark.layout == 'ade':                          # made for the crop; Mask R-CNN's is the published grid
+    if cfg.benchmark.layout == 'ade':  # made for the crop; Mask R-CNN's is the published grid
         _fit_tables(cfg, up)
     backbone, processor = cfg.model.backbone, cfg.model.get('data_preprocessor') or {}
-    if 'table_size' in backbone:                               # ViTDet: every image is padded to this square
+    if 'table_size' in backbone:  # ViTDet: every image is padded to this square
         backbone.table_size = up(backbone.table_size)
         processor.pad_size_divisor = up(processor.pad_size_divisor)
     elif processor.get('pad_size_divisor', patch_size) % patch_size:
@@ -118,13 +122,17 @@ def _fit_dense(cfg: Config, patch_size: int) -> None:
     crop = processor.get('size')
     if changed or crop and any(side % patch_size for side in crop):
         changed = f' ({", ".join(changed)})' if changed else ''
-        cfg.benchmark.input_size = (f'images are padded to whole patches of {patch_size} px, to two where a pyramid '
-                                    f'halves them{changed}')
+        cfg.benchmark.input_size = (
+            f'images are padded to whole patches of {patch_size} px, to two where a pyramid halves them{changed}'
+        )
 
 
 def _dense_sizes(cfg: Config) -> dict:
     backbone, processor = cfg.model.backbone, cfg.model.get('data_preprocessor') or {}
-    places = {'img_size': backbone.get('img_size'), 'table_size': backbone.get('table_size'),
-              'pad_size_divisor': processor.get('pad_size_divisor'),
-              'test size_divisor': (processor.get('test_cfg') or {}).get('size_divisor')}
+    places = {
+        'img_size': backbone.get('img_size'),
+        'table_size': backbone.get('table_size'),
+        'pad_size_divisor': processor.get('pad_size_divisor'),
+        'test size_divisor': (processor.get('test_cfg') or {}).get('size_divisor'),
+    }
     return {what: size for what, size in places.items() if size is not None}

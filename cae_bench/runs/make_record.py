@@ -1,25 +1,25 @@
 """From a finished Runner to a Record: scores, confidence, selection, and where it all comes from."""
+
 import math
 import os
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from . import provenance
-from ..training.runner import resumed
 from ..errors import ConfigError, RecordError
-from .recipe import overrides_of
 from ..results import Dataset, Metric, Model, Record
 from ..results.record import dumps
+from ..training.runner import resumed
+from . import provenance
+from .recipe import overrides_of
 
 
-def make_record(job, runner, ckpt, model: str, options, started: datetime, seconds: float,
-                results: Path) -> tuple:
+def make_record(job, runner, ckpt, model: str, options, started: datetime, seconds: float, results: Path) -> tuple:
     """(Record, per-image columns or None) of one task of a finished run; paths in it start at the results folder."""
     said = _Findings(runner, job.task.protocol)
     metrics = {}
     for name, kind in job.cfg.benchmark.metrics.items():
-        if not said.knows(name):                         # AP of large objects where the data has none
+        if not said.knows(name):  # AP of large objects where the data has none
             continue
         value, ci95 = said.score(name)
         if not math.isfinite(value):
@@ -28,10 +28,18 @@ def make_record(job, runner, ckpt, model: str, options, started: datetime, secon
     if not metrics:
         names = ', '.join(job.cfg.benchmark.metrics)
         raise RuntimeError(f'none of {names} was measured: is the validation split empty?')
-    record = replace(_draft(job, ckpt, model, options), metrics=metrics, selection=said.about('selection'),
-                     wall_time_s=round(seconds, 2), peak_memory_mb=round(provenance.peak_memory_mb(), 1),
-                     hardware=provenance.hardware(), packages=provenance.packages(), git=provenance.git_state(),
-                     started=started.isoformat(timespec='seconds'), extra=said.extra(results) | _covers(job.data) | resumed(runner))
+    record = replace(
+        _draft(job, ckpt, model, options),
+        metrics=metrics,
+        selection=said.about('selection'),
+        wall_time_s=round(seconds, 2),
+        peak_memory_mb=round(provenance.peak_memory_mb(), 1),
+        hardware=provenance.hardware(),
+        packages=provenance.packages(),
+        git=provenance.git_state(),
+        started=started.isoformat(timespec='seconds'),
+        extra=said.extra(results) | _covers(job.data) | resumed(runner),
+    )
     return record, said.about('per_image')
 
 
@@ -45,7 +53,7 @@ def check_recordable(job, ckpt, model: str, options) -> None:
         what = str(error).partition(' Fix the code')[0].rpartition(': field ')[2]
         raise ConfigError(f'{where}: {what} Change that name or setting.') from None
     except UnicodeEncodeError as error:
-        line = text[text.rfind('\n', 0, error.start) + 1:text.find('\n', error.start)].strip(' ,')
+        line = text[text.rfind('\n', 0, error.start) + 1 : text.find('\n', error.start)].strip(' ,')
         line = line.encode('utf-8', 'backslashreplace').decode()
         raise ConfigError(f'{where}: {line} is no UTF-8 text. Rename that, or give another name.') from None
 
@@ -54,15 +62,37 @@ def _draft(job, ckpt, model: str, options) -> Record:
     """What is known of a record before its run."""
     header = job.cfg.benchmark
     return Record(
-        model=Model(name=model, family=ckpt.spec.family, arch=ckpt.spec.arch, sha256=ckpt.sha256,
-                    checkpoint=Path(ckpt.source).name if ckpt.sha256 else None,
-                    load_report=ckpt.report.to_dict() if ckpt.report else None),
-        dataset=Dataset(name=job.task.dataset, num_train=job.data.num_train, num_val=job.data.num_val,
-                        content_hash=job.data.content_hash),
-        protocol=job.task.protocol, protocol_version=header.version, recipe=options.recipe, config=job.cfg.to_dict(),
-        overrides=overrides_of(job.cfg, options), limit=options.limit, precision=options.amp,
-        fingerprint=job.fingerprint, seed=options.seed, command=provenance.command(), metrics={}, wall_time_s=0.,
-        hardware={}, packages={}, git={'commit': None, 'dirty': None}, started='2000-01-01T00:00:00Z')
+        model=Model(
+            name=model,
+            family=ckpt.spec.family,
+            arch=ckpt.spec.arch,
+            sha256=ckpt.sha256,
+            checkpoint=Path(ckpt.source).name if ckpt.sha256 else None,
+            load_report=ckpt.report.to_dict() if ckpt.report else None,
+        ),
+        dataset=Dataset(
+            name=job.task.dataset,
+            num_train=job.data.num_train,
+            num_val=job.data.num_val,
+            content_hash=job.data.content_hash,
+        ),
+        protocol=job.task.protocol,
+        protocol_version=header.version,
+        recipe=options.recipe,
+        config=job.cfg.to_dict(),
+        overrides=overrides_of(job.cfg, options),
+        limit=options.limit,
+        precision=options.amp,
+        fingerprint=job.fingerprint,
+        seed=options.seed,
+        command=provenance.command(),
+        metrics={},
+        wall_time_s=0.0,
+        hardware={},
+        packages={},
+        git={'commit': None, 'dirty': None},
+        started='2000-01-01T00:00:00Z',
+    )
 
 
 def _covers(data) -> dict:
@@ -75,9 +105,9 @@ class _Findings:
     def __init__(self, runner, protocol: str):
         self.protocol = protocol
         self.history = next(hook.history for hook in runner.hooks if type(hook).__name__ == 'Progress')
-        if not self.history:                             # resumed after its last iteration: only the scores are missing
+        if not self.history:  # resumed after its last iteration: only the scores are missing
             self.history.append(runner.val_loop.run())
-        self.shared = any('/' in name for name in self.history[-1])          # frozen: 'linear/top1', also if alone
+        self.shared = any('/' in name for name in self.history[-1])  # frozen: 'linear/top1', also if alone
         self.metrics = runner.val_evaluator.metrics
         self.pictures = [path for hook in runner.hooks for path in getattr(hook, 'pictures', ())]
 

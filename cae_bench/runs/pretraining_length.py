@@ -3,6 +3,7 @@
 A config's header says them: `by_pretraining={'optim_wrapper.optimizer.lr': {300: 3e-4, 800: 2e-4, 1600: 1e-4}}`. The value
 in the config itself is the default, for files of which the length is not known.
 """
+
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,8 +56,11 @@ def _line(path: str, values: dict, taken, epochs: int | None, source: str) -> st
     published = ', '.join(f'{value:g} for {length}' for length, value in sorted(values.items()))
     if epochs in values:
         return f'{path}={taken:g}, as published for {epochs} epochs of pretraining ({source})'
-    why = f'nothing is known for {epochs} epochs ({source})' if epochs else \
-        'how long this file was pretrained is not known, --epochs-pretrained N says it'
+    why = (
+        f'nothing is known for {epochs} epochs ({source})'
+        if epochs
+        else 'how long this file was pretrained is not known, --epochs-pretrained N says it'
+    )
     return f'{path}={taken:g}, the default: {why}; published: {published}'
 
 
@@ -68,5 +72,7 @@ def lines(cfg: 'Config') -> list[str]:
 def check_used(cfgs: list, asked: int | None) -> None:
     """Raises ConfigError where no recipe of a command depends on it."""
     if asked is not None and not any(cfg.benchmark.get('by_pretraining') for cfg in cfgs):
-        raise ConfigError(f'--epochs-pretrained {asked}: no recipe of these tasks goes with the length of the '
-                          'pretraining. Leave it out')
+        raise ConfigError(
+            f'--epochs-pretrained {asked}: no recipe of these tasks goes with the length of the '
+            'pretraining. Leave it out'
+        )

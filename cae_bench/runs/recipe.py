@@ -1,4 +1,5 @@
 """From a task and a checkpoint to a resolved mmengine Config: find the recipe file, fit it to backbone and data."""
+
 from __future__ import annotations
 
 import inspect
@@ -9,46 +10,53 @@ from typing import TYPE_CHECKING
 
 from mmengine.config import Config, ConfigDict
 
-from . import global_batch as effective_batch, input_size, pretraining_length
-from ..errors import ConfigError, nearest
 from ..distributed.launchers import LAUNCHERS, world_size
+from ..errors import ConfigError, nearest
 from ..logs import say
 from ..paths import shipped
-from .taps import check_taps
 from ..tasks import Task
+from . import global_batch as effective_batch
+from . import input_size, pretraining_length
+from .taps import check_taps
 
-if TYPE_CHECKING:                            # importing checkpoints imports torch; listing recipes needs none
+if TYPE_CHECKING:  # importing checkpoints imports torch; listing recipes needs none
     from ..checkpoints import Checkpoint, ViTSpec
 
 
 @dataclass(frozen=True)
 class Options:
     """What a user may change about a run. All but `device`, `launcher`, `resume` and `tensorboard` can move a score."""
+
     recipe: str = 'paper'
     seed: int = 0
     device: str | None = None
     amp: str = 'fp32'
     limit: int | None = None
-    input_size: int | None = None            # pixels of every view; classification only
+    input_size: int | None = None  # pixels of every view; classification only
     launcher: str = 'none'
     resume: bool = True
     overwrite: bool = False
-    shorten: float = 1.0                     # scales the schedule: the demo shows every protocol in minutes
-    grid: dict = field(default_factory=dict)         # {'lr': [0.1, 0.3]}: a head for every combination, frozen protocols only
-    share_views: bool = False                # heads trained in one pass read one crop
-    skip_corrupt: bool = False               # leave out images that cannot be decoded; frozen protocols only
-    tensorboard: bool = False                # moves no score
-    epochs_pretrained: int | None = None     # for recipes whose constants go with it; default: what file or name say
-    eval_only: bool = False                  # the file's own neck and heads are scored, nothing is trained
+    shorten: float = 1.0  # scales the schedule: the demo shows every protocol in minutes
+    grid: dict = field(default_factory=dict)  # {'lr': [0.1, 0.3]}: a head for every combination, frozen protocols only
+    share_views: bool = False  # heads trained in one pass read one crop
+    skip_corrupt: bool = False  # leave out images that cannot be decoded; frozen protocols only
+    tensorboard: bool = False  # moves no score
+    epochs_pretrained: int | None = None  # for recipes whose constants go with it; default: what file or name say
+    eval_only: bool = False  # the file's own neck and heads are scored, nothing is trained
     cfg_options: dict = field(default_factory=dict)
 
     def overrides(self) -> dict:
         """What was asked for beside the recipe as shipped."""
-        named = {'limit': self.limit, 'input_size': self.input_size,
-                 'shorten': self.shorten if self.shorten != 1 else None,
-                 'amp': self.amp if self.amp != 'fp32' else None, 'grid': self.grid or None,
-                 'share_views': self.share_views or None, 'skip_corrupt': self.skip_corrupt or None,
-                 'eval_only': self.eval_only or None}
+        named = {
+            'limit': self.limit,
+            'input_size': self.input_size,
+            'shorten': self.shorten if self.shorten != 1 else None,
+            'amp': self.amp if self.amp != 'fp32' else None,
+            'grid': self.grid or None,
+            'share_views': self.share_views or None,
+            'skip_corrupt': self.skip_corrupt or None,
+            'eval_only': self.eval_only or None,
+        }
         return {k: v for k, v in named.items() if v is not None} | dict(self.cfg_options)
 
 
@@ -58,8 +66,10 @@ def find(protocol: str, spec: ViTSpec, recipe: str) -> Path:
     That is the one of family and arch, then of the arch, of the family's base, of any base.
     """
     folder = shipped('configs') / protocol
-    names = {'mini': ['mini.py'],
-             'paper': [f'{spec.family}_{spec.arch}.py', f'{spec.arch}.py', f'{spec.family}_vit-base.py', 'vit-base.py']}
+    names = {
+        'mini': ['mini.py'],
+        'paper': [f'{spec.family}_{spec.arch}.py', f'{spec.arch}.py', f'{spec.family}_vit-base.py', 'vit-base.py'],
+    }
     if recipe not in names:
         raise ConfigError(f'no recipe named {recipe!r}: choose paper (as published) or mini (minutes on a laptop)')
     for name in names[recipe]:
@@ -81,8 +91,10 @@ def borrowed(cfg: Config, spec: ViTSpec) -> str:
     frozen = header.frozen or cfg.model.backbone.get('frozen')
     if frozen or path.name == 'mini.py' or (own and not source):
         return ''
-    return (f'no official recipe of {path.parent} is known for {spec.family} {spec.arch}: the constants are those of '
-            f'{source or path.stem}')
+    return (
+        f'no official recipe of {path.parent} is known for {spec.family} {spec.arch}: the constants are those of '
+        f'{source or path.stem}'
+    )
 
 
 @cache
@@ -109,17 +121,20 @@ def build(task: Task, ckpt: Checkpoint, data, options: Options) -> Config:
     _precision(cfg, options)
     if cfg.benchmark.frozen:
         from ..probing.shared_pass import set_grid
+
         cfg = set_grid(cfg, **{axis: values for axis, values in options.grid.items() if axis in grid_axes(cfg)})
     if options.skip_corrupt:
         _skip_corrupt(cfg, task)
     if options.tensorboard:
         from ..training import tensorboard
+
         tensorboard.add_to(cfg)
     if options.input_size is not None:
         input_size.set_all(cfg, options.input_size, ckpt.spec.patch_size)
     if not options.eval_only:
         pretraining_length.apply(cfg, ckpt, options.epochs_pretrained, options.cfg_options)
     from . import config_keys
+
     # Tasks asked for together share the options; each takes those it has a place for.
     fitting = {key: value for key, value in options.cfg_options.items() if config_keys.fits(cfg, key)}
     for key, value in fitting.items():
@@ -129,9 +144,11 @@ def build(task: Task, ckpt: Checkpoint, data, options: Options) -> Config:
     check_taps(cfg.model.backbone, ckpt.spec.num_layers, ckpt.source)
     if cfg.benchmark.frozen:
         from ..probing import settings as probe_settings
+
         probe_settings.check(cfg.model.probes, ckpt.spec.num_layers)
     if options.eval_only:
         from .eval_only import check, strip_training
+
         check(cfg, ckpt, data.classes)
         strip_training(cfg)
         return cfg
@@ -143,6 +160,7 @@ def build(task: Task, ckpt: Checkpoint, data, options: Options) -> Config:
 def overrides_of(cfg: Config, options: Options) -> dict:
     """What differs from this recipe as shipped, for the record: a task takes the options that it has a place for."""
     from . import config_keys
+
     grid = {axis: values for axis, values in options.grid.items() if axis in grid_axes(cfg)}
     absent = {key for key in options.cfg_options if not config_keys.fits(cfg, key)}
     if not trains_heads(cfg):
@@ -170,8 +188,8 @@ def probes(cfg: Config) -> dict:
 
 def check_options(cfgs: list[Config], options: Options) -> None:
     """Raises ConfigError for an axis of --grid or a key of --cfg-options that no task has, or an impossible number."""
-    if not 0 <= options.seed < 2 ** 32:
-        raise ConfigError(f'--seed {options.seed}: choose a number from 0 to {2 ** 32 - 1}')
+    if not 0 <= options.seed < 2**32:
+        raise ConfigError(f'--seed {options.seed}: choose a number from 0 to {2**32 - 1}')
     if options.limit is not None and options.limit < 1:
         raise ConfigError(f'--limit {options.limit}: keep at least one image')
     whole = [cfg.benchmark.config.partition('/')[0] for cfg in cfgs if not is_shortened(cfg, options)]
@@ -186,6 +204,7 @@ def check_options(cfgs: list[Config], options: Options) -> None:
     from mmengine.runner import Runner
 
     from . import config_keys
+
     config_keys.check_places(options.cfg_options, cfgs, {*inspect.signature(Runner).parameters, 'benchmark'})
 
 
@@ -209,28 +228,50 @@ def _backbone(own: dict, ckpt: Checkpoint, options: Options) -> dict:
     if ckpt.timm_name:
         beyond = sorted(set(kept) - TIMM_TAKES)
         if beyond:
-            raise ConfigError(f'{ckpt.source}: this recipe sets {", ".join(beyond)}, which models that only timm can '
-                              'build do not have. Use --recipe mini')
-        return dict(type='cae_bench.TimmViT', name=ckpt.timm_name, pretrained=ckpt.source.startswith('timm:'),
-                    checkpoint_sha256=ckpt.sha256, **kept)
+            raise ConfigError(
+                f'{ckpt.source}: this recipe sets {", ".join(beyond)}, which models that only timm can '
+                'build do not have. Use --recipe mini'
+            )
+        return dict(
+            type='cae_bench.TimmViT',
+            name=ckpt.timm_name,
+            pretrained=ckpt.source.startswith('timm:'),
+            checkpoint_sha256=ckpt.sha256,
+            **kept,
+        )
     weights, sha256 = (ckpt.source, ckpt.sha256) if ckpt.state_dict is not None else (None, None)
-    return dict(type=own.get('type', 'cae_bench.ViT'), spec=ckpt.spec.to_dict(), checkpoint=weights,
-                checkpoint_sha256=sha256, **kept)
+    return dict(
+        type=own.get('type', 'cae_bench.ViT'),
+        spec=ckpt.spec.to_dict(),
+        checkpoint=weights,
+        checkpoint_sha256=sha256,
+        **kept,
+    )
 
 
 def _values(spec: ViTSpec, data, options: Options) -> dict:
-    values = dict(embed_dims=spec.embed_dims, num_layers=spec.num_layers, num_heads=spec.num_heads,
-                  mean=spec.mean, std=spec.std,
-                  mean255=[255 * m for m in spec.mean], std255=[255 * s for s in spec.std],
-                  data_root=data.root, classes=data.classes, num_classes=len(data.classes),
-                  strides=_strides(spec.patch_size, 4), anchor_strides=_strides(spec.patch_size, 5),
-                  seed=options.seed, limit=options.limit)
+    values = dict(
+        embed_dims=spec.embed_dims,
+        num_layers=spec.num_layers,
+        num_heads=spec.num_heads,
+        mean=spec.mean,
+        std=spec.std,
+        mean255=[255 * m for m in spec.mean],
+        std255=[255 * s for s in spec.std],
+        data_root=data.root,
+        classes=data.classes,
+        num_classes=len(data.classes),
+        strides=_strides(spec.patch_size, 4),
+        anchor_strides=_strides(spec.patch_size, 5),
+        seed=options.seed,
+        limit=options.limit,
+    )
     return values | data.extra
 
 
 def _strides(patch_size: int, levels: int) -> list[float]:
     """Of a pyramid over the patches, finest first: a quarter of a patch, then doubling."""
-    return [stride // 4 if stride % 4 == 0 else stride / 4 for stride in (patch_size * 2 ** n for n in range(levels))]
+    return [stride // 4 if stride % 4 == 0 else stride / 4 for stride in (patch_size * 2**n for n in range(levels))]
 
 
 def _fit(cfg: Config, values: dict) -> None:
@@ -241,7 +282,7 @@ def _fit(cfg: Config, values: dict) -> None:
         value = values[what]
         old = place.get(last) if isinstance(last, str) else place[last]
         many = isinstance(old, (list, tuple)) and not isinstance(value, (list, tuple))
-        place[last] = [value] * len(old) if many else value      # in_channels=[768] * 4 is fitted element by element
+        place[last] = [value] * len(old) if many else value  # in_channels=[768] * 4 is fitted element by element
 
 
 def _shorten(cfg: Config, factor: float) -> None:
@@ -288,8 +329,10 @@ def _place(cfg: Config, path: str) -> tuple:
 def _skip_corrupt(cfg: Config, task: Task) -> None:
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
         if 'skip_corrupt' not in loader.dataset:
-            raise ConfigError(f'--skip-corrupt: {task} needs every image; only protocols on frozen features can leave '
-                              f'some out. Repair the files that cae-bench data check {task.dataset}=DIR names.')
+            raise ConfigError(
+                f'--skip-corrupt: {task} needs every image; only protocols on frozen features can leave '
+                f'some out. Repair the files that cae-bench data check {task.dataset}=DIR names.'
+            )
         loader.dataset.skip_corrupt = True
 
 
@@ -303,7 +346,7 @@ def _precision(cfg: Config, options: Options) -> None:
     if dtype is None:
         raise ConfigError(f'--amp {amp}: choose fp32, bf16 or fp16')
     if cfg.benchmark.frozen:
-        cfg.model.precision = dtype            # of the frozen forward; heads stay in float32
+        cfg.model.precision = dtype  # of the frozen forward; heads stay in float32
     else:
         wrapper = dict(fp16=dict(type='AmpOptimWrapper', dtype=dtype), bf16=dict(type='cae_bench.BFloat16OptimWrapper'))
         cfg.optim_wrapper = dict(cfg.optim_wrapper, **wrapper[amp])
@@ -312,25 +355,56 @@ def _precision(cfg: Config, options: Options) -> None:
 def check_precision(cfg: Config, amp: str) -> None:
     """Raises ConfigError where a recipe cannot be trained in this precision on the devices at hand."""
     import torch
+
     if amp == 'fp16' and not cfg.benchmark.frozen and not torch.cuda.is_available():
-        raise ConfigError(f'--amp fp16: {cfg.benchmark.config} trains in it on CUDA only, and no CUDA device is '
-                          'visible here. Leave --amp out, or use --amp bf16')
+        raise ConfigError(
+            f'--amp fp16: {cfg.benchmark.config} trains in it on CUDA only, and no CUDA device is '
+            'visible here. Leave --amp out, or use --amp bf16'
+        )
 
 
 # How fast things are read and what is logged.
-_SPEED_AND_LOGS = {'num_workers', 'persistent_workers', 'pin_memory', 'prefetch_factor', 'log_processor', 'log_level',
-                   'visualizer', 'vis_backends', 'work_dir', 'experiment_name'}
+_SPEED_AND_LOGS = {
+    'num_workers',
+    'persistent_workers',
+    'pin_memory',
+    'prefetch_factor',
+    'log_processor',
+    'log_level',
+    'visualizer',
+    'vis_backends',
+    'work_dir',
+    'experiment_name',
+}
 # These, where things lie, and what scoring_parts names apart: never what the score will be.
-_IDLE_KEYS = _SPEED_AND_LOGS | {'data_root', 'checkpoint', 'checkpoint_sha256', 'default_hooks', 'launcher', 'env_cfg',
-                                'randomness', 'seed', 'resume', 'load_from', 'benchmark'}
+_IDLE_KEYS = _SPEED_AND_LOGS | {
+    'data_root',
+    'checkpoint',
+    'checkpoint_sha256',
+    'default_hooks',
+    'launcher',
+    'env_cfg',
+    'randomness',
+    'seed',
+    'resume',
+    'load_from',
+    'benchmark',
+}
 
 
 def scoring_parts(cfg: Config, ckpt: Checkpoint, data, options: Options) -> dict:
     """Everything that can move the score except the seed; two runs with equal parts are repetitions of each other."""
-    return dict(checkpoint=ckpt.identity, protocol=cfg.benchmark.config, version=cfg.benchmark.version,
-                recipe=options.recipe, config=_without_idle(cfg.to_dict()),
-                overrides=_that_move_scores(overrides_of(cfg, options)),
-                data=data.content_hash, limit=options.limit, precision=options.amp)
+    return dict(
+        checkpoint=ckpt.identity,
+        protocol=cfg.benchmark.config,
+        version=cfg.benchmark.version,
+        recipe=options.recipe,
+        config=_without_idle(cfg.to_dict()),
+        overrides=_that_move_scores(overrides_of(cfg, options)),
+        data=data.content_hash,
+        limit=options.limit,
+        precision=options.amp,
+    )
 
 
 def _that_move_scores(overrides: dict) -> dict:

@@ -1,4 +1,5 @@
 """One run at a time in a work folder: a second one waits until the first is done, or is refused and hears who it is."""
+
 import contextlib
 import errno
 import fcntl
@@ -14,7 +15,7 @@ from typing import TextIO
 from ..errors import ConfigError
 from ..logs import say
 
-PAUSE = 1.0                                                  # seconds between two looks
+PAUSE = 1.0  # seconds between two looks
 
 
 @contextlib.contextmanager
@@ -27,17 +28,19 @@ def work_lock(folder: Path, title: str, launcher: str = 'none', wait: bool = Tru
         ConfigError: another run is at work there, and `wait` is off.
     """
     from ..distributed.cpu_processes import agree, meet
+
     meet(launcher)
     with contextlib.ExitStack() as stack:
         file = None
-        if os.environ.get('RANK', '0') == '0':               # the first process locks for all
+        if os.environ.get('RANK', '0') == '0':  # the first process locks for all
             folder.mkdir(parents=True, exist_ok=True)
             file = stack.enter_context(open(folder / '.lock', 'a+'))
         waited = False
         while holder := agree(lambda: _holder(file)):
             if not wait:
-                raise ConfigError(f'{folder}: {holder} is at work here. Wait for it or stop it, or name another folder '
-                                  'with -o.')
+                raise ConfigError(
+                    f'{folder}: {holder} is at work here. Wait for it or stop it, or name another folder with -o.'
+                )
             if not waited:
                 say(f'{title}: {holder} is at work on it in {folder}; waits until that run is done (Ctrl-C stops)')
             waited = True
@@ -50,7 +53,7 @@ def _holder(file: TextIO) -> str:
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        if error.errno in (errno.EACCES, errno.EAGAIN):      # POSIX leaves the choice between the two
+        if error.errno in (errno.EACCES, errno.EAGAIN):  # POSIX leaves the choice between the two
             return _named(file)
         say(f'{file.name} cannot be locked on this file system ({error.strerror}): start no second run of this here')
         return ''
@@ -67,5 +70,5 @@ def _named(file: TextIO) -> str:
     try:
         holder = json.loads(file.read())
         return f'process {holder["pid"]} of {holder["host"]} (since {holder["since"]})'
-    except (ValueError, KeyError, TypeError):                # between its lock and its first line
+    except (ValueError, KeyError, TypeError):  # between its lock and its first line
         return 'another run'

@@ -1,9 +1,10 @@
 """COCO's average precision from kept matches, for any draw of images. NumPy alone: records are compared without torch."""
+
 from dataclasses import dataclass
 
 import numpy as np
 
-IOUS = np.linspace(.5, .95, 10)
+IOUS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0, 1, 101)
 
 
@@ -17,6 +18,7 @@ class Matches:
         hit, ignored: (D, 10) per IoU threshold; ignored ones met a crowd region and count neither way.
         truth: (images, classes) objects that count.
     """
+
     image: np.ndarray
     label: np.ndarray
     score: np.ndarray
@@ -60,6 +62,6 @@ def _area(true: np.ndarray, found: np.ndarray, objects: np.ndarray) -> np.ndarra
         recall = true / objects[:, None]
     precision = true / (found + np.spacing(1))
     precision = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    reached = np.searchsorted(RECALLS, recall, side='right')            # how many of the 101 recalls, down to each hit
+    reached = np.searchsorted(RECALLS, recall, side='right')  # how many of the 101 recalls, down to each hit
     means = (precision * np.diff(reached, axis=1, prepend=0)).sum(1) / len(RECALLS)
     return np.where(objects > 0, means, np.nan)

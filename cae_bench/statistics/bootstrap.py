@@ -1,4 +1,5 @@
 """Confidence intervals by drawing images with replacement: what another validation set of this size might give."""
+
 import numpy as np
 
 

@@ -1,4 +1,5 @@
 """Is a difference more than luck? Paired tests on the same validation images, and a weaker one from two intervals."""
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +15,10 @@ UNPAIRED = 'two intervals as if from different images: careful, misses small dif
 @dataclass(frozen=True, kw_only=True)
 class Difference:
     """A - B of one metric, in its unit, with its 95 % interval and the probability of as much by luck alone."""
+
     metric: str
     unit: str
-    a: float                                         # mean over A's runs
+    a: float  # mean over A's runs
     b: float
     ci95: tuple[float, float] | None = None
     p: float | None = None
@@ -27,8 +29,9 @@ class Difference:
         return None if self.ci95 is None else not self.ci95[0] <= 0 <= self.ci95[1]
 
 
-def differences(a: Sequence[Record], b: Sequence[Record],
-                damaged: list[RecordError] | None = None) -> tuple[Difference, ...]:
+def differences(
+    a: Sequence[Record], b: Sequence[Record], damaged: list[RecordError] | None = None
+) -> tuple[Difference, ...]:
     """One for each metric all runs have, by the strongest test their files allow.
 
     Args:
@@ -49,9 +52,9 @@ def differences(a: Sequence[Record], b: Sequence[Record],
 def mcnemar(only_a: int, only_b: int) -> float:
     """Two-sided p of the exact McNemar test: images that only A, that only B got right."""
     n, few = only_a + only_b, min(only_a, only_b)
-    if n > 1000:                                     # the normal limit, with continuity correction
+    if n > 1000:  # the normal limit, with continuity correction
         return math.erfc(max(0, abs(only_a - only_b) - 1) / math.sqrt(2 * n))
-    return min(1.0, 2 * sum(math.comb(n, k) for k in range(few + 1)) / 2 ** n)
+    return min(1.0, 2 * sum(math.comb(n, k) for k in range(few + 1)) / 2**n)
 
 
 def miou_gaps(a: dict, b: dict, seed: int = 0):
@@ -67,20 +70,23 @@ def miou_draws(runs: list[dict], seed: int = 0):
         runs: columns `intersection` and `union`, for each image a list of pixel counts per class.
     """
     import numpy as np
+
     images = len(runs[0]['union'])
     draws = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), RESAMPLES).astype(np.float64)
 
     def drawn(columns: dict):
         counts = [draws @ np.asarray(columns[name], dtype=np.float64) for name in ('intersection', 'union')]
         with np.errstate(invalid='ignore'):
-            return 100 * np.nanmean(counts[0] / counts[1], axis=1)             # a class nobody drew is left out
+            return 100 * np.nanmean(counts[0] / counts[1], axis=1)  # a class nobody drew is left out
+
     return np.stack([drawn(columns) for columns in runs])
 
 
 def bootstrap(gaps) -> tuple[tuple[float, float], float]:
     """(95 % interval, two-sided p) from the differences of all draws."""
     import numpy as np
-    gaps = gaps[~np.isnan(gaps)]                     # draws in which no object is
+
+    gaps = gaps[~np.isnan(gaps)]  # draws in which no object is
     low, high = np.percentile(gaps, [2.5, 97.5])
     tail = min((gaps <= 0).mean(), (gaps >= 0).mean())
     return (float(low), float(high)), float(min(1.0, max(2 * tail, 1 / len(gaps))))
@@ -91,6 +97,7 @@ def _draws(runs: list[dict]) -> dict:
     if all({'intersection', 'union'} <= set(columns) for columns in runs):
         return {'mIoU': miou_draws(runs)}
     from .paired_ap import draws
+
     return draws(runs, RESAMPLES)
 
 
@@ -102,7 +109,7 @@ def _difference(name: str, a: Metric, b: Metric, columns: list[dict] | None, dra
         return Difference(**scores, **_from_correct(gaps))
     if name in drawn:
         ci95, p = bootstrap(drawn[name][0] - drawn[name][1])
-        return Difference(**scores, ci95=ci95, p=p, test=f"paired bootstrap over {len(columns[0]['image'])} images")
+        return Difference(**scores, ci95=ci95, p=p, test=f'paired bootstrap over {len(columns[0]["image"])} images')
     if a.ci95 and b.ci95:
         error = math.hypot(a.ci95[1] - a.ci95[0], b.ci95[1] - b.ci95[0]) / 2 / 1.96
         gap = a.value - b.value
@@ -111,11 +118,14 @@ def _difference(name: str, a: Metric, b: Metric, columns: list[dict] | None, dra
     return Difference(**scores)
 
 
-def _pooled(name: str, metrics: list[Metric], n: int, columns: list[dict] | None, drawn: dict,
-            images: int) -> Difference:
+def _pooled(
+    name: str, metrics: list[Metric], n: int, columns: list[dict] | None, drawn: dict, images: int
+) -> Difference:
     """Of several runs, the first n of them A's."""
     import numpy as np
+
     from ..results.pooled import pooled_interval
+
     values = np.array([metric.value for metric in metrics])
     scores = dict(metric=name, unit=metrics[0].unit, a=float(values[:n].mean()), b=float(values[n:].mean()))
     seeds = f'{n} + {len(values) - n} seeds'
@@ -127,7 +137,7 @@ def _pooled(name: str, metrics: list[Metric], n: int, columns: list[dict] | None
         test = f'paired bootstrap over {images} images, {seeds}'
     elif all(metric.ci95 for metric in metrics):
         errors = np.array([metric.ci95[1] - metric.ci95[0] for metric in metrics]) / 2 / 1.96
-        ours = np.arange(len(values)) < n            # runs of one model as if equal on every image
+        ours = np.arange(len(values)) < n  # runs of one model as if equal on every image
         covariance, test = np.outer(errors, errors) * (ours[:, None] == ours), f'{seeds}, {UNPAIRED}'
     else:
         return Difference(**scores)
@@ -138,9 +148,10 @@ def _pooled(name: str, metrics: list[Metric], n: int, columns: list[dict] | None
 def _from_correct(gaps: list[int]) -> dict:
     n, only_a, only_b = len(gaps), gaps.count(1), gaps.count(-1)
     gap = (only_a - only_b) / n
-    half = 1.96 * math.sqrt(max(0.0, (only_a + only_b) / n - gap ** 2) / n)
-    return dict(ci95=(100 * (gap - half), 100 * (gap + half)), p=mcnemar(only_a, only_b),
-                test=f'McNemar over {n} images')
+    half = 1.96 * math.sqrt(max(0.0, (only_a + only_b) / n - gap**2) / n)
+    return dict(
+        ci95=(100 * (gap - half), 100 * (gap + half)), p=mcnemar(only_a, only_b), test=f'McNemar over {n} images'
+    )
 
 
 def _per_image(run: Record, damaged: list[RecordError] | None) -> dict | None:

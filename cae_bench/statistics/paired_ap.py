@@ -1,10 +1,11 @@
 """The paired test of detection: all runs' AP on the same draws of images, from the matches kept for each image."""
+
 import numpy as np
 
 from .average_precision import Matches, average_precision
 
 KINDS = ('bbox', 'segm')
-COUNTS = 1.5e9                # detections x thresholds x draws; 2,000 draws of a small set, 300 of COCO's 5,000 images
+COUNTS = 1.5e9  # detections x thresholds x draws; 2,000 draws of a small set, 300 of COCO's 5,000 images
 
 
 def gaps(a: dict, b: dict, resamples: int, seed: int = 0) -> dict[str, np.ndarray]:
@@ -29,12 +30,13 @@ def draws(runs: list[dict], resamples: int, seed: int = 0) -> dict[str, np.ndarr
         kept = [matches(columns, kind) for columns in runs]
         images = len(kept[0].truth)
         fitting = int(COUNTS / (1 + sum(run.hit.size for run in kept)))
-        weights = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images),
-                                                          min(resamples, max(100, fitting)))
+        weights = np.random.default_rng(seed).multinomial(
+            images, np.full(images, 1 / images), min(resamples, max(100, fitting))
+        )
         parts = np.array_split(weights, 20)
         drawn = np.stack([np.concatenate([average_precision(run, part) for part in parts]) for run in kept])
         for name, values in (('mAP', drawn), ('mAP_50', drawn[..., :1]), ('mAP_75', drawn[..., 5:6])):
-            found[f'{kind}_{name}'] = np.nanmean(values, axis=(2, 3))          # a class no draw shows is left out of all
+            found[f'{kind}_{name}'] = np.nanmean(values, axis=(2, 3))  # a class no draw shows is left out of all
     return found
 
 
@@ -44,5 +46,11 @@ def matches(columns: dict, kind: str) -> Matches:
     image = np.repeat(np.arange(len(lists['score'])), [len(one) for one in lists['score']])
     flat = {name: np.array([x for one in values for x in one]) for name, values in lists.items()}
     hit, ignored = (flat[name].astype(int)[:, None] >> np.arange(10) & 1 for name in ('hit', 'ignored'))
-    return Matches(image, flat['label'].astype(int), flat['score'].astype(float), hit.astype(bool),
-                   ignored.astype(bool), np.array(columns[f'{kind}_truth']))
+    return Matches(
+        image,
+        flat['label'].astype(int),
+        flat['score'].astype(float),
+        hit.astype(bool),
+        ignored.astype(bool),
+        np.array(columns[f'{kind}_truth']),
+    )

@@ -1,4 +1,5 @@
 """Training in bfloat16 on any device: mmengine's AmpOptimWrapper refuses CPUs, and scales losses that need no scale."""
+
 from contextlib import contextmanager
 
 import torch

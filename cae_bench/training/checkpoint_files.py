@@ -1,4 +1,5 @@
 """The checkpoints of a run: found again newest first, checked before anything is taken from them, written whole."""
+
 import contextlib
 import os
 import re
@@ -40,11 +41,15 @@ def check(path: Path, model: torch.nn.Module) -> None:
         raise CheckpointError(f'{path} has no {missing[0]}: the interrupted run cannot go on from it.')
     own = (model.module if is_model_wrapper(model) else model).state_dict()
     theirs = content['state_dict']
-    differ = [name for name in own.keys() | theirs.keys()
-              if name not in own or name not in theirs or own[name].shape != theirs[name].shape]
+    differ = [
+        name
+        for name in own.keys() | theirs.keys()
+        if name not in own or name not in theirs or own[name].shape != theirs[name].shape
+    ]
     if differ:
-        raise CheckpointError(f'{path} is of another network ({sorted(differ)[0]} differs): the run cannot go on from '
-                              'it.')
+        raise CheckpointError(
+            f'{path} is of another network ({sorted(differ)[0]} differs): the run cannot go on from it.'
+        )
 
 
 def replace(beside: Path, path: Path) -> None:

@@ -1,4 +1,5 @@
 """What tensors cannot tell of a backbone goes beside them into every checkpoint of a run."""
+
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 

@@ -3,6 +3,7 @@
 The backbone says how deep a parameter lies; everything around it (neck, heads, norms) learns at the full rate, or at a
 multiple of it.
 """
+
 from collections.abc import Collection
 
 from mmengine.logging import MMLogger
@@ -33,8 +34,10 @@ class LayerDecayOptimWrapperConstructor:
         self.rules = dict(paramwise_cfg or {})
         unknown = set(self.rules) - {'layer_decay_rate', 'no_decay', 'decay_biases', 'head_lr_mult'}
         if unknown:
-            raise ConfigError(f'LayerDecayOptimWrapperConstructor: paramwise_cfg has no {sorted(unknown)}; '
-                              'it takes layer_decay_rate, head_lr_mult, no_decay and decay_biases')
+            raise ConfigError(
+                f'LayerDecayOptimWrapperConstructor: paramwise_cfg has no {sorted(unknown)}; '
+                'it takes layer_decay_rate, head_lr_mult, no_decay and decay_biases'
+            )
 
     def __call__(self, model: nn.Module):
         model = model.module if is_model_wrapper(model) else model
@@ -42,18 +45,29 @@ class LayerDecayOptimWrapperConstructor:
         for group in groups:
             MMLogger.get_current_instance().debug(
                 f'layer {group["layer"]}: lr x {group["lr_scale"]:.3e}, weight decay {group["weight_decay"]}, '
-                f'{len(group["params"])} tensors')
+                f'{len(group["params"])} tensors'
+            )
         optimizer = OPTIMIZERS.build(dict(self.optimizer, params=groups))
         self.wrapper.setdefault('type', 'OptimWrapper')
         return OPTIM_WRAPPERS.build(dict(self.wrapper), default_args=dict(optimizer=optimizer))
 
 
-def param_groups(model: nn.Module, lr: float, weight_decay: float, layer_decay_rate: float = 1.0,
-                 no_decay: Collection[str] = (), decay_biases: bool = False, head_lr_mult: float = 1.0) -> list[dict]:
+def param_groups(
+    model: nn.Module,
+    lr: float,
+    weight_decay: float,
+    layer_decay_rate: float = 1.0,
+    no_decay: Collection[str] = (),
+    decay_biases: bool = False,
+    head_lr_mult: float = 1.0,
+) -> list[dict]:
     """The trainable parameters of a model, one group for each layer and weight decay; frozen ones are left out."""
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    spared = {*no_decay, *norm_parameters(model)} if decay_biases else {
-        name for name, p in trained.items() if is_plain(name, p, no_decay)}
+    spared = (
+        {*no_decay, *norm_parameters(model)}
+        if decay_biases
+        else {name for name, p in trained.items() if is_plain(name, p, no_decay)}
+    )
     groups = {}
     for name, parameter in trained.items():
         layer, last = layer_of(model, name) if layer_decay_rate != 1.0 else (0, 0)
@@ -72,17 +86,23 @@ def is_plain(name: str, parameter: nn.Parameter, no_decay: Collection[str] = ())
 def norm_parameters(model: nn.Module) -> set[str]:
     """Weights and biases of PyTorch's norms; detectron2's get_default_optimizer_params spares no other tensor."""
     norms = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
-    return {f'{place}.{name}' for place, module in model.named_modules() if isinstance(module, norms)
-            for name, _ in module.named_parameters(recurse=False)}
+    return {
+        f'{place}.{name}'
+        for place, module in model.named_modules()
+        if isinstance(module, norms)
+        for name, _ in module.named_parameters(recurse=False)
+    }
 
 
 def layer_of(model: nn.Module, name: str, prefix: str = 'backbone.') -> tuple[int, int]:
     """(layer of a parameter, last layer): tokens, positions, patch embedding 0, block i is i + 1, all else the last."""
     backbone = getattr(model, prefix.rstrip('.'), None)
     if not hasattr(backbone, 'get_layer_depth'):
-        raise ConfigError(f'layer decay asks {type(model).__name__}.backbone for a parameter\'s depth; '
-                          f'{type(backbone).__name__} has no get_layer_depth. Use cae_bench.ViT, '
-                          'or layer_decay_rate=1.0.')
+        raise ConfigError(
+            f"layer decay asks {type(model).__name__}.backbone for a parameter's depth; "
+            f'{type(backbone).__name__} has no get_layer_depth. Use cae_bench.ViT, '
+            'or layer_decay_rate=1.0.'
+        )
     depth, num_layers = backbone.get_layer_depth(name.removeprefix(prefix))
     last = num_layers - 1
     return (depth, last) if name.startswith(prefix) else (last, last)

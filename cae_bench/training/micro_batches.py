@@ -7,6 +7,7 @@ Global micro-batch m of an update is the m-th batch of its images, whichever dev
 r, r + N, r + 2N, ... Mixup, cutmix, drop path and whatever else a step draws depend on (seed, update, m) alone, so
 neither an interruption nor the number of devices moves them. The official runs seed every device by its rank.
 """
+
 from collections.abc import Iterator
 from itertools import chain, islice
 
@@ -16,11 +17,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ..errors import ConfigError
-from .random_numbers import seed_by
 from ..registry import LOOPS
 from .progress import validations
+from .random_numbers import seed_by
 
-SAMPLERS = {'DefaultSampler': False, 'InfiniteSampler': True}              # mmengine's -> whether it ends never
+SAMPLERS = {'DefaultSampler': False, 'InfiniteSampler': True}  # mmengine's -> whether it ends never
 
 
 def seeded(dataloader: dict) -> dict:
@@ -31,11 +32,14 @@ def seeded(dataloader: dict) -> dict:
     loader = dict(dataloader)
     sampler = dict(loader['sampler'])
     if sampler['type'] not in SAMPLERS:
-        raise ConfigError(f'train_dataloader.sampler.type={sampler["type"]}: a training that can be resumed takes its '
-                          f'images from {" or ".join(SAMPLERS)}')
+        raise ConfigError(
+            f'train_dataloader.sampler.type={sampler["type"]}: a training that can be resumed takes its '
+            f'images from {" or ".join(SAMPLERS)}'
+        )
     sampler.update(endless=SAMPLERS[sampler['type']], type='cae_bench.SeededOrder')
-    dealt = dict(type='cae_bench.DealtBatches', batches=loader.get('batch_sampler'),
-                 drop_last=loader.pop('drop_last', False))
+    dealt = dict(
+        type='cae_bench.DealtBatches', batches=loader.get('batch_sampler'), drop_last=loader.pop('drop_last', False)
+    )
     if not loader.get('num_workers'):
         loader['persistent_workers'] = False
     dataset = dict(type='cae_bench.SeededDataset', dataset=loader['dataset'])
@@ -73,8 +77,9 @@ class _OneUpdate:
         where the published run gave every device the same seed.
     """
 
-    def __init__(self, runner, dataloader: dict, micro_batches: int = 1, random_numbers_per: str = 'micro_batch',
-                 **kwargs):
+    def __init__(
+        self, runner, dataloader: dict, micro_batches: int = 1, random_numbers_per: str = 'micro_batch', **kwargs
+    ):
         if random_numbers_per not in ('micro_batch', 'update'):
             raise ConfigError(f'random_numbers_per={random_numbers_per!r}: choose micro_batch or update')
         self.random_numbers_per = random_numbers_per
@@ -109,8 +114,8 @@ class _OneUpdate:
         done = [v['iteration'] for v in validations(self.runner)]
         if resumed and self._iter in done and position < end:
             return
-        for buffer in self.runner.model.buffers():         # batch norms' own statistics on each device: the first's
-            broadcast(buffer)                              # count, which are those of the checkpoint
+        for buffer in self.runner.model.buffers():  # batch norms' own statistics on each device: the first's
+            broadcast(buffer)  # count, which are those of the checkpoint
         self.runner.val_loop.run()
 
 
@@ -131,7 +136,7 @@ class UpdatesByEpoch(_OneUpdate, EpochBasedTrainLoop):
         self.runner.call_hook('before_train')
         self._epoch, done = divmod(self._iter, len(self.dataloader))
         if self._epoch and not done:
-            self.runner.message_hub.update_info('epoch', self._epoch - 1)          # which it had just finished
+            self.runner.message_hub.update_info('epoch', self._epoch - 1)  # which it had just finished
             self.validate(self._epoch, self._max_epochs, resumed=True)
         while self._epoch < self._max_epochs and not self.stop_training:
             self.run_epoch()
@@ -157,8 +162,10 @@ class UpdatesByIteration(_OneUpdate, IterBasedTrainLoop):
     def __init__(self, runner, dataloader: dict, *args, **kwargs):
         super().__init__(runner, dataloader, *args, **kwargs)
         if not self.dataloader.batch_sampler.sampler.endless:
-            raise ConfigError("training by iterations needs train_dataloader.sampler.type='InfiniteSampler', which "
-                              'goes over the data as often as it takes')
+            raise ConfigError(
+                "training by iterations needs train_dataloader.sampler.type='InfiniteSampler', which "
+                'goes over the data as often as it takes'
+            )
 
     def run(self):
         self.runner.call_hook('before_train')

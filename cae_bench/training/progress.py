@@ -1,4 +1,5 @@
 """What a run says while it works: a line now and then, with the loss and the time left."""
+
 import time
 from numbers import Real
 
@@ -8,7 +9,7 @@ from mmengine.runner import IterBasedTrainLoop
 from ..logs import say
 from ..registry import HOOKS
 
-VALIDATIONS = 'validations'              # in the message hub, so in every checkpoint: [{'iteration': 3, 'scores': {}}]
+VALIDATIONS = 'validations'  # in the message hub, so in every checkpoint: [{'iteration': 3, 'scores': {}}]
 
 
 @HOOKS.register_module()
@@ -17,18 +18,19 @@ class Progress(Hook):
 
     The time left is that of the updates and, once a validation has been timed, of the validations still to come.
     """
+
     priority = 'VERY_LOW'
 
     def __init__(self, task: str, seconds: float = 15.0):
         self.task, self.seconds = task, seconds
-        self.history: list[dict] = []                  # one flat dict of floats for each validation, in order
-        self.validated: list[float] = []               # seconds that each took in this process
+        self.history: list[dict] = []  # one flat dict of floats for each validation, in order
+        self.validated: list[float] = []  # seconds that each took in this process
         self.started = self.spoke = time.monotonic()
 
     def before_train(self, runner):
         self.started = self.spoke = time.monotonic()
         self.first_iter = runner.iter
-        if not runner.iter:                            # mmengine keeps what a run of this name left behind
+        if not runner.iter:  # mmengine keeps what a run of this name left behind
             runner.message_hub.update_info(VALIDATIONS, [])
         self.history = [dict(v['scores']) for v in validations(runner)]
 
@@ -38,8 +40,11 @@ class Progress(Hook):
             return
         self.spoke = now
         done, total = runner.iter + 1, runner.max_iters
-        loss = runner.message_hub.get_scalar('train/loss').current() if 'train/loss' in runner.message_hub.log_scalars \
+        loss = (
+            runner.message_hub.get_scalar('train/loss').current()
+            if 'train/loss' in runner.message_hub.log_scalars
             else None
+        )
         said = f'{self.task}: iteration {done}/{total}' + ('' if loss is None else f', loss {loss:.3f}')
         say(f'{said}, {self.time_left(now - self.started, done, total, validations_left(runner))}')
 
@@ -56,14 +61,14 @@ class Progress(Hook):
     def after_train(self, runner):
         done = validations(runner)
         if runner.val_loop is not None and (not done or done[-1]['iteration'] != runner.iter):
-            runner.val_loop.run()                      # resumed where only the scores were missing
+            runner.val_loop.run()  # resumed where only the scores were missing
 
     def before_val(self, runner):
         self.validates_since = time.monotonic()
 
     def after_val_epoch(self, runner, metrics=None):
         kept = [v for v in validations(runner) if v['iteration'] != runner.iter]
-        plain = {k: float(v) if isinstance(v, Real) else v for k, v in metrics.items()}      # as a checkpoint takes it
+        plain = {k: float(v) if isinstance(v, Real) else v for k, v in metrics.items()}  # as a checkpoint takes it
         kept.append(dict(iteration=runner.iter, scores=plain))
         runner.message_hub.update_info(VALIDATIONS, kept)
         self.history = [dict(v['scores']) for v in kept]

@@ -1,4 +1,5 @@
 """Random numbers by place: what is drawn depends on a key such as (seed, update, micro-batch), not on earlier draws."""
+
 import hashlib
 import random
 

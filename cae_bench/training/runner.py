@@ -1,4 +1,5 @@
 """mmengine's Runner, speaking softly: its log goes to the work folder, only errors reach the terminal."""
+
 import contextlib
 import logging
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from ..logs import say
 from ..models.shared_batch_norm import share_batch_norms
 from . import checkpoint_files as run_files
 
-RESUMED = 'resumed'                          # in the message hub: the iterations from which this run went on
+RESUMED = 'resumed'  # in the message hub: the iterations from which this run went on
 _log_files: list[tuple[MMLogger, logging.FileHandler]] = []
 
 
@@ -77,7 +78,7 @@ class QuietRunner(Runner):
         """
         path = Path(filename)
         run_files.check(path, self.model)
-        with run_files.damage_named(path):                   # read again, in full: before anything is taken from it
+        with run_files.damage_named(path):  # read again, in full: before anything is taken from it
             super().resume(filename, *args, **kwargs)
         self.resumed_from = path
 
@@ -87,13 +88,15 @@ class QuietRunner(Runner):
         try:
             loader = Runner.build_dataloader(dataloader, *args, **kwargs)
         except ValueError as error:
-            if 'need at least one array' not in str(error):              # what mmengine says of an empty list
+            if 'need at least one array' not in str(error):  # what mmengine says of an empty list
                 raise
             dataset = dataloader['dataset']
             dataset = dataset.get('dataset', dataset)
             rule = ', '.join(f'{k}={v}' for k, v in (dataset.get('filter_cfg') or {}).items())
-            raise DataError(f'{dataset.get("ann_file") or dataset["data_root"]}: no image is left to train on. The '
-                            f'recipe leaves out images without objects or too small ({rule})') from None
+            raise DataError(
+                f'{dataset.get("ann_file") or dataset["data_root"]}: no image is left to train on. The '
+                f'recipe leaves out images without objects or too small ({rule})'
+            ) from None
         loader.worker_init_fn = stopping.Deaf(loader.worker_init_fn)
         return loader
 

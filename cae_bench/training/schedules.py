@@ -3,6 +3,7 @@
 OpenMMLab's own schedulers differ in small ways: `LinearLR` cannot start at 0, `CosineAnnealingLR` has one absolute
 minimum for every parameter group, and a warm-up there replaces the main schedule instead of multiplying it.
 """
+
 import math
 from collections.abc import Sequence
 
@@ -12,8 +13,9 @@ from ..errors import ConfigError
 from ..registry import PARAM_SCHEDULERS
 
 
-def cosine_table_value(step: int, total: int, warmup: int, base: float, final: float = 0.0,
-                       start: float = 0.0) -> float:
+def cosine_table_value(
+    step: int, total: int, warmup: int, base: float, final: float = 0.0, start: float = 0.0
+) -> float:
     """Entry `step` of BEiT's and CAE's table (`cosine_scheduler`, furnace/utils.py) of `total` optimizer updates.
 
     The warm-up ramp of `warmup` entries holds both its ends, so `base` comes twice in a row; `final` is never reached.
@@ -35,15 +37,28 @@ def linear_warmup(value: float, iteration: int, warmup: int, ratio: float) -> fl
     return value * (1 - (1 - iteration / warmup) * (1 - ratio)) if iteration < warmup else value
 
 
-def poly_with_warmup(iteration: int, base: float, total: int, warmup: int = 1500, warmup_ratio: float = 1e-6,
-                     power: float = 1.0, min_lr: float = 0.0) -> float:
+def poly_with_warmup(
+    iteration: int,
+    base: float,
+    total: int,
+    warmup: int = 1500,
+    warmup_ratio: float = 1e-6,
+    power: float = 1.0,
+    min_lr: float = 0.0,
+) -> float:
     """mmcv 1.x `PolyLrUpdaterHook` with linear warm-up, ADE20K: peaks at 0.9906 of `base` when the warm-up ends."""
     value = (base - min_lr) * (1 - iteration / total) ** power + min_lr
     return linear_warmup(value, iteration, warmup, warmup_ratio)
 
 
-def step_with_warmup(iteration: int, base: float, milestones: Sequence[int], gamma: float = 0.1, warmup: int = 500,
-                     warmup_ratio: float = 0.001) -> float:
+def step_with_warmup(
+    iteration: int,
+    base: float,
+    milestones: Sequence[int],
+    gamma: float = 0.1,
+    warmup: int = 500,
+    warmup_ratio: float = 0.001,
+) -> float:
     """mmcv 1.x `StepLrUpdaterHook` with linear warm-up, COCO; `milestones` in iterations."""
     value = base * gamma ** sum(iteration >= m for m in milestones)
     return linear_warmup(value, iteration, warmup, warmup_ratio)
@@ -58,11 +73,20 @@ class _PublishedLR(_ParamScheduler):
     In a config the length is that of the train loop, and `convert_to_iter_based=True` lets it be told in epochs.
     """
 
-    def __init__(self, optimizer, end: int = INF, by_epoch: bool = False, begin: int = 0, last_step: int = -1,
-                 verbose: bool = False):
+    def __init__(
+        self,
+        optimizer,
+        end: int = INF,
+        by_epoch: bool = False,
+        begin: int = 0,
+        last_step: int = -1,
+        verbose: bool = False,
+    ):
         if by_epoch:
-            raise ConfigError(f'{type(self).__name__} moves every iteration: '
-                              'add convert_to_iter_based=True for lengths in epochs, or by_epoch=False for iterations')
+            raise ConfigError(
+                f'{type(self).__name__} moves every iteration: '
+                'add convert_to_iter_based=True for lengths in epochs, or by_epoch=False for iterations'
+            )
         self.accumulation = getattr(optimizer, '_accumulative_counts', 1)
         self.check_lengths(end)
         super().__init__(optimizer, 'lr', begin, end, last_step, False, verbose)
@@ -86,8 +110,10 @@ class _PublishedLR(_ParamScheduler):
         """Raises ConfigError where the warm-up does not fit into the schedule."""
         warmup = getattr(self, 'warmup_iters', 0)
         if warmup > end:
-            raise ConfigError(f'{type(self).__name__}: a warm-up of {warmup} iterations does not fit into a schedule '
-                              f'of {end}; shorten both together')
+            raise ConfigError(
+                f'{type(self).__name__}: a warm-up of {warmup} iterations does not fit into a schedule '
+                f'of {end}; shorten both together'
+            )
 
     def value(self, update: int, total: int, base: float, scale: float) -> float:
         """Learning rate of a group: `base` is already the group's own, `scale` the factor it holds."""
@@ -128,8 +154,15 @@ class FractionalCosineLR(WarmupCosineLR):
 class WarmupPolyLR(_PublishedLR):
     """`poly_with_warmup` per iteration. ADE20K."""
 
-    def __init__(self, optimizer, warmup_iters: int = 1500, warmup_ratio: float = 1e-6, power: float = 1.0,
-                 min_lr: float = 0.0, **kwargs):
+    def __init__(
+        self,
+        optimizer,
+        warmup_iters: int = 1500,
+        warmup_ratio: float = 1e-6,
+        power: float = 1.0,
+        min_lr: float = 0.0,
+        **kwargs,
+    ):
         self.warmup_iters, self.warmup_ratio, self.power, self.min_lr = warmup_iters, warmup_ratio, power, min_lr
         super().__init__(optimizer, **kwargs)
 
@@ -142,8 +175,15 @@ class WarmupPolyLR(_PublishedLR):
 class WarmupStepLR(_PublishedLR):
     """`step_with_warmup` per iteration. COCO. `milestones`: in epochs with `convert_to_iter_based=True`."""
 
-    def __init__(self, optimizer, milestones: Sequence[int], gamma: float = 0.1, warmup_iters: int = 500,
-                 warmup_ratio: float = 0.001, **kwargs):
+    def __init__(
+        self,
+        optimizer,
+        milestones: Sequence[int],
+        gamma: float = 0.1,
+        warmup_iters: int = 500,
+        warmup_ratio: float = 0.001,
+        **kwargs,
+    ):
         self.milestones, self.gamma = list(milestones), gamma
         self.warmup_iters, self.warmup_ratio = warmup_iters, warmup_ratio
         super().__init__(optimizer, **kwargs)

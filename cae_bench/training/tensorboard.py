@@ -1,4 +1,5 @@
 """TensorBoard by option. Nothing else needs the package, so nothing else asks for it."""
+
 from ..errors import ConfigError
 
 
@@ -8,7 +9,8 @@ def writer_class():
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise ConfigError(
-            '--tensorboard needs the package tensorboard: pip install tensorboard, or leave the option out') from None
+            '--tensorboard needs the package tensorboard: pip install tensorboard, or leave the option out'
+        ) from None
     return SummaryWriter
 
 

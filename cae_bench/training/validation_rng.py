@@ -1,4 +1,5 @@
 """Validating more or less often moves no score: training goes on with the random numbers it would have had."""
+
 import random
 
 import numpy as np
@@ -11,6 +12,7 @@ from ..registry import HOOKS
 @HOOKS.register_module()
 class SameRandomNumbers(Hook):
     """Puts the random state back after a validation, which draws a seed for its workers, and more in some models."""
+
     priority = 'VERY_HIGH'
 
     def before_val(self, runner) -> None:

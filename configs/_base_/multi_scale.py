@@ -5,12 +5,19 @@
 
 multi_scale_pipeline = [
     dict(type='cae_bench.LoadImage'),
-    dict(type='TestTimeAug', transforms=[
-        [dict(type='mmseg.ResizeShortestEdge', scale=max(512, round(512 * ratio)), max_size=10 ** 6)
-         for ratio in (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)],
-        [dict(type='mmseg.RandomFlip', prob=0.0, direction='horizontal'),
-         dict(type='mmseg.RandomFlip', prob=1.0, direction='horizontal')],
-        [dict(type='cae_bench.CheckMask', load=dict(type='mmseg.LoadAnnotations'), num_classes=255)],
-        [dict(type='mmseg.PackSegInputs')],
-    ]),
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [
+                dict(type='mmseg.ResizeShortestEdge', scale=max(512, round(512 * ratio)), max_size=10**6)
+                for ratio in (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
+            ],
+            [
+                dict(type='mmseg.RandomFlip', prob=0.0, direction='horizontal'),
+                dict(type='mmseg.RandomFlip', prob=1.0, direction='horizontal'),
+            ],
+            [dict(type='cae_bench.CheckMask', load=dict(type='mmseg.LoadAnnotations'), num_classes=255)],
+            [dict(type='mmseg.PackSegInputs')],
+        ],
+    ),
 ]

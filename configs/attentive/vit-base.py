@@ -6,14 +6,28 @@
 _base_ = '../_base_/frozen.py'
 
 benchmark = dict(version=2, recipe='paper', metrics=dict(top1_running_stats=dict(unit='%', higher_is_better=True)))
-model = dict(probes=dict(attentive=dict(
-    type='cae_bench.AttentiveProbe', feature='tokens', view='crop', bn_eps=1e-5,
-    eval_batch_stats=dict(ranks=32, batch_size=384),    # int(1.5 x 256), run_attentive.py --dist_eval; images r::32
-    grid=dict(lr=[0.4], weight_decay=[0.]),         # absolute: no scaling rule
-    batch_size=8192, bn_group=256,                  # 32 devices x 256
-    optimizer=dict(type='cae_bench.StackedSGD', momentum=0.9, nesterov=True),
-    schedule=dict(type='cosine_table', warmup_epochs=10, min_lr=1e-6),
-    select='best',
-    source='Atten4Vis/CAE tools/run_attentive.py')))
-train_dataloader = dict(dataset=dict(views=dict(
-    crop=dict(type='cae_bench.RandomCropView', size=224, scale=(0.08, 1.0), interpolation='bicubic'))))
+model = dict(
+    probes=dict(
+        attentive=dict(
+            type='cae_bench.AttentiveProbe',
+            feature='tokens',
+            view='crop',
+            bn_eps=1e-5,
+            eval_batch_stats=dict(
+                ranks=32, batch_size=384
+            ),  # int(1.5 x 256), run_attentive.py --dist_eval; images r::32
+            grid=dict(lr=[0.4], weight_decay=[0.0]),  # absolute: no scaling rule
+            batch_size=8192,
+            bn_group=256,  # 32 devices x 256
+            optimizer=dict(type='cae_bench.StackedSGD', momentum=0.9, nesterov=True),
+            schedule=dict(type='cosine_table', warmup_epochs=10, min_lr=1e-6),
+            select='best',
+            source='Atten4Vis/CAE tools/run_attentive.py',
+        )
+    )
+)
+train_dataloader = dict(
+    dataset=dict(
+        views=dict(crop=dict(type='cae_bench.RandomCropView', size=224, scale=(0.08, 1.0), interpolation='bicubic'))
+    )
+)

@@ -5,5 +5,7 @@ _base_ = './cae_v2_vit-base.py'
 
 model = dict(
     backbone=dict(arch='tiny', num_heads=12, drop_path_rate=0.0),
-    label_smoothing=0.0, mix=dict(mixup_alpha=0.2, cutmix_alpha=0.0))
+    label_smoothing=0.0,
+    mix=dict(mixup_alpha=0.2, cutmix_alpha=0.0),
+)
 optim_wrapper = dict(optimizer=dict(lr=4e-3), paramwise_cfg=dict(layer_decay_rate=0.85))

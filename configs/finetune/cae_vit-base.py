@@ -5,13 +5,16 @@
 # ImageNet's mean and std.
 _base_ = '../_base_/finetune.py'
 
-benchmark = dict(global_batch=4096, devices=32)            # x 128 images
+benchmark = dict(global_batch=4096, devices=32)  # x 128 images
 model = dict(
-    fc_norm_init='encoder',                                # the loader renames norm.* to fc_norm.*
+    fc_norm_init='encoder',  # the loader renames norm.* to fc_norm.*
     backbone=dict(
-        pos_embed_resize='rebuild',                        # the fixed sin-cos table is never interpolated here
-        rel_pos_bias='block'))                             # trained tables that start at zero, --rel_pos_bias's default
+        pos_embed_resize='rebuild',  # the fixed sin-cos table is never interpolated here
+        rel_pos_bias='block',
+    ),
+)  # trained tables that start at zero, --rel_pos_bias's default
 optim_wrapper = dict(
-    optimizer=dict(lr=8e-3),                               # absolute, no rule scales it
-    paramwise_cfg=dict(layer_decay_rate=0.65))
+    optimizer=dict(lr=8e-3),  # absolute, no rule scales it
+    paramwise_cfg=dict(layer_decay_rate=0.65),
+)
 auto_scale_lr = dict(enable=False, base_batch_size=4096)

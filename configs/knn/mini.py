@@ -3,8 +3,16 @@
 _base_ = '../_base_/frozen_mini.py'
 
 benchmark = dict(version=2)
-model = dict(probes=dict(knn=dict(
-    type='cae_bench.KNNProbe', feature='cls', grid=dict(k=[20, 10, 50], temperature=[0.07]), select='first',
-    source='DINO eval_knn.py: cosine, k 20, T 0.07')))
+model = dict(
+    probes=dict(
+        knn=dict(
+            type='cae_bench.KNNProbe',
+            feature='cls',
+            grid=dict(k=[20, 10, 50], temperature=[0.07]),
+            select='first',
+            source='DINO eval_knn.py: cosine, k 20, T 0.07',
+        )
+    )
+)
 train_dataloader = dict(dataset=dict(views=dict(eval={{_base_.eval_view}}), once=['eval']))
 train_cfg = dict(max_epochs=1, val_interval=1)

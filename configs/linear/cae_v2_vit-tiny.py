@@ -2,4 +2,7 @@
 # Source: project/CAEv2/scripts/caev2_tiny_300e.sh of Atten4Vis/CAE.
 _base_ = './vit-base.py'
 
-model = dict(backbone=dict(arch='tiny'), probes=dict(linear=dict(bn_group=2048, source='Atten4Vis/CAE project/CAEv2/scripts/caev2_tiny_300e.sh')))
+model = dict(
+    backbone=dict(arch='tiny'),
+    probes=dict(linear=dict(bn_group=2048, source='Atten4Vis/CAE project/CAEv2/scripts/caev2_tiny_300e.sh')),
+)

@@ -6,7 +6,7 @@
 _base_ = '../_base_/mask_rcnn.py'
 
 benchmark = dict(constants_of='cae_vit-base')
-model = dict(backbone=dict(
-    layer_scale_init_value=0.1, pos_embed='none', rel_pos_bias='block',
-    img_size=224))                                         # the tables stay as they were pretrained
+model = dict(
+    backbone=dict(layer_scale_init_value=0.1, pos_embed='none', rel_pos_bias='block', img_size=224)
+)  # the tables stay as they were pretrained
 optim_wrapper = dict(optimizer=dict(lr=3e-4), paramwise_cfg=dict(layer_decay_rate=0.75))

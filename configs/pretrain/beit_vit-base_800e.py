@@ -6,8 +6,11 @@
 # of today's code; older versions had 0.98 and 0 as defaults.
 _base_ = './_base_/in1k.py'
 model = dict(
-    type='cae_bench.BEiT', encoder=dict(arch='base', img_size=224),
-    target=dict(type='cae_bench.DalleCodes', checkpoint=None), drop_path_rate=0.1)
+    type='cae_bench.BEiT',
+    encoder=dict(arch='base', img_size=224),
+    target=dict(type='cae_bench.DalleCodes', checkpoint=None),
+    drop_path_rate=0.1,
+)
 view = dict(color_jitter=0.4, second_size=112)
 mask = dict(num_masked=75, min_block=16, exact=False)
-pretrain = dict(epochs=800, warmup_epochs=10, no_decay=('encoder.cls_token', ))
+pretrain = dict(epochs=800, warmup_epochs=10, no_decay=('encoder.cls_token',))

@@ -2,4 +2,4 @@
 # jitter, in which published BEiT (0.4) and CAE (none) differ.
 _base_ = './_base_/tiny.py'
 model = dict(type='cae_bench.BEiT', encoder={{_base_.encoder}}, target={{_base_.codes}})
-pretrain = dict(no_decay=('encoder.cls_token', ))
+pretrain = dict(no_decay=('encoder.cls_token',))

@@ -7,16 +7,18 @@
 # release, PASSL and mmpretrain hide 75 and drop nothing. Layer scale 0.1, Xavier start: `--fix_init_weight` was never
 # passed on.
 _base_ = './_base_/in1k.py'
-model = dict(type='cae_bench.CAE',
-             encoder=dict(arch='base', img_size=224),
-             target=dict(type='cae_bench.DalleCodes', checkpoint=None),
-             decoder_embed_dims=768,
-             decoder_num_heads=12,
-             regressor_depth=4,
-             decoder_depth=4,
-             drop_path_rate=0.1,
-             layer_scale_init_value=0.1,
-             align_weight=2.0)
-view = dict(second_size=112)                 # 14 x 14 codes of DALL-E
+model = dict(
+    type='cae_bench.CAE',
+    encoder=dict(arch='base', img_size=224),
+    target=dict(type='cae_bench.DalleCodes', checkpoint=None),
+    decoder_embed_dims=768,
+    decoder_num_heads=12,
+    regressor_depth=4,
+    decoder_depth=4,
+    drop_path_rate=0.1,
+    layer_scale_init_value=0.1,
+    align_weight=2.0,
+)
+view = dict(second_size=112)  # 14 x 14 codes of DALL-E
 mask = dict(num_masked=98, min_block=16)
 pretrain = dict(epochs=300, warmup_epochs=10)

@@ -10,8 +10,11 @@
 _base_ = '../_base_/upernet.py'
 
 benchmark = dict(by_pretraining={'optim_wrapper.optimizer.lr': {300: 3e-4, 800: 2e-4, 1600: 1e-4}})
-model = dict(backbone=dict(
-    layer_scale_init_value=0.1,
-    rel_pos_bias='block',                                  # trained tables that start at zero
-    train_pos_embed=False))                                # the interpolated sin-cos table stays as it is
+model = dict(
+    backbone=dict(
+        layer_scale_init_value=0.1,
+        rel_pos_bias='block',  # trained tables that start at zero
+        train_pos_embed=False,
+    )
+)  # the interpolated sin-cos table stays as it is
 optim_wrapper = dict(optimizer=dict(lr=1e-4), paramwise_cfg=dict(layer_decay_rate=0.65))

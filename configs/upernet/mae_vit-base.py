@@ -6,9 +6,13 @@
 # spite of its name runs in fp32, for which the old `fp16=` key has no meaning any more.
 _base_ = '../_base_/upernet.py'
 
-model = dict(backbone=dict(
-    qkv_bias='full', pos_embed='sincos_col',
-    layer_scale_init_value=1.0,                            # MAE has none: trained scales that start at one
-    rel_pos_bias='block',                                  # trained tables that start at zero
-    train_pos_embed=True))                                 # not so in CAE's config for MAE-L
+model = dict(
+    backbone=dict(
+        qkv_bias='full',
+        pos_embed='sincos_col',
+        layer_scale_init_value=1.0,  # MAE has none: trained scales that start at one
+        rel_pos_bias='block',  # trained tables that start at zero
+        train_pos_embed=True,
+    )
+)  # not so in CAE's config for MAE-L
 optim_wrapper = dict(optimizer=dict(lr=1e-4), paramwise_cfg=dict(layer_decay_rate=0.65))

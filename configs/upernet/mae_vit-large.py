@@ -7,6 +7,7 @@ model = dict(
     backbone=dict(arch='large', out_indices=(7, 11, 15, 23), drop_path_rate=0.2, train_pos_embed=False),
     neck=dict(embed_dims=1024),
     decode_head=dict(in_channels=[1024] * 4, channels=1024),
-    auxiliary_head=dict(in_channels=1024))
+    auxiliary_head=dict(in_channels=1024),
+)
 optim_wrapper = dict(optimizer=dict(lr=4e-4), paramwise_cfg=dict(layer_decay_rate=0.65))
 default_hooks = dict(checkpoint=dict(interval=32000))

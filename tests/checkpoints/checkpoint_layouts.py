@@ -1,4 +1,5 @@
 """State dicts with the real key lists of every known format, at the smallest size that still tells them apart."""
+
 import torch
 
 from cae_bench.checkpoints.resize import relative_position_index, sincos_2d
@@ -19,8 +20,11 @@ def norm(name, dim=DIM):
 
 
 def batch_norm(name, dim=DIM):
-    return {f'{name}.running_mean': rand(dim), f'{name}.running_var': torch.ones(dim),
-            f'{name}.num_batches_tracked': torch.tensor(7)}
+    return {
+        f'{name}.running_mean': rand(dim),
+        f'{name}.running_var': torch.ones(dim),
+        f'{name}.num_batches_tracked': torch.tensor(7),
+    }
 
 
 def block(qv=True, gamma=True, rel=False, dim=DIM, grid=GRID):
@@ -28,8 +32,10 @@ def block(qv=True, gamma=True, rel=False, dim=DIM, grid=GRID):
     sd |= norm('norm1', dim)
     sd |= {'attn.q_bias': rand(dim), 'attn.v_bias': rand(dim)} if qv else {'attn.qkv.bias': rand(3 * dim)}
     if rel:
-        sd |= {'attn.relative_position_bias_table': rand(rel_rows(grid), HEADS),
-               'attn.relative_position_index': relative_position_index(grid)}
+        sd |= {
+            'attn.relative_position_bias_table': rand(rel_rows(grid), HEADS),
+            'attn.relative_position_index': relative_position_index(grid),
+        }
     sd |= {'attn.qkv.weight': rand(3 * dim, dim)} | linear('attn.proj', dim, dim) | norm('norm2', dim)
     return sd | linear('mlp.fc1', 4 * dim, dim) | linear('mlp.fc2', dim, 4 * dim)
 
@@ -50,8 +56,13 @@ def vit(pos='row', qv=True, gamma=True, rel=None, final=True, grid=GRID):
         sd['pos_embed'] = rand(1, grid[0] * grid[1] + 1, DIM)
     sd |= {'patch_embed.proj.weight': rand(DIM, 3, PATCH, PATCH), 'patch_embed.proj.bias': rand(DIM)}
     if rel == 'shared':
-        sd |= under('rel_pos_bias', {'relative_position_bias_table': rand(rel_rows(grid), HEADS),
-                                     'relative_position_index': relative_position_index(grid)})
+        sd |= under(
+            'rel_pos_bias',
+            {
+                'relative_position_bias_table': rand(rel_rows(grid), HEADS),
+                'relative_position_index': relative_position_index(grid),
+            },
+        )
     for i in range(DEPTH):
         sd |= under(f'blocks.{i}', block(qv, gamma, rel == 'block', grid=grid))
     return sd | (norm('norm') if final else {})
@@ -140,7 +151,7 @@ def mae_encoder():
 
 def mae_finetuned():
     sd = vit('col', qv=False, gamma=False, final=False) | norm('fc_norm') | linear('head', 5, DIM)
-    sd['pos_embed'] = sd['pos_embed'] + 0.02 * torch.randn_like(sd['pos_embed'])          # trained along
+    sd['pos_embed'] = sd['pos_embed'] + 0.02 * torch.randn_like(sd['pos_embed'])  # trained along
     return sd
 
 
@@ -180,8 +191,15 @@ def siglip():
     return sd | {'pos_embed': sd['pos_embed'][:, 1:]} | pool
 
 
-RENAMES = [('patch_embed.proj', 'patch_embed.projection'), ('fc_norm', 'ln2'), ('blocks', 'layers'),
-           ('norm1', 'ln1'), ('norm2', 'ln2'), ('mlp.fc1', 'ffn.layers.0.0'), ('mlp.fc2', 'ffn.layers.1')]
+RENAMES = [
+    ('patch_embed.proj', 'patch_embed.projection'),
+    ('fc_norm', 'ln2'),
+    ('blocks', 'layers'),
+    ('norm1', 'ln1'),
+    ('norm2', 'ln2'),
+    ('mlp.fc1', 'ffn.layers.0.0'),
+    ('mlp.fc2', 'ffn.layers.1'),
+]
 
 
 def port(sd, prefix='backbone'):
@@ -268,6 +286,12 @@ cae_old_projection = _variant('cae_old_projection', lambda: cae(dim=16, old=True
 cae_encoder_prefixed = _variant('cae_encoder_prefixed', lambda: under('encoder', vit()), cae_encoder)
 port_cae_bare = _variant('port_cae_bare', lambda: port(vit(), None), port_cae)
 FORMATS[_variant('segmentation_mae', lambda: segmentation(pos='col', qv=False), segmentation)] = (
-    'segmentation or detection', 'mae', dict(pos_embed='sincos_col', layer_scale=True))
+    'segmentation or detection',
+    'mae',
+    dict(pos_embed='sincos_col', layer_scale=True),
+)
 FORMATS[_variant('segmentation_beit', lambda: segmentation(pos=None, rel='block'), segmentation)] = (
-    'segmentation or detection', 'beit', dict(pos_embed='none', rel_pos_bias='block'))
+    'segmentation or detection',
+    'beit',
+    dict(pos_embed='none', rel_pos_bias='block'),
+)

@@ -2,6 +2,7 @@
 
 Run as a program: a process that a signal ends is the failure which a test cannot catch in its own process.
 """
+
 import io
 import math
 import random
@@ -24,15 +25,73 @@ CALLED = [path for path in NAMES if getattr(TABLE[path], 'make', None)]
 
 def values(rng: random.Random, depth: int = 2):
     """One hostile argument."""
-    plain = [None, True, False, 0, 1, -1, 3, 2 ** 31, 2 ** 62, 2 ** 70, -2 ** 63, 0.5, math.nan, math.inf, '', 'O8', 'f4',
-             'O', 'V8', 'U1', 'S8', 'latin1', 'zip', 'cpu', 'meta', 'x' * 300, '\0', POINTER, b'', b'\xff' * 64, (), [], {},
-             (0,), (1,), (2, 3), (-1,), (2 ** 62,), (2 ** 32, 2 ** 32), [1, 2], ('a', 'b'), {'min': 1}, (1,) * 70]
-    made = [lambda: Global(rng.choice(NAMES)), lambda: hostile.dtype(rng.choice(['f4', 'U3', 'O8', 'i8', '?', 'c8'])),
-            lambda: hostile.array((1,), hostile.dtype('f8'), POINTER), lambda: hostile.tensor(),
-            lambda: Storage(rng.choice(['torch.FloatStorage', 'torch.BoolStorage', 'torch.LongStorage', 'torch.QInt8Storage',
-                                        'torch.storage.UntypedStorage']), count=rng.choice([1, 2, 4, 2 ** 40, -1])),
-            lambda: Call(rng.choice(CALLED), arguments(rng, depth - 1)), lambda: [values(rng, depth - 1)],
-            lambda: (values(rng, depth - 1), values(rng, depth - 1)), lambda: {'_log_history': values(rng, depth - 1)}]
+    plain = [
+        None,
+        True,
+        False,
+        0,
+        1,
+        -1,
+        3,
+        2**31,
+        2**62,
+        2**70,
+        -(2**63),
+        0.5,
+        math.nan,
+        math.inf,
+        '',
+        'O8',
+        'f4',
+        'O',
+        'V8',
+        'U1',
+        'S8',
+        'latin1',
+        'zip',
+        'cpu',
+        'meta',
+        'x' * 300,
+        '\0',
+        POINTER,
+        b'',
+        b'\xff' * 64,
+        (),
+        [],
+        {},
+        (0,),
+        (1,),
+        (2, 3),
+        (-1,),
+        (2**62,),
+        (2**32, 2**32),
+        [1, 2],
+        ('a', 'b'),
+        {'min': 1},
+        (1,) * 70,
+    ]
+    made = [
+        lambda: Global(rng.choice(NAMES)),
+        lambda: hostile.dtype(rng.choice(['f4', 'U3', 'O8', 'i8', '?', 'c8'])),
+        lambda: hostile.array((1,), hostile.dtype('f8'), POINTER),
+        lambda: hostile.tensor(),
+        lambda: Storage(
+            rng.choice(
+                [
+                    'torch.FloatStorage',
+                    'torch.BoolStorage',
+                    'torch.LongStorage',
+                    'torch.QInt8Storage',
+                    'torch.storage.UntypedStorage',
+                ]
+            ),
+            count=rng.choice([1, 2, 4, 2**40, -1]),
+        ),
+        lambda: Call(rng.choice(CALLED), arguments(rng, depth - 1)),
+        lambda: [values(rng, depth - 1)],
+        lambda: (values(rng, depth - 1), values(rng, depth - 1)),
+        lambda: {'_log_history': values(rng, depth - 1)},
+    ]
     return rng.choice(made)() if depth and rng.random() < 0.4 else rng.choice(plain)
 
 
@@ -42,17 +101,35 @@ def arguments(rng: random.Random, depth: int = 2) -> tuple:
 
 HONEST = {
     'torch._utils._rebuild_tensor_v2': (Storage(count=4), 0, (2, 2), (2, 1), False, None),
-    'torch._utils._rebuild_tensor_v3': (Storage('torch.storage.UntypedStorage', count=16), 0, (4,), (1,), False, None,
-                                        Global('torch.float32')),
-    'torch._tensor._rebuild_from_type_v2': (Global('torch._utils._rebuild_tensor_v2'), Global('torch.Tensor'),
-                                            (Storage(count=4), 0, (4,), (1,), False, None), {}),
+    'torch._utils._rebuild_tensor_v3': (
+        Storage('torch.storage.UntypedStorage', count=16),
+        0,
+        (4,),
+        (1,),
+        False,
+        None,
+        Global('torch.float32'),
+    ),
+    'torch._tensor._rebuild_from_type_v2': (
+        Global('torch._utils._rebuild_tensor_v2'),
+        Global('torch.Tensor'),
+        (Storage(count=4), 0, (4,), (1,), False, None),
+        {},
+    ),
     'numpy.core.multiarray.scalar': (hostile.dtype('f8', 3, '<', None, None, None, -1, -1, 0), POINTER),
     'numpy.core.numeric._frombuffer': (POINTER, hostile.dtype('f8'), (1,), 'C'),
     'numpy.dtype': ('f8', False, True),
 }
-STATES = [(3, '<', None, None, None, -1, -1, 0), (3, '|', None, None, None, 8, 1, 63), (3, '|', None, ('f', 'g'),
-          {'f': (hostile.dtype(), 0)}, 8, 1, 0), (1, (1,), hostile.dtype('f8'), False, POINTER), (1, (1,), None, False, [1]),
-          {'max_length': 3, '_log_history': 1}, {'__class__': Global('numpy.ndarray')}, {'_metadata': {}}]
+STATES = [
+    (3, '<', None, None, None, -1, -1, 0),
+    (3, '|', None, None, None, 8, 1, 63),
+    (3, '|', None, ('f', 'g'), {'f': (hostile.dtype(), 0)}, 8, 1, 0),
+    (1, (1,), hostile.dtype('f8'), False, POINTER),
+    (1, (1,), None, False, [1]),
+    {'max_length': 3, '_log_history': 1},
+    {'__class__': Global('numpy.ndarray')},
+    {'_metadata': {}},
+]
 
 
 def content(rng: random.Random, function: str):
@@ -112,9 +189,18 @@ def real() -> bytes:
     """The pickle of a checkpoint with all that ours hold."""
     import argparse
     import pathlib
+
     file = io.BytesIO()
-    torch.save({'model': {'w': torch.zeros(4)}, 'args': argparse.Namespace(lr=np.float64(1), out=pathlib.PurePosixPath('o')),
-                'rng': ('MT', np.arange(3, dtype=np.uint32)), 's': {1}, 'text': np.array(['ab'])}, file)
+    torch.save(
+        {
+            'model': {'w': torch.zeros(4)},
+            'args': argparse.Namespace(lr=np.float64(1), out=pathlib.PurePosixPath('o')),
+            'rng': ('MT', np.arange(3, dtype=np.uint32)),
+            's': {1},
+            'text': np.array(['ab']),
+        },
+        file,
+    )
     with zipfile.ZipFile(file) as archive:
         return archive.read('archive/data.pkl')
 

@@ -1,4 +1,5 @@
 """Writes pickles that no honest program writes, opcode by opcode, and puts them into the layouts of torch.save."""
+
 import pickle
 import struct
 import zipfile
@@ -8,12 +9,14 @@ from dataclasses import dataclass, field
 @dataclass
 class Global:
     """A class or function by name."""
+
     path: str
 
 
 @dataclass
 class Call:
     """function(*args), then, with `state`, the state that is given to its result. new: by NEWOBJ instead of REDUCE."""
+
     function: object
     args: object = ()
     state: object = None
@@ -23,6 +26,7 @@ class Call:
 @dataclass
 class Storage:
     """The persistent id of a tensor's storage."""
+
     kind: str = 'torch.FloatStorage'
     key: object = '0'
     count: object = 1
@@ -43,7 +47,7 @@ def _emit(x) -> bytes:
         return call if x.state is None else call + _emit(x.state) + pickle.BUILD
     if isinstance(x, Storage):
         return _emit(('storage', Global(x.kind), x.key, 'cpu', x.count, *x.more)) + pickle.BINPERSID
-    if type(x) is bytes:                                     # as protocol 2 writes them
+    if type(x) is bytes:  # as protocol 2 writes them
         return _emit(Call('_codecs.encode', (x.decode('latin1'), 'latin1')))
     if type(x) is tuple:
         return b'(' + b''.join(map(_emit, x)) + b't'
@@ -51,10 +55,12 @@ def _emit(x) -> bytes:
         return b'](' + b''.join(map(_emit, x)) + b'e'
     if type(x) is dict:
         return b'}(' + b''.join(_emit(k) + _emit(v) for k, v in x.items()) + b'u'
-    return pickle.dumps(x, 2)[2:-1]                          # numbers, text, None
+    return pickle.dumps(x, 2)[2:-1]  # numbers, text, None
 
 
-def archive(content, path, storages: dict[str, bytes] | None = None, pickled: bytes | None = None, **zip_options) -> None:
+def archive(
+    content, path, storages: dict[str, bytes] | None = None, pickled: bytes | None = None, **zip_options
+) -> None:
     """A zip in the layout of torch.save."""
     with zipfile.ZipFile(path, 'w', **zip_options) as out:
         out.writestr('archive/data.pkl', dumps(content) if pickled is None else pickled)
@@ -66,7 +72,7 @@ def archive(content, path, storages: dict[str, bytes] | None = None, pickled: by
 
 def legacy(content, path) -> None:
     """The layout before PyTorch 1.6, without storages."""
-    head = [pickle.dumps(x, 2) for x in (0x1950a86a20f9469cfc6c, 1001, {'little_endian': True})]
+    head = [pickle.dumps(x, 2) for x in (0x1950A86A20F9469CFC6C, 1001, {'little_endian': True})]
     path.write_bytes(b''.join(head) + dumps(content) + pickle.dumps([], 2))
 
 
@@ -75,13 +81,16 @@ def dtype(code: str = 'f4', *state):
 
 
 def array(shape, kind, data, version=1):
-    return Call('numpy.core.multiarray._reconstruct', (Global('numpy.ndarray'), (0,), b'b'),
-                (version, shape, kind, False, data))
+    return Call(
+        'numpy.core.multiarray._reconstruct', (Global('numpy.ndarray'), (0,), b'b'), (version, shape, kind, False, data)
+    )
 
 
 def tensor(storage=None, offset=0, shape=(1,), stride=(1,), *more):
-    return Call('torch._utils._rebuild_tensor_v2', (storage or Storage(), offset, shape, stride, False,
-                                                    Call('collections.OrderedDict'), *more))
+    return Call(
+        'torch._utils._rebuild_tensor_v2',
+        (storage or Storage(), offset, shape, stride, False, Call('collections.OrderedDict'), *more),
+    )
 
 
 def floats(*values: float) -> bytes:

@@ -1,4 +1,5 @@
 """Every known layout is recognised by exactly one format file, converted in full and described by the right spec."""
+
 import argparse
 import json
 
@@ -46,15 +47,23 @@ def test_every_tensor_of_the_file_is_used_or_dropped_by_a_named_rule(build, tmp_
     assert not set(ckpt.report.used) & set(ckpt.report.dropped) and all(ckpt.report.dropped.values())
     assert set(ckpt.report.used.values()) == set(ckpt.state_dict)
     for key, ours in ckpt.report.used.items():
-        values = ckpt.state_dict[ours].flatten()             # deit3 gets a class row of zeros before the file's values
-        assert torch.equal(values[-sd[key].numel():], sd[key].flatten())
+        values = ckpt.state_dict[ours].flatten()  # deit3 gets a class row of zeros before the file's values
+        assert torch.equal(values[-sd[key].numel() :], sd[key].flatten())
 
 
 @BUILDERS
 def test_blocks_and_patch_embedding_come_out_under_the_released_names(build, tmp_path):
     keys = set(load(saved(tmp_path, build()), num_heads=HEADS).state_dict)
-    wanted = {'patch_embed.proj.weight', 'patch_embed.proj.bias', 'blocks.1.norm1.weight', 'blocks.0.attn.qkv.weight',
-              'blocks.1.attn.proj.bias', 'blocks.0.norm2.bias', 'blocks.1.mlp.fc1.weight', 'blocks.0.mlp.fc2.bias'}
+    wanted = {
+        'patch_embed.proj.weight',
+        'patch_embed.proj.bias',
+        'blocks.1.norm1.weight',
+        'blocks.0.attn.qkv.weight',
+        'blocks.1.attn.proj.bias',
+        'blocks.0.norm2.bias',
+        'blocks.1.mlp.fc1.weight',
+        'blocks.0.mlp.fc2.bias',
+    }
     assert wanted <= keys and not any('index' in key or key.startswith(('head', 'layers', 'backbone')) for key in keys)
 
 
@@ -70,6 +79,7 @@ def test_a_missing_block_tensor_is_named(build, tmp_path):
 
 def test_heads_are_the_published_ones_for_known_sizes():
     from cae_bench.checkpoints import _conversion as known
+
     assert known.CAE_HEADS == {(192, 12): 12, (384, 12): 12, (768, 12): 12, (1024, 24): 16}
     assert known.MAE_HEADS == {(768, 12): 12, (1024, 24): 16, (1280, 32): 16}
     assert known.TIMM_HEADS == {(192, 12): 3, (384, 12): 6, (768, 12): 12, (1024, 24): 16, (1280, 32): 16}
@@ -105,8 +115,17 @@ def test_the_wrong_arch_is_refused_with_the_size_of_the_file(tmp_path):
     assert load(path, arch='vit-24x2x3').spec.num_heads == 3
 
 
-@pytest.mark.parametrize(('container', 'wrapper'), [
-    ('model', ''), ('module', ''), ('state_dict', 'module.'), ('teacher', ''), (None, 'module.'), (None, '_orig_mod.')])
+@pytest.mark.parametrize(
+    ('container', 'wrapper'),
+    [
+        ('model', ''),
+        ('module', ''),
+        ('state_dict', 'module.'),
+        ('teacher', ''),
+        (None, 'module.'),
+        (None, '_orig_mod.'),
+    ],
+)
 def test_containers_and_wrapper_prefixes_are_found_and_reported(container, wrapper, tmp_path):
     sd = {wrapper + k: v for k, v in layouts.beit().items()}
     ckpt = load(saved(tmp_path, {container: sd, 'optimizer': {'state': {}}, 'epoch': 1} if container else sd))
@@ -118,6 +137,7 @@ def test_containers_and_wrapper_prefixes_are_found_and_reported(container, wrapp
 
 def test_safetensors_give_the_same_checkpoint(tmp_path):
     from safetensors.torch import save_file
+
     sd = layouts.beit()
     save_file(sd, tmp_path / 'file.safetensors')
     first, second = load(saved(tmp_path, sd)), load(tmp_path / 'file.safetensors')
@@ -141,9 +161,15 @@ def test_layer_scale_of_timm_and_a_class_row_of_zeros_take_the_released_form(tmp
     assert ckpt.state_dict['pos_embed'].shape == (1, 17, DIM) and not ckpt.state_dict['pos_embed'][:, 0].any()
 
 
-@pytest.mark.parametrize(('key', 'what'), [
-    ('dist_token', 'a distillation token'), ('reg_token', 'register tokens'),
-    ('norm_pre.weight', 'a norm before the blocks'), ('blocks.0.attn.q_norm.weight', 'query and key')])
+@pytest.mark.parametrize(
+    ('key', 'what'),
+    [
+        ('dist_token', 'a distillation token'),
+        ('reg_token', 'register tokens'),
+        ('norm_pre.weight', 'a norm before the blocks'),
+        ('blocks.0.attn.q_norm.weight', 'query and key'),
+    ],
+)
 def test_a_vit_with_parts_that_ours_lacks_is_refused_with_the_part(key, what, tmp_path):
     with pytest.raises(CheckpointError, match=f'{key} means {what}.*timm:NAME'):
         load(saved(tmp_path, layouts.timm_vit() | {key: layouts.rand(1, 1, DIM)}), num_heads=HEADS)
@@ -170,6 +196,7 @@ def test_a_vit_with_row_first_sincos_and_full_bias_is_not_called_mae(tmp_path):
 @pytest.mark.parametrize('order', ['row', 'col'])
 def test_a_rectangular_grid_and_its_order_are_read_from_the_table(grid, order):
     from cae_bench.checkpoints._infer import grid_of_pos, kind_of_pos
+
     pos = layouts.sincos_2d(DIM, grid, order)
     assert grid_of_pos(pos[0, 1:], []) == grid and kind_of_pos(pos, grid) == f'sincos_{order}'
 

@@ -1,4 +1,5 @@
 """The recorded checkpoints load as what they are, whole, as `model` alone and as bare state dicts."""
+
 import golden
 import pytest
 import torch
@@ -26,7 +27,13 @@ def test_spec_of_a_recorded_checkpoint_is_the_manifests(loaded):
     spec = ckpt.spec
     assert spec.family == FAMILIES[golden.kind_of(name)] and spec.img_size == (dims['image_size'],) * 2
     assert (spec.embed_dims, spec.num_layers, spec.num_heads, spec.patch_size, spec.mlp_ratio, spec.norm_eps) == (
-        dims['embed_dim'], dims['depth'], dims['heads'], dims['patch_size'], dims['mlp_ratio'], dims['norm_eps'])
+        dims['embed_dim'],
+        dims['depth'],
+        dims['heads'],
+        dims['patch_size'],
+        dims['mlp_ratio'],
+        dims['norm_eps'],
+    )
     assert spec.layer_scale == dims['layer_scale'].startswith('present') and spec.final_norm
 
 
@@ -41,6 +48,7 @@ def test_weights_are_those_of_the_file(loaded):
 @pytest.mark.parametrize('form', ['model alone', 'bare', 'legacy', 'safetensors', 'wrapped'])
 def test_the_same_weights_in_other_wrappings_give_the_same_checkpoint(loaded, form, tmp_path):
     from safetensors.torch import save_file
+
     _, dims, path, ckpt = loaded
     content = safe_load.read(path)
     sd, target = content.get('model', content), tmp_path / 'other.pth'
@@ -61,7 +69,7 @@ def test_the_same_weights_in_other_wrappings_give_the_same_checkpoint(loaded, fo
 @pytest.mark.parametrize('name', golden.each('cae_pretrain', 'cae_stale', 'mae'))
 def test_the_odd_sizes_of_the_recordings_ask_for_the_number_of_heads(name):
     dims, path = case_and_file(name)
-    if (dims['embed_dim'], dims['depth']) in CAE_HEADS | MAE_HEADS:          # a published size has its own
+    if (dims['embed_dim'], dims['depth']) in CAE_HEADS | MAE_HEADS:  # a published size has its own
         assert load(path).spec.num_heads == dims['heads']
     else:
         with pytest.raises(CheckpointError, match='--num-heads N'):
@@ -85,6 +93,6 @@ def test_the_encoder_of_mae_alone_is_still_mae(name, tmp_path):
 
 @pytest.mark.parametrize('name', golden.each('tokenizer'))
 def test_the_pickled_tokenizer_module_is_refused_without_running_it(name):
-    module, = golden.held(golden.case(name), '.pkl')
+    (module,) = golden.held(golden.case(name), '.pkl')
     with pytest.raises(CheckpointError, match='its pickle asks for'):
         load(golden.path(module))

@@ -1,4 +1,5 @@
 """Whatever process has cae_bench imported reads checkpoints through mmengine without running them."""
+
 import subprocess
 import sys
 
@@ -10,10 +11,10 @@ from cae_bench.errors import CheckpointError
 IMPORTS = {
     'cae_bench first': 'import cae_bench, sys; assert "torch" not in sys.modules and "mmengine" not in sys.modules',
     'registry by scope': 'from mmengine.registry import MODELS, DefaultScope; '
-                         'DefaultScope.get_instance("a", scope_name="cae_bench"); MODELS.switch_scope_and_registry("cae_bench")',
+    'DefaultScope.get_instance("a", scope_name="cae_bench"); MODELS.switch_scope_and_registry("cae_bench")',
     'mmengine first': 'from mmengine.runner import Runner, load_checkpoint; import cae_bench.registry',
 }
-WAYS = '''
+WAYS = """
 import os, sys, torch
 from torch.utils.data import DataLoader
 from mmengine.model import BaseModel
@@ -55,7 +56,7 @@ for name, way in ways.items():
     except Exception as error:
         print(name, type(error).__name__, error)
 print('proof', os.path.exists(folder + '/proof'))
-'''
+"""
 
 
 @pytest.mark.parametrize('order', IMPORTS)
@@ -65,7 +66,9 @@ def test_mmengine_refuses_a_hostile_file_in_whichever_order_it_is_imported(order
     assert 'proof False' in done.stdout, done.stderr[-2000:]
     ways = ('load_from', 'resume', 'pretrained') + ('inferencer',) * (order == 'registry by scope')
     for way in ways:
-        assert f'{way} CheckpointError {tmp_path}/bomb.pth was not loaded: its pickle asks for posix.system' in done.stdout
+        assert (
+            f'{way} CheckpointError {tmp_path}/bomb.pth was not loaded: its pickle asks for posix.system' in done.stdout
+        )
 
 
 def test_the_same_files_run_code_in_a_process_without_cae_bench(tmp_path):
@@ -73,12 +76,24 @@ def test_the_same_files_run_code_in_a_process_without_cae_bench(tmp_path):
     assert 'proof True' in done.stdout, done.stderr[-2000:]
 
 
-@pytest.mark.parametrize(('text', 'message'), [
-    ('https://example.org/a.pth', r"names the address 'https://example\.org/a\.pth', and only a file of its own folder"),
-    ('open-mmlab://resnet50', 'names the address'), ('s3://bucket/a.pth', 'names the address'),
-    ('gone.pth', r'names gone\.pth, which is gone'), ('../outside.pth', r'names outside\.pth, which is gone'),
-    ('/dev/zero', 'names zero, which is gone'), ('', 'names nothing, which is gone'), ('..', r'names \.\., which is gone'),
-    ('a\0b', 'names a.b, which is gone'), ('last_checkpoint', 'names last_checkpoint, which is gone')])
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        (
+            'https://example.org/a.pth',
+            r"names the address 'https://example\.org/a\.pth', and only a file of its own folder",
+        ),
+        ('open-mmlab://resnet50', 'names the address'),
+        ('s3://bucket/a.pth', 'names the address'),
+        ('gone.pth', r'names gone\.pth, which is gone'),
+        ('../outside.pth', r'names outside\.pth, which is gone'),
+        ('/dev/zero', 'names zero, which is gone'),
+        ('', 'names nothing, which is gone'),
+        ('..', r'names \.\., which is gone'),
+        ('a\0b', 'names a.b, which is gone'),
+        ('last_checkpoint', 'names last_checkpoint, which is gone'),
+    ],
+)
 def test_a_pointer_names_a_file_of_its_folder_or_is_refused(text, message, tmp_path):
     (tmp_path / 'outside.pth').touch()
     (tmp_path / 'work').mkdir()
@@ -86,6 +101,7 @@ def test_a_pointer_names_a_file_of_its_folder_or_is_refused(text, message, tmp_p
     with pytest.raises(CheckpointError, match=rf'work/last_checkpoint {message}'):
         pointed(tmp_path / 'work')
     from mmengine.runner import find_latest_checkpoint
+
     with pytest.raises(CheckpointError, match=message):
         find_latest_checkpoint(str(tmp_path / 'work'))
 

@@ -1,4 +1,5 @@
 """A checkpoint may be called anything, and so may its entries: `inspect` shows a name and obeys nothing in it."""
+
 import os
 import subprocess
 import sys
@@ -11,8 +12,13 @@ NAME = 'vit\x1b[31m\u202e.pth'
 
 
 def inspect(path, cwd):
-    done = subprocess.run([sys.executable, '-m', 'cae_bench', 'inspect', path], cwd=cwd, timeout=120, capture_output=True,
-                          env={**os.environ, 'LC_ALL': 'C.UTF-8'})
+    done = subprocess.run(
+        [sys.executable, '-m', 'cae_bench', 'inspect', path],
+        cwd=cwd,
+        timeout=120,
+        capture_output=True,
+        env={**os.environ, 'LC_ALL': 'C.UTF-8'},
+    )
     shown = (done.stdout + done.stderr).decode()
     assert not set(shown) & {'\x1b', '\u202e', '\x07', '\r'} and 'Traceback' not in shown
     return done.returncode, shown

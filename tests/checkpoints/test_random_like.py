@@ -1,4 +1,5 @@
 """random:like:FILE: the architecture of a file with random weights, the baseline of its score."""
+
 import shutil
 from dataclasses import fields
 
@@ -8,13 +9,14 @@ import torch
 from test_cli import cae_bench, refused
 
 from cae_bench import checkpoints, load_backbone
-from cae_bench.runs import recipe as recipes
 from cae_bench.checkpoints import CheckpointError, load
 from cae_bench.datasets.describe import DataInfo
+from cae_bench.runs import recipe as recipes
 from cae_bench.tasks import Task
 
-DATA = DataInfo('own', 'somewhere/own', 'image_folder', ('one', 'two'), 40, 20, 'hash',
-                dict(train_dir='train', val_dir='val'))
+DATA = DataInfo(
+    'own', 'somewhere/own', 'image_folder', ('one', 'two'), 40, 20, 'hash', dict(train_dir='train', val_dir='val')
+)
 
 
 def saved(folder, layout='timm_layer_scale'):
@@ -26,13 +28,15 @@ def saved(folder, layout='timm_layer_scale'):
 
 def fingerprint(ckpt, seed=0):
     from cae_bench.results import fingerprint as of
+
     options = recipes.Options(recipe='mini', seed=seed)
     cfg = recipes.build(Task('own', 'knn'), ckpt, DATA, options)
     return of(recipes.scoring_parts(cfg, ckpt, DATA, options))
 
 
-@pytest.mark.parametrize('layout', ['cae_encoder', 'mae_encoder', 'beit', 'timm_vit', 'timm_layer_scale', 'siglip',
-                                    'cae_finetuned'])
+@pytest.mark.parametrize(
+    'layout', ['cae_encoder', 'mae_encoder', 'beit', 'timm_vit', 'timm_layer_scale', 'siglip', 'cae_finetuned']
+)
 def test_every_field_of_the_spec_is_kept_and_no_tensor_is(layout, tmp_path):
     path = saved(tmp_path, layout)
     trained, random = load(path, num_heads=3), load(f'random:like:{path}', num_heads=3)
@@ -48,6 +52,7 @@ def test_its_weights_are_drawn_from_the_seed_by_the_start_of_our_vit(tmp_path):
     def weights(source, seed):
         torch.manual_seed(seed)
         return load_backbone(source, num_heads=3).state_dict()
+
     trained, first, again, other = (weights(*a) for a in ((path, 0), *((f'random:like:{path}', s) for s in (0, 0, 1))))
     assert {k: v.shape for k, v in trained.items()} == {k: v.shape for k, v in first.items()}
     assert all(torch.equal(first[k], again[k]) for k in first)
@@ -90,12 +95,15 @@ def test_inspect_ends_with_the_command_that_scores_the_baseline(tmp_path):
     last = cae_bench('inspect', path, '--num-heads', '3').stdout.splitlines()[-1]
     assert last.split(None, 1) == ['baseline', f"cae-bench run 'random:like:{path}' --num-heads 3 --tasks ..."]
     assert cae_bench('inspect', 'random:vit-tiny').stdout.splitlines()[-1].split()[0] != 'baseline'
-    assert 'random weights in the architecture of timm_layer_scale' in cae_bench(
-        'inspect', f'random:like:{path}', '--num-heads', '3').stdout
+    assert (
+        'random weights in the architecture of timm_layer_scale'
+        in cae_bench('inspect', f'random:like:{path}', '--num-heads', '3').stdout
+    )
 
 
 def test_a_model_that_only_timm_builds_starts_as_timm_has_it(monkeypatch):
     import timm
+
     real = timm.create_model
     monkeypatch.setattr(timm, 'create_model', lambda name, pretrained: real(name, pretrained=False, depth=2))
     ckpt = checkpoints.load('random:like:timm:vit_small_patch14_reg4_dinov2')

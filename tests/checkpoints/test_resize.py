@@ -1,4 +1,5 @@
 """Position tables against recorded values of the official code and against hand-worked ones."""
+
 import golden
 import numpy as np
 import pytest

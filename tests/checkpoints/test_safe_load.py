@@ -1,4 +1,5 @@
 """Bad, damaged and hostile files: each is refused with one clear error, and nothing in them runs."""
+
 import argparse
 import collections
 import os
@@ -59,7 +60,7 @@ def test_a_pickle_that_would_run_code_is_refused_by_name_and_does_not_run(write,
     with pytest.raises(CheckpointError, match=rf'not loaded: its pickle asks for .*{named}.*run code.*torch\.save'):
         load(path)
     assert not proof.exists()
-    if bomb is not GetattrBomb:          # the bomb is live: the unsafe way does run it
+    if bomb is not GetattrBomb:  # the bomb is live: the unsafe way does run it
         pickled = write in (plain_pickle, old_pickle)
         pickle.loads(path.read_bytes()) if pickled else torch.load(path, weights_only=False)
         assert proof.exists()
@@ -89,6 +90,7 @@ def test_the_plain_data_of_official_files_is_read(write, tmp_path):
 
 def test_numpy_scalars_pickled_under_the_old_module_name_are_read(tmp_path):
     import zipfile
+
     torch.save({'w': torch.zeros(1), 'lr': np.float64(0.5)}, tmp_path / 'new.pth')
     with zipfile.ZipFile(tmp_path / 'new.pth') as new, zipfile.ZipFile(tmp_path / 'old.pth', 'w') as old:
         for name in new.namelist():
@@ -102,27 +104,31 @@ def test_numpy_scalars_pickled_under_the_old_module_name_are_read(tmp_path):
 def test_a_truncated_file_is_called_truncated(write, keep, tmp_path):
     write({'model': layouts.beit()}, tmp_path / 'whole.pth')
     data = (tmp_path / 'whole.pth').read_bytes()
-    (tmp_path / 'cut.pth').write_bytes(data[:int(len(data) * keep)])
+    (tmp_path / 'cut.pth').write_bytes(data[: int(len(data) * keep)])
     with pytest.raises(CheckpointError, match=r'cut\.pth is (a )?truncated'):
         load(tmp_path / 'cut.pth')
 
 
 def test_a_truncated_safetensors_file_is_named(tmp_path):
     from safetensors.torch import save
+
     (tmp_path / 'cut.safetensors').write_bytes(save(layouts.beit())[:-100])
     with pytest.raises(CheckpointError, match='no whole safetensors file'):
         load(tmp_path / 'cut.safetensors')
 
 
-@pytest.mark.parametrize(('data', 'message'), [
-    (b'', 'is empty'),
-    (b'version https://git-lfs.github.com/spec/v1\noid sha256:ab', 'Git LFS pointer.*git lfs pull'),
-    (b'<!DOCTYPE html><html>Quota exceeded</html>', 'is a web page'),
-    (b'\n<html lang="en">', 'is a web page'),
-    (b'GIF89a' + bytes(300), 'is not a checkpoint'),
-    (b'lr: 0.1\nepochs: 3\n', 'is not a checkpoint'),
-    (b'PK\x03\x04' + bytes(100), 'is truncated or damaged'),
-])
+@pytest.mark.parametrize(
+    ('data', 'message'),
+    [
+        (b'', 'is empty'),
+        (b'version https://git-lfs.github.com/spec/v1\noid sha256:ab', 'Git LFS pointer.*git lfs pull'),
+        (b'<!DOCTYPE html><html>Quota exceeded</html>', 'is a web page'),
+        (b'\n<html lang="en">', 'is a web page'),
+        (b'GIF89a' + bytes(300), 'is not a checkpoint'),
+        (b'lr: 0.1\nepochs: 3\n', 'is not a checkpoint'),
+        (b'PK\x03\x04' + bytes(100), 'is truncated or damaged'),
+    ],
+)
 def test_a_file_that_is_no_checkpoint_is_told_as_what_it_is(data, message, tmp_path):
     (tmp_path / 'file.pth').write_bytes(data)
     with pytest.raises(CheckpointError, match=message):
@@ -131,6 +137,7 @@ def test_a_file_that_is_no_checkpoint_is_told_as_what_it_is(data, message, tmp_p
 
 def test_a_zip_of_something_else_is_not_a_checkpoint(tmp_path):
     import zipfile
+
     with zipfile.ZipFile(tmp_path / 'photos.pth', 'w') as archive:
         archive.writestr('photo.jpg', b'x' * 100)
     with pytest.raises(CheckpointError, match='photos.pth is not a checkpoint'):
@@ -150,12 +157,17 @@ def test_a_paddle_file_is_called_by_its_name(tmp_path):
         load(tmp_path / 'cae.pdparams')
 
 
-@pytest.mark.parametrize(('content', 'message'), [
-    ([1, 2], 'holds a list, not a dictionary of tensors'),
-    ({'epoch': 3, 'best': 0.5}, r"holds no tensors; its entries are \['epoch', 'best'\]"),
-    ({'conv1.weight': torch.zeros(1), 'layer1.0.bn.bias': torch.zeros(1)},
-     r"no format matches; first keys are \['conv1.weight', 'layer1.0.bn.bias'\]. Known formats: .*CAE pre.*timm"),
-])
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        ([1, 2], 'holds a list, not a dictionary of tensors'),
+        ({'epoch': 3, 'best': 0.5}, r"holds no tensors; its entries are \['epoch', 'best'\]"),
+        (
+            {'conv1.weight': torch.zeros(1), 'layer1.0.bn.bias': torch.zeros(1)},
+            r"no format matches; first keys are \['conv1.weight', 'layer1.0.bn.bias'\]. Known formats: .*CAE pre.*timm",
+        ),
+    ],
+)
 def test_a_foreign_file_lists_its_first_keys_and_the_known_formats(content, message, tmp_path):
     torch.save(content, tmp_path / 'foreign.pth')
     with pytest.raises(CheckpointError, match=rf'foreign\.pth: .*{message}'):
@@ -166,16 +178,23 @@ def broken(sd, key, tensor):
     return {**sd, key: tensor}
 
 
-@pytest.mark.parametrize(('key', 'tensor', 'message'), [
-    ('encoder.extra', torch.zeros(1), r'1 tensor falls under no rule: encoder\.extra'),
-    ('surprise.weight', torch.zeros(1), r'1 tensor falls under no rule: surprise\.weight'),
-    ('encoder.blocks.0.attn.qkv.bias', torch.zeros(72), r'falls under no rule: encoder\.blocks\.0\.attn\.qkv\.bias'),
-    ('encoder.blocks.1.mlp.fc2.weight', torch.zeros(24, 95), r'fc2\.weight is \(24, 95\), not \(24, 96\)'),
-    ('encoder.cls_token', torch.zeros(1, 1, 23), r'encoder\.cls_token is \(1, 1, 23\), not \(1, 1, 24\)'),
-    ('encoder.pos_embed', torch.zeros(1, 18, 24), 'pos_embed has 17 patch positions, which is no grid'),
-    ('encoder.norm.bias', torch.full((24,), float('nan')), r'NaN or infinite values in encoder\.norm\.bias'),
-    ('encoder.patch_embed.proj.bias', torch.full((24,), float('inf')), r'infinite values in encoder\.patch'),
-])
+@pytest.mark.parametrize(
+    ('key', 'tensor', 'message'),
+    [
+        ('encoder.extra', torch.zeros(1), r'1 tensor falls under no rule: encoder\.extra'),
+        ('surprise.weight', torch.zeros(1), r'1 tensor falls under no rule: surprise\.weight'),
+        (
+            'encoder.blocks.0.attn.qkv.bias',
+            torch.zeros(72),
+            r'falls under no rule: encoder\.blocks\.0\.attn\.qkv\.bias',
+        ),
+        ('encoder.blocks.1.mlp.fc2.weight', torch.zeros(24, 95), r'fc2\.weight is \(24, 95\), not \(24, 96\)'),
+        ('encoder.cls_token', torch.zeros(1, 1, 23), r'encoder\.cls_token is \(1, 1, 23\), not \(1, 1, 24\)'),
+        ('encoder.pos_embed', torch.zeros(1, 18, 24), 'pos_embed has 17 patch positions, which is no grid'),
+        ('encoder.norm.bias', torch.full((24,), float('nan')), r'NaN or infinite values in encoder\.norm\.bias'),
+        ('encoder.patch_embed.proj.bias', torch.full((24,), float('inf')), r'infinite values in encoder\.patch'),
+    ],
+)
 def test_one_extra_misshapen_or_nan_tensor_is_named(key, tensor, message, tmp_path):
     torch.save({'model': broken(layouts.cae(), key, tensor)}, tmp_path / 'file.pth')
     with pytest.raises(CheckpointError, match=message):
@@ -199,8 +218,9 @@ def test_a_tensor_missing_from_what_is_dropped_anyway_does_no_harm(tmp_path):
 
 
 def test_two_formats_that_match_are_both_named(monkeypatch):
-    from cae_bench.checkpoints.formats import beit, cae
     from cae_bench.checkpoints import loader
+    from cae_bench.checkpoints.formats import beit, cae
+
     monkeypatch.setattr(loader, 'formats', lambda: [beit, cae])
     monkeypatch.setattr(cae, 'matches', lambda sd: True)
     with pytest.raises(CheckpointError, match='BEiT pretraining and CAE pretraining both match'):

@@ -1,4 +1,5 @@
 """Sources that are no files: random:NAME and timm:NAME."""
+
 import pytest
 import timm
 import torch
@@ -7,12 +8,19 @@ from cae_bench.checkpoints import CheckpointError, load, timm_hub
 from cae_bench.errors import ConfigError
 
 
-@pytest.mark.parametrize(('source', 'size'), [
-    ('random:vit-tiny', (192, 12, 12, 16)), ('random:vit-small', (384, 12, 12, 16)),
-    ('random:vit-base', (768, 12, 12, 16)), ('random:base', (768, 12, 12, 16)),
-    ('random:vit-large', (1024, 24, 16, 16)), ('random:vit-huge', (1280, 32, 16, 16)),
-    ('random:vit-128x4x4-p8', (128, 4, 4, 8)), ('random:vit-48x2x3', (48, 2, 3, 16)),
-])
+@pytest.mark.parametrize(
+    ('source', 'size'),
+    [
+        ('random:vit-tiny', (192, 12, 12, 16)),
+        ('random:vit-small', (384, 12, 12, 16)),
+        ('random:vit-base', (768, 12, 12, 16)),
+        ('random:base', (768, 12, 12, 16)),
+        ('random:vit-large', (1024, 24, 16, 16)),
+        ('random:vit-huge', (1280, 32, 16, 16)),
+        ('random:vit-128x4x4-p8', (128, 4, 4, 8)),
+        ('random:vit-48x2x3', (48, 2, 3, 16)),
+    ],
+)
 def test_random_weights_are_a_spec_without_a_file(source, size):
     ckpt = load(source)
     spec = ckpt.spec
@@ -41,10 +49,16 @@ def offline_weights(monkeypatch):
     monkeypatch.setattr(timm, 'create_model', lambda name, pretrained: real(name, pretrained=False, depth=2))
 
 
-@pytest.mark.parametrize(('name', 'family', 'mean'), [
-    ('vit_tiny_patch16_224', 'timm', 0.5), ('deit_tiny_patch16_224', 'timm', 0.485),
-    ('deit3_small_patch16_224', 'timm', 0.485),
-    ('beit_base_patch16_224', 'beit', 0.5), ('vit_small_patch14_dinov2', 'timm', 0.485)])
+@pytest.mark.parametrize(
+    ('name', 'family', 'mean'),
+    [
+        ('vit_tiny_patch16_224', 'timm', 0.5),
+        ('deit_tiny_patch16_224', 'timm', 0.485),
+        ('deit3_small_patch16_224', 'timm', 0.485),
+        ('beit_base_patch16_224', 'beit', 0.5),
+        ('vit_small_patch14_dinov2', 'timm', 0.485),
+    ],
+)
 def test_a_timm_vit_that_ours_equals_is_converted(name, family, mean, offline_weights):
     model = timm.create_model(name, pretrained=True)
     ckpt = load(f'timm:{name}')
@@ -54,15 +68,22 @@ def test_a_timm_vit_that_ours_equals_is_converted(name, family, mean, offline_we
     assert ckpt.name == f'timm-{name}'
 
 
-@pytest.mark.parametrize(('name', 'reason'), [
-    ('vit_small_patch14_reg4_dinov2', 'register tokens'), ('vit_tiny_patch16_224.augreg_in21k', None),
-    ('vit_base_patch16_clip_224.openai', 'not exact GELU|a norm before the blocks'),
-    ('deit_tiny_distilled_patch16_224', 'timm class'), ('eva02_tiny_patch14_224', 'timm class')])
+@pytest.mark.parametrize(
+    ('name', 'reason'),
+    [
+        ('vit_small_patch14_reg4_dinov2', 'register tokens'),
+        ('vit_tiny_patch16_224.augreg_in21k', None),
+        ('vit_base_patch16_clip_224.openai', 'not exact GELU|a norm before the blocks'),
+        ('deit_tiny_distilled_patch16_224', 'timm class'),
+        ('eva02_tiny_patch14_224', 'timm class'),
+    ],
+)
 def test_a_timm_vit_that_ours_lacks_parts_of_is_left_to_timm(name, reason, offline_weights):
     ckpt = load(f'timm:{name}')
     assert ckpt.timm_name == (name if reason else None) and (ckpt.state_dict is None) == bool(reason)
     if reason:
         import re
+
         assert re.search(reason, ckpt.report.notes[0]) and ckpt.spec.family == 'timm' and ckpt.spec.num_layers == 2
 
 
@@ -84,6 +105,7 @@ def test_an_unknown_timm_name_is_answered_with_the_nearest():
 def test_weights_that_cannot_be_downloaded_are_said_to_be_so(monkeypatch):
     def no_network(*args, **kwargs):
         raise OSError('Name or service not known')
+
     monkeypatch.setattr(timm, 'create_model', no_network)
     with pytest.raises(CheckpointError, match=r'not be downloaded \(Name or service not known\).*pass the weight file'):
         load('timm:vit_tiny_patch16_224')

@@ -1,4 +1,5 @@
 """A record names the file whose weights were scored: a file that changes meanwhile is an error, not another score."""
+
 import os
 import shutil
 
@@ -38,9 +39,17 @@ def test_a_file_replaced_between_two_tasks_costs_the_second_and_leaves_the_first
         lines.append(line)
         if line.startswith('scenes/finetune: starts'):
             os.replace(other, file)
+
     monkeypatch.setattr(benchmark, 'say', replaced_when_finetune_starts)
-    outcome = benchmark.run(str(file), tasks=['scenes/knn', 'scenes/finetune'], data={'scenes': str(scenes)},
-                            results=tmp_path / 'r', recipe='mini', shorten=0.005, device='cpu')
+    outcome = benchmark.run(
+        str(file),
+        tasks=['scenes/knn', 'scenes/finetune'],
+        data={'scenes': str(scenes)},
+        results=tmp_path / 'r',
+        recipe='mini',
+        shorten=0.005,
+        device='cpu',
+    )
     assert [(r.task, r.model.sha256) for r in outcome.records] == [('scenes/knn', before)]
     assert list(outcome.failures) == ['scenes/finetune'] and outcome.exit_code == 1
     assert 'last.pth has changed since this run was planned' in outcome.failures['scenes/finetune']
@@ -54,7 +63,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch, 
     plain = safe_load.read
 
     def read_then_change(*args, **kwargs):
-        if how == 'there and back':                    # the other file is read, the first one hashed
+        if how == 'there and back':  # the other file is read, the first one hashed
             os.rename(file, tmp_path / 'kept')
             os.rename(other, file)
             content = plain(*args, **{**kwargs, 'mmap': False})
@@ -64,6 +73,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch, 
         content = plain(*args, **{**kwargs, 'mmap': False})
         shutil.copyfile(other, file) if how == 'in place' else os.replace(other, file)
         return content
+
     for module in (loader, networks):
         monkeypatch.setattr(module.safe_load, 'read', read_then_change)
     with pytest.raises(CheckpointError, match='a.pth was changed or replaced while it was read'):
@@ -76,6 +86,7 @@ def test_a_file_cut_off_while_it_is_read_is_said_to_have_changed_and_not_to_be_d
     def cut_then_read(*args, **kwargs):
         file.write_bytes(file.read_bytes()[:1000])
         return plain(*args, **kwargs)
+
     monkeypatch.setattr(loader.safe_load, 'read', cut_then_read)
     with pytest.raises(CheckpointError, match='was changed or replaced while it was read'):
         checkpoints.load(file)
@@ -95,7 +106,7 @@ def test_a_trained_network_is_read_again_only_if_it_is_the_same_file(tmp_path):
     sha256 = safe_load.sha256(file)
     network = checkpoints.read_network(file, sha256)
     kept = {key: tensor.clone() for key, tensor in network.state_dict.items()}
-    shutil.copyfile(other, file)                       # in place: nothing that was read may change with it
+    shutil.copyfile(other, file)  # in place: nothing that was read may change with it
     assert all(torch.equal(network.state_dict[key], kept[key]) for key in kept)
     with pytest.raises(CheckpointError, match='a.pth has changed since this run was planned'):
         checkpoints.read_network(file, sha256)
@@ -104,15 +115,17 @@ def test_a_trained_network_is_read_again_only_if_it_is_the_same_file(tmp_path):
 @pytest.mark.parametrize('replaced', ['no', 'before', 'between'])
 def test_timms_weights_are_those_that_were_hashed(monkeypatch, replaced):
     import timm
+
     served = iter({'no': [0, 0, 0], 'before': [0, 1, 1], 'between': [0, 1, 0]}[replaced])
     plain = timm.create_model
 
     def create(name, pretrained=False, **settings):
-        torch.manual_seed(next(served))                # the weights a hub serves
+        torch.manual_seed(next(served))  # the weights a hub serves
         return plain(name, embed_dim=24, depth=2, num_heads=2, img_size=32, **settings)
+
     monkeypatch.setattr(timm, 'create_model', create)
     sha256 = timm_hub.hash_of(timm_hub.create('vit_tiny_patch16_224').state_dict())
-    build = lambda: TimmViT('vit_tiny_patch16_224', pretrained=True, checkpoint_sha256=sha256)      # noqa: E731
+    build = lambda: TimmViT('vit_tiny_patch16_224', pretrained=True, checkpoint_sha256=sha256)  # noqa: E731
     if replaced == 'no':
         monkeypatch.setattr(timm, 'create_model', lambda *a, **k: _filled(plain, **k))
         sha256 = timm_hub.hash_of(timm_hub.create('vit_tiny_patch16_224').state_dict())

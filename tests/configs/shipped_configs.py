@@ -1,4 +1,5 @@
 """Every shipped recipe of a protocol, fitted to a backbone of full size and to data that is only described."""
+
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,10 +8,10 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from cae_bench import checkpoints
-from cae_bench.runs import recipe as recipes
 from cae_bench.datasets.describe import DataInfo
 from cae_bench.paths import shipped
 from cae_bench.registry import MODELS
+from cae_bench.runs import recipe as recipes
 from cae_bench.tasks import Task, protocols
 
 FILES = [path for protocol in protocols() for path in sorted((shipped('configs') / protocol).glob('*.py'))]
@@ -18,17 +19,34 @@ FILES = [path for protocol in protocols() for path in sorted((shipped('configs')
 FAMILIES = {
     'cae': dict(pos_embed='sincos_row', qkv_bias='qv', layer_scale=True),
     'mae': dict(pos_embed='sincos_col', qkv_bias='full', layer_scale=False),
-    'beit': dict(pos_embed='none', qkv_bias='qv', layer_scale=True, rel_pos_bias='shared', mean=(.5, .5, .5),
-                 std=(.5, .5, .5)),
+    'beit': dict(
+        pos_embed='none',
+        qkv_bias='qv',
+        layer_scale=True,
+        rel_pos_bias='shared',
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+    ),
     'cae_v2': dict(pos_embed='sincos_row', qkv_bias='qv', layer_scale=True),
     'random': dict(),
 }
 PLACES = {
     'image_folder': dict(train_dir='train', val_dir='val'),
-    'ade': dict(train_img='images/train', val_img='images/val', train_ann='annotations/train',
-                val_ann='annotations/val', img_suffix='.jpg', seg_map_suffix='.png', reduce_zero_label=False),
-    'coco': dict(train_img='images/train', val_img='images/val', train_ann='annotations/instances_train.json',
-                 val_ann='annotations/instances_val.json'),
+    'ade': dict(
+        train_img='images/train',
+        val_img='images/val',
+        train_ann='annotations/train',
+        val_ann='annotations/val',
+        img_suffix='.jpg',
+        seg_map_suffix='.png',
+        reduce_zero_label=False,
+    ),
+    'coco': dict(
+        train_img='images/train',
+        val_img='images/val',
+        train_ann='annotations/instances_train.json',
+        val_ann='annotations/instances_val.json',
+    ),
 }
 
 
@@ -38,7 +56,9 @@ def name_of(path: Path) -> str:
 
 def checkpoint(family: str, arch: str) -> checkpoints.Checkpoint:
     """Random weights in the form of a released checkpoint: 'mae', 'vit-large'."""
-    plain = checkpoints.load(f'random:{arch}', num_heads=12 if family.startswith('cae') and arch != 'vit-large' else None)
+    plain = checkpoints.load(
+        f'random:{arch}', num_heads=12 if family.startswith('cae') and arch != 'vit-large' else None
+    )
     return replace(plain, spec=replace(plain.spec, family=family, **FAMILIES[family]))
 
 
@@ -58,8 +78,12 @@ def described(layout: str) -> DataInfo:
 def fitted(path: Path, family: str, arch: str, **options) -> Config:
     """The recipe as `cae-bench run` would resolve it."""
     recipe = 'mini' if path.stem == 'mini' else 'paper'
-    cfg = recipes.build(Task('own', path.parent.name), checkpoint(family, arch), described(recipes.header(path).layout),
-                        recipes.Options(recipe=recipe, **options))
+    cfg = recipes.build(
+        Task('own', path.parent.name),
+        checkpoint(family, arch),
+        described(recipes.header(path).layout),
+        recipes.Options(recipe=recipe, **options),
+    )
     assert Path(cfg.filename) == path, f'{family} {arch} is given {cfg.filename}'
     return cfg
 

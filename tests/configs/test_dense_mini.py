@@ -1,12 +1,13 @@
 """The mini recipes of segmentation and detection: fitted to a backbone and drawn scenes, trained and scored."""
+
 import math
 
 import pytest
 
 from cae_bench import checkpoints
-from cae_bench.runs import recipe as recipes
 from cae_bench.datasets.describe import describe
 from cae_bench.datasets.scenes.make import make_scenes
+from cae_bench.runs import recipe as recipes
 from cae_bench.tasks import Task
 
 LAYOUT = dict(upernet='ade', mask_rcnn='coco')
@@ -26,6 +27,7 @@ def fitted(protocol, scenes, **options):
 
 def run(cfg, folder):
     from mmengine.runner import Runner
+
     cfg.work_dir, cfg.log_level = str(folder), 'WARNING'
     runner = Runner.from_cfg(cfg)
     runner.train()
@@ -40,15 +42,22 @@ def test_every_length_shrinks_together(protocol, scenes):
         assert cosine.begin == warmup.end and 0 < warmup.end < cosine.end / 4
         assert cosine.end == cfg.train_cfg.max_iters == cfg.default_hooks.checkpoint.interval
     assert short.train_cfg.max_iters == round(0.1 * whole.train_cfg.max_iters) < short.train_cfg.val_interval
-    assert whole.train_cfg.val_interval * 3 == whole.train_cfg.max_iters                 # three points of a curve
+    assert whole.train_cfg.val_interval * 3 == whole.train_cfg.max_iters  # three points of a curve
 
 
 def test_validating_on_the_way_does_not_move_the_training(scenes, tmp_path):
     ends = []
     for interval in (1, 3):
-        cfg = fitted('mask_rcnn', scenes, cfg_options={
-            'train_cfg.max_iters': 3, 'train_cfg.val_interval': interval, 'train_dataloader.batch_size': 2,
-            'val_dataloader.dataset.indices': 2})
+        cfg = fitted(
+            'mask_rcnn',
+            scenes,
+            cfg_options={
+                'train_cfg.max_iters': 3,
+                'train_cfg.val_interval': interval,
+                'train_dataloader.batch_size': 2,
+                'val_dataloader.dataset.indices': 2,
+            },
+        )
         ends.append(run(cfg, tmp_path / str(interval)).model.state_dict())
     assert all(value.equal(ends[1][name]) for name, value in ends[0].items())
 
@@ -59,10 +68,12 @@ def test_anchors_cover_the_image_whatever_the_patch(patch, scenes):
     import torch
     from mmdet.registry import MODELS
     from mmdet.utils import register_all_modules
+
     register_all_modules()
     checkpoint = checkpoints.load(f'random:vit-48x4x3-p{patch}')
-    cfg = recipes.build(Task('scenes', 'mask_rcnn'), checkpoint, describe('scenes', scenes, 'coco'),
-                        recipes.Options(recipe='mini'))
+    cfg = recipes.build(
+        Task('scenes', 'mask_rcnn'), checkpoint, describe('scenes', scenes, 'coco'), recipes.Options(recipe='mini')
+    )
     model, side = MODELS.build(cfg.model).eval(), 7 * 64
     with torch.no_grad():
         maps = model.extract_feat(torch.zeros(1, 3, side, side))
@@ -93,8 +104,11 @@ def test_segmentation_and_detection_run_one_after_the_other_in_one_process(scene
         metric = runner.val_loop.evaluator.metrics[0]
         pictures = next(hook.pictures for hook in runner.hooks if hasattr(hook, 'pictures'))
         assert [path.split('/')[-1][0] for path in pictures] == list('123456')
-        last = {name.removeprefix('val/'): values.current() for name, values in runner.message_hub.log_scalars.items()
-                if name.startswith('val/')}
+        last = {
+            name.removeprefix('val/'): values.current()
+            for name, values in runner.message_hub.log_scalars.items()
+            if name.startswith('val/')
+        }
         assert len(metric.per_image['image']) == 6 and metric.per_image['image'][0] == '00001.jpg'
         assert set(metric.ci95) <= set(last)
         assert all(math.isfinite(last[name]) and 0 <= last[name] <= 100 for name in last if 'time' not in name)

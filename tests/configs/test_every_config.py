@@ -1,4 +1,5 @@
 """Every recipe that is shipped: found, fitted, and built at full ViT-B and ViT-L size, with pipelines and optimizer."""
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -11,16 +12,20 @@ from cae_bench.datasets.official import ADE20K_CLASSES, COCO_CLASSES
 from cae_bench.registry import LOOPS, METRICS, PARAM_SCHEDULERS, TRANSFORMS
 from cae_bench.tasks import protocols
 
-CASES = [pytest.param(path, *backbone, id=f'{name_of(path)}-{backbone[1]}')
-         for path in FILES for backbone in archs(path)]
+CASES = [
+    pytest.param(path, *backbone, id=f'{name_of(path)}-{backbone[1]}') for path in FILES for backbone in archs(path)
+]
 BLOCKS = {'vit-tiny': (12, 192), 'vit-small': (12, 384), 'vit-base': (12, 768), 'vit-large': (24, 1024)}
 
 
 def test_every_protocol_has_a_recipe_for_base_and_large():
     for protocol in protocols():
         stems = {path.stem for path in FILES if path.parent.name == protocol}
-        assert stems and (stems <= {'mini'} or 'vit-base' in stems or
-                          {f'{f}_vit-{a}' for f in ('cae', 'mae') for a in ('base', 'large')} & stems), protocol
+        assert stems and (
+            stems <= {'mini'}
+            or 'vit-base' in stems
+            or {f'{f}_vit-{a}' for f in ('cae', 'mae') for a in ('base', 'large')} & stems
+        ), protocol
 
 
 @pytest.mark.parametrize('path, family, arch', CASES)
@@ -42,8 +47,9 @@ def check_schedule(cfg: Config, optim) -> None:
     assert any(p.requires_grad for group in optim.optimizer.param_groups for p in group['params'])
     length = cfg.train_cfg.get('max_epochs') or cfg.train_cfg.max_iters
     for scheduler in cfg.param_scheduler if isinstance(cfg.param_scheduler, list) else [cfg.param_scheduler]:
-        built = PARAM_SCHEDULERS.build(dict({'end': length, **scheduler}),
-                                       default_args=dict(optimizer=optim, epoch_length=100))
+        built = PARAM_SCHEDULERS.build(
+            dict({'end': length, **scheduler}), default_args=dict(optimizer=optim, epoch_length=100)
+        )
         built.step()
 
 
@@ -105,8 +111,11 @@ def test_a_recipe_as_it_stands_is_the_network_that_its_runs_save(path, family, a
 
 def test_recipes_as_they_stand_name_the_official_classes():
     from mmdet.datasets import CocoDataset
-    ade, coco = (Config.fromfile(next(p for p in FILES if name_of(p) == name))
-                 for name in ('upernet/cae_vit-base', 'mask_rcnn/cae_vit-base'))
+
+    ade, coco = (
+        Config.fromfile(next(p for p in FILES if name_of(p) == name))
+        for name in ('upernet/cae_vit-base', 'mask_rcnn/cae_vit-base')
+    )
     assert CocoDataset.METAINFO['classes'] == COCO_CLASSES
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         assert ade[loader].dataset.metainfo.classes == ADE20K_CLASSES

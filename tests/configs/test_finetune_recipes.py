@@ -1,4 +1,5 @@
 """The shipped fine-tuning recipes: they build at full size, hold the published constants, and run."""
+
 import json
 
 import numpy as np
@@ -8,19 +9,24 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from PIL import Image
 
-from cae_bench.runs import global_batch as effective_batch
-from cae_bench.training.layer_decay import param_groups
 from cae_bench.paths import shipped
 from cae_bench.registry import MODELS
+from cae_bench.runs import global_batch as effective_batch
+from cae_bench.training.layer_decay import param_groups
 
 RECIPES = sorted(p.name for p in (shipped('configs') / 'finetune').glob('*_vit-*.py'))
 # batch, lr, layer decay, epochs, warm-up, drop path: the table of the three repositories' scripts
 PUBLISHED = {
-    'cae_vit-base.py': (4096, 8e-3, .65, 100, 5, .1), 'cae_vit-large.py': (4096, 2e-3, .75, 50, 5, .2),
-    'mae_vit-base.py': (1024, 2e-3, .65, 100, 5, .1), 'mae_vit-large.py': (1024, 4e-3, .75, 50, 5, .2),
-    'beit_vit-base.py': (1024, 4e-3, .65, 100, 20, .1), 'beit_vit-large.py': (1024, 1e-3, .75, 50, 5, .2),
-    'cae_v2_vit-base.py': (1024, 2e-4, .75, 100, 5, .1), 'cae_v2_vit-small.py': (1024, 4e-4, .75, 200, 20, .1),
-    'cae_v2_vit-tiny.py': (1024, 4e-3, .85, 100, 5, 0.), 'cae_v2_vit-large.py': (4096, 2e-3, .75, 50, 5, .2),
+    'cae_vit-base.py': (4096, 8e-3, 0.65, 100, 5, 0.1),
+    'cae_vit-large.py': (4096, 2e-3, 0.75, 50, 5, 0.2),
+    'mae_vit-base.py': (1024, 2e-3, 0.65, 100, 5, 0.1),
+    'mae_vit-large.py': (1024, 4e-3, 0.75, 50, 5, 0.2),
+    'beit_vit-base.py': (1024, 4e-3, 0.65, 100, 20, 0.1),
+    'beit_vit-large.py': (1024, 1e-3, 0.75, 50, 5, 0.2),
+    'cae_v2_vit-base.py': (1024, 2e-4, 0.75, 100, 5, 0.1),
+    'cae_v2_vit-small.py': (1024, 4e-4, 0.75, 200, 20, 0.1),
+    'cae_v2_vit-tiny.py': (1024, 4e-3, 0.85, 100, 5, 0.0),
+    'cae_v2_vit-large.py': (4096, 2e-3, 0.75, 50, 5, 0.2),
 }
 # what the released checkpoint of each family is, where it is not the default
 SPECS = {
@@ -45,14 +51,19 @@ def test_a_recipe_holds_the_published_constants(name):
     cfg = read(name)
     optimizer, rules = cfg.optim_wrapper.optimizer, cfg.optim_wrapper.paramwise_cfg
     assert PUBLISHED[name] == (
-        cfg.benchmark.global_batch, optimizer.lr, rules.layer_decay_rate, cfg.train_cfg.max_epochs,
-        cfg.param_scheduler.warmup_epochs, cfg.model.backbone.drop_path_rate)
+        cfg.benchmark.global_batch,
+        optimizer.lr,
+        rules.layer_decay_rate,
+        cfg.train_cfg.max_epochs,
+        cfg.param_scheduler.warmup_epochs,
+        cfg.model.backbone.drop_path_rate,
+    )
     assert cfg.auto_scale_lr.base_batch_size == cfg.benchmark.global_batch
     assert (optimizer.type, optimizer.betas, optimizer.weight_decay) == ('AdamW', (0.9, 0.999), 0.05)
     assert cfg.param_scheduler.min_lr == 1e-6 and cfg.optim_wrapper.get('clip_grad') is None
     assert cfg.model.fc_norm_init == ('encoder' if name.startswith('cae') else 'fresh')
     mixing = (cfg.model.mix.mixup_alpha, cfg.model.mix.cutmix_alpha, cfg.model.label_smoothing)
-    assert mixing == ((.2, 0., 0.) if name == 'cae_v2_vit-tiny.py' else (.8, 1., .1))
+    assert mixing == ((0.2, 0.0, 0.0) if name == 'cae_v2_vit-tiny.py' else (0.8, 1.0, 0.1))
 
 
 @pytest.mark.parametrize('name', RECIPES)
@@ -64,8 +75,12 @@ def test_a_recipe_builds_at_full_size_with_its_layer_decay(name):
     assert len(model.backbone.blocks) == depth
     groups = param_groups(model, cfg.optim_wrapper.optimizer.lr, 0.05, **cfg.optim_wrapper.paramwise_cfg)
     assert {g['layer'] for g in groups} == set(range(depth + 2))
-    own = {'cae_v2_vit-base.py': 2.376e-2, 'cae_v2_vit-small.py': 2.376e-2, 'cae_v2_vit-tiny.py': 0.1209}  # .75^13, .85^13
-    least = own.get(name, {12: 3.697e-3, 24: 7.525e-4}[depth])                       # .65^13, .75^25
+    own = {
+        'cae_v2_vit-base.py': 2.376e-2,
+        'cae_v2_vit-small.py': 2.376e-2,
+        'cae_v2_vit-tiny.py': 0.1209,
+    }  # .75^13, .85^13
+    least = own.get(name, {12: 3.697e-3, 24: 7.525e-4}[depth])  # .65^13, .75^25
     assert min(g['lr_scale'] for g in groups) == pytest.approx(least, rel=1e-3)
     names = {id(p): n for n, p in model.named_parameters()}
     decays = {names[id(p)]: g['weight_decay'] for g in groups for p in g['params']}
@@ -102,8 +117,9 @@ def blobs(tmp_path):
 
 def fitted(cfg, root, tmp_path, **training):
     """The recipe on the blobs with a very small backbone, as `cae-bench run` would fit it."""
-    cfg.model.backbone = dict({k: v for k, v in cfg.model.backbone.items() if k != 'arch'}, embed_dims=32, num_layers=2,
-                              num_heads=2)
+    cfg.model.backbone = dict(
+        {k: v for k, v in cfg.model.backbone.items() if k != 'arch'}, embed_dims=32, num_layers=2, num_heads=2
+    )
     cfg.model.num_classes = 2
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
         loader.update(num_workers=0, persistent_workers=False, batch_size=8, pin_memory=False)
@@ -118,7 +134,7 @@ def test_the_mini_recipe_trains_and_tells_two_colours_apart(blobs, tmp_path):
     cfg.param_scheduler.warmup_iters = 2
     runner = Runner.from_cfg(cfg)
     runner.train()
-    metric, = runner.val_evaluator.metrics
+    (metric,) = runner.val_evaluator.metrics
     assert sum(metric.per_image['correct']) == 12 and metric.per_image['image'][0] == 'green/0.png'
     assert metric.ci95['top1'][1] == 100.0
 
@@ -153,7 +169,7 @@ def test_a_run_resumed_before_an_epochs_validation_makes_up_for_it(blobs, tmp_pa
     cfg.experiment_name = 'whole'
     whole = Runner.from_cfg(cfg)
     whole.train()
-    metric, = whole.val_evaluator.metrics
+    (metric,) = whole.val_evaluator.metrics
     scores = whole.message_hub.get_info('validated_epochs')
     assert list(scores) == [1, 2, 3] and metric.details['epochs_validated'] == 3
     assert metric.details['best_epoch'] == max(scores, key=lambda e: (scores[e], -e))

@@ -1,4 +1,5 @@
 """Parameter groups of every family and size, base and large, by the rule itself: golden files hold CAE-B alone."""
+
 import re
 
 import pytest
@@ -6,11 +7,14 @@ from mmengine.optim import build_optim_wrapper
 from shipped_configs import FILES, built, fitted, name_of
 
 PROTOCOLS = ('finetune', 'upernet', 'mask_rcnn')
-CASES = [pytest.param(p, *p.stem.rsplit('_', 1), id=name_of(p)) for p in FILES
-         if p.parent.name in PROTOCOLS and '_vit-' in p.stem]
+CASES = [
+    pytest.param(p, *p.stem.rsplit('_', 1), id=name_of(p))
+    for p in FILES
+    if p.parent.name in PROTOCOLS and '_vit-' in p.stem
+]
 EMBEDDINGS = re.compile(r'backbone\.(cls_token|mask_token|pos_embed|patch_embed)')
 BLOCK = re.compile(r'backbone\.blocks\.(\d+)\.')
-SPARED = {'finetune': ('backbone.pos_embed', 'backbone.cls_token')}          # elsewhere the official rule never matches
+SPARED = {'finetune': ('backbone.pos_embed', 'backbone.cls_token')}  # elsewhere the official rule never matches
 
 
 def layer(name, depth):
@@ -22,11 +26,17 @@ def layer(name, depth):
 def test_rates_fall_by_layer_and_only_vectors_biases_and_named_tokens_are_spared(path, family, arch):
     cfg = fitted(path, family, arch)
     model = built(cfg)
-    depth, decay = {'vit-tiny': 12, 'vit-small': 12, 'vit-base': 12, 'vit-large': 24}[arch], cfg.optim_wrapper.paramwise_cfg.layer_decay_rate
+    depth, decay = (
+        {'vit-tiny': 12, 'vit-small': 12, 'vit-base': 12, 'vit-large': 24}[arch],
+        cfg.optim_wrapper.paramwise_cfg.layer_decay_rate,
+    )
     tensors = dict(model.named_parameters())
     names = {id(tensor): name for name, tensor in tensors.items()}
-    groups = {names[id(t)]: g for g in build_optim_wrapper(model, cfg.optim_wrapper).optimizer.param_groups
-              for t in g['params']}
+    groups = {
+        names[id(t)]: g
+        for g in build_optim_wrapper(model, cfg.optim_wrapper).optimizer.param_groups
+        for t in g['params']
+    }
     assert set(groups) == {name for name, tensor in tensors.items() if tensor.requires_grad}
     for name, group in groups.items():
         scale = decay ** (depth + 1 - layer(name, depth))
@@ -50,9 +60,12 @@ def test_mini_moves_a_trained_encoder_gently_and_new_heads_fast(protocol, of_hea
     cfg = fitted(next(p for p in FILES if name_of(p) == f'{protocol}/mini'), 'random', 'vit-base')
     model = built(cfg)
     names = {id(tensor): name for name, tensor in model.named_parameters()}
-    rates = {names[id(t)]: group['lr'] for group in build_optim_wrapper(model, cfg.optim_wrapper).optimizer.param_groups
-             for t in group['params']}
+    rates = {
+        names[id(t)]: group['lr']
+        for group in build_optim_wrapper(model, cfg.optim_wrapper).optimizer.param_groups
+        for t in group['params']
+    }
     assert rates['backbone.blocks.11.mlp.fc1.weight'] == pytest.approx(5e-4 * 0.65)
-    assert rates['backbone.patch_embed.proj.weight'] == pytest.approx(5e-4 * 0.65 ** 13)
+    assert rates['backbone.patch_embed.proj.weight'] == pytest.approx(5e-4 * 0.65**13)
     assert [rate for name, rate in rates.items() if not name.startswith('backbone.')][:1] == [pytest.approx(of_heads)]
     assert len({rate for name, rate in rates.items() if not name.startswith('backbone.')}) == 1

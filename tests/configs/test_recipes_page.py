@@ -1,4 +1,5 @@
 """docs/recipes.md says what the configs say: every row is looked up."""
+
 import re
 from ast import literal_eval
 from functools import cache
@@ -62,8 +63,17 @@ def test_the_page_agrees_with_the_configs(protocol):
 
 
 def test_every_published_recipe_of_the_main_table_is_on_the_page():
-    assert {row[0] for row in rows()} >= {'finetune', 'linear', 'attentive', 'upernet', 'linear_seg', 'mask_rcnn',
-                                          'vitdet_mask_rcnn', 'knn', 'pretrain'}
+    assert {row[0] for row in rows()} >= {
+        'finetune',
+        'linear',
+        'attentive',
+        'upernet',
+        'linear_seg',
+        'mask_rcnn',
+        'vitdet_mask_rcnn',
+        'knn',
+        'pretrain',
+    }
 
 
 def test_every_pretraining_of_full_length_is_on_the_page():

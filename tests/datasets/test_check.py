@@ -1,4 +1,5 @@
 """`data check`: every file is read, and what is wrong is named."""
+
 import json
 
 import numpy as np
@@ -40,8 +41,10 @@ def test_a_sound_folder_is_reported_in_each_of_its_layouts(sound):
     report = check('scenes', sound, progress=lambda done, total: calls.append((done, total)))
     assert report.ok and list(report.layouts) == ['image_folder', 'ade', 'coco']
     assert report.layouts['ade'] == '12 train images, 6 val images, 7 classes'
-    objects = [len(json.loads((sound / f'annotations/instances_{s}.json').read_text())['annotations'])
-               for s in ('train', 'val')]
+    objects = [
+        len(json.loads((sound / f'annotations/instances_{s}.json').read_text())['annotations'])
+        for s in ('train', 'val')
+    ]
     assert f'{objects[0]} train objects, 0 images without any; {objects[1]} val objects' in report.layouts['coco']
     assert 'Every file was read; nothing is wrong.' in str(report)
     assert calls[:18] == [(i + 1, 18) for i in range(18)]
@@ -80,11 +83,15 @@ def test_a_wrong_reduce_zero_label_shows_itself(scenes):
     meta = json.loads((scenes / 'meta.json').read_text())
     (scenes / 'meta.json').write_text(json.dumps(meta | {'reduce_zero_label': True}))
     report = check('scenes', scenes, 'ade')
-    assert report.ok and any('label 0 occurs and label 7 (triangle) never: if 0 is background, reduce_zero_label '
-                             'should be false' in line for line in report.warnings)
+    assert report.ok and any(
+        'label 0 occurs and label 7 (triangle) never: if 0 is background, reduce_zero_label should be false' in line
+        for line in report.warnings
+    )
     (scenes / 'meta.json').write_text(json.dumps(dict(classes=meta['classes'][1:], reduce_zero_label=False)))
-    assert any('train: labels run to 6, one too many for 6 classes from 0: reduce_zero_label should probably be true'
-               in line for line in problems(scenes, 'ade'))
+    assert any(
+        'train: labels run to 6, one too many for 6 classes from 0: reduce_zero_label should probably be true' in line
+        for line in problems(scenes, 'ade')
+    )
 
 
 def test_the_common_cause_stands_before_the_masks_that_show_it(scenes):
@@ -118,12 +125,14 @@ def test_boxes_sizes_and_segmentations_of_coco_files_are_verified(scenes):
     assert [line.split(': ', 1)[1] for line in report.warnings] == [
         '1 object (annotation 1) without area: left out of training.',
         '1 object (annotation 4) outside of their images: left out of training.',
-        '1 object (annotation 2) with a box that reaches beyond the image.']
+        '1 object (annotation 2) with a box that reaches beyond the image.',
+    ]
     sizes, *others = report.problems
     assert '00012.jpg is 64x64 pixels, annotations/instances_train.json says 64x63' in sizes
     assert [line.split(': ', 1)[1] for line in others] == [
         'annotation 3 has a mask for [32, 64] (height, width), the image is [64, 64].',
-        'annotation 5 has a polygon of fewer than three points, x and y each.']
+        'annotation 5 has a polygon of fewer than three points, x and y each.',
+    ]
     assert '1 images without any' in report.layouts['coco']
 
 
@@ -167,7 +176,9 @@ def test_an_image_of_two_layouts_that_is_not_read_as_it_is_is_one_warning(scenes
 
 def test_the_full_ade20k_is_recognised_under_any_name(tmp_path):
     (tmp_path / 'images/ADE/training').mkdir(parents=True)
-    with pytest.raises(DataError, match='no layout that is known here(.|\n)*This looks like the full ADE20K; the bench'):
+    with pytest.raises(
+        DataError, match='no layout that is known here(.|\n)*This looks like the full ADE20K; the bench'
+    ):
         check('mine', tmp_path)
 
 
@@ -177,8 +188,10 @@ def test_counts_are_held_against_the_official_ones(tmp_path):
         Image.new('RGB', (4, 4)).save(tmp_path / split / 'n01440764/a.JPEG')
     report = check('in1k', tmp_path)
     assert report.ok and [line.split(':')[0] for line in report.warnings] == [
-        '1 train images; the official in1k has 1,281,167', '1 val images; the official in1k has 50,000',
-        '1 classes; the official in1k has 1,000']
+        '1 train images; the official in1k has 1,281,167',
+        '1 val images; the official in1k has 50,000',
+        '1 classes; the official in1k has 1,000',
+    ]
 
 
 def test_foreign_categories_under_the_name_coco_are_a_problem(scenes):

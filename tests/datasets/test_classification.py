@@ -1,4 +1,5 @@
 """The views of fine-tuning and evaluation."""
+
 import numpy as np
 import torch
 from PIL import Image
@@ -13,8 +14,9 @@ def noise(height, width):
 
 
 def test_the_published_training_view_is_bicubic_with_randaugment_and_noise_erasing():
-    view = TRANSFORMS.build(dict(type='cae_bench.TimmTrain', size=224, auto_augment='rand-m9-mstd0.5-inc1', reprob=0.25,
-                                 **IMAGENET))
+    view = TRANSFORMS.build(
+        dict(type='cae_bench.TimmTrain', size=224, auto_augment='rand-m9-mstd0.5-inc1', reprob=0.25, **IMAGENET)
+    )
     crop, flip, policy, _, normalise, erase = view.view.transforms
     assert crop.scale == (0.08, 1.0) and crop.ratio == (3 / 4, 4 / 3) and 'bicubic' in repr(crop) and flip.p == 0.5
     assert (policy.num_layers, policy.ops[0].magnitude, policy.ops[0].magnitude_std) == (2, 9, 0.5)
@@ -28,7 +30,11 @@ def test_the_published_training_view_is_bicubic_with_randaugment_and_noise_erasi
 def test_without_policy_and_erasing_only_crop_flip_and_normalising_are_left():
     view = TRANSFORMS.build(dict(type='cae_bench.TimmTrain', size=32, **IMAGENET))
     assert [type(t).__name__ for t in view.view.transforms] == [
-        'RandomResizedCropAndInterpolation', 'RandomHorizontalFlip', 'MaybeToTensor', 'Normalize']
+        'RandomResizedCropAndInterpolation',
+        'RandomHorizontalFlip',
+        'MaybeToTensor',
+        'Normalize',
+    ]
 
 
 def test_normalising_takes_bytes_to_zero_mean_and_unit_deviation_of_the_data_set():

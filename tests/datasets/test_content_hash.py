@@ -1,4 +1,5 @@
 """The hash of a data set follows what its files hold; of a large one, as far as a run can look each time."""
+
 import hashlib
 import os
 import shutil
@@ -40,7 +41,7 @@ def hashed(root, **kwargs):
 def sample_of(root):
     read = []
     plain = module._read
-    module._read = lambda root, paths: (read.extend(paths), plain(root, read[-len(list(paths)):]))[1]
+    module._read = lambda root, paths: (read.extend(paths), plain(root, read[-len(list(paths)) :]))[1]
     try:
         hashed(root)
     finally:
@@ -76,11 +77,13 @@ def test_what_was_measured_on_the_old_pictures_is_not_already_done_for_the_new_o
     from cae_bench.datasets.scenes.make import make_scenes
     from cae_bench.runs.recipe import Options
     from cae_bench.tasks import Task
+
     scenes = make_scenes(tmp_path / 'scenes', num_train=40, num_val=8, size=64)
     ckpt, wanted = checkpoints.load('random:vit-24x2x2'), [Task('scenes', p) for p in ('knn', 'upernet', 'mask_rcnn')]
 
     def fingerprints():
         return [j.fingerprint for j in benchmark.plan(wanted, ckpt, {'scenes': str(scenes)}, Options(recipe='mini'))]
+
     before = fingerprints()
     assert fingerprints() == before
     for path in [*scenes.glob('images/val/*.png'), *scenes.glob('val/*/*.png'), *scenes.glob('images/val/*.jpg')]:
@@ -110,14 +113,17 @@ def test_a_large_folder_is_hashed_by_names_sizes_and_a_sample(large, tmp_path):
 
 def test_a_large_folder_counts_what_changed_since_it_was_first_seen(large):
     before, beyond = hashed(large), None
-    beyond = next(large / f'train/{"ab"[i % 2]}/{i:02d}.png' for i in range(24)
-                  if f'train/{"ab"[i % 2]}/{i:02d}.png' not in sample_of(large))
+    beyond = next(
+        large / f'train/{"ab"[i % 2]}/{i:02d}.png'
+        for i in range(24)
+        if f'train/{"ab"[i % 2]}/{i:02d}.png' not in sample_of(large)
+    )
     original = beyond.read_bytes(), beyond.stat()
     rewrite(beyond)
     changed = hashed(large)
     assert changed.value != before.value
     assert changed.covers == 'names and sizes of all 24 files, contents of 5 and of 1 that were modified since'
-    new = large / 'train/a/new.png'                    # an index of its own must not make the change forgotten
+    new = large / 'train/a/new.png'  # an index of its own must not make the change forgotten
     new.write_bytes(b'12345')
     assert hashed(large).value not in (before.value, changed.value)
     new.unlink()
@@ -140,7 +146,7 @@ def test_a_large_folder_of_which_all_was_touched_is_not_read_again_for_ever(larg
 @pytest.mark.parametrize('damage', [b'', b'foreign', 'short'])
 def test_a_damaged_index_is_begun_anew_with_a_line_that_says_so(large, monkeypatch, damage):
     before, lines = hashed(large), []
-    index, = module.index_folder().glob('*.npy')
+    (index,) = module.index_folder().glob('*.npy')
     np.save(index, np.zeros(3)) if damage == 'short' else index.write_bytes(damage)
     monkeypatch.setattr(module, 'say', lines.append)
     assert hashed(large) == before and hashed(large) == before
@@ -165,7 +171,24 @@ def test_a_file_name_that_is_no_text_is_refused_before_anything_is_trained(root)
         file.write(b'0')
     with pytest.raises(DataError, match=r'the file name val/a/caf\\xe9.png is no UTF-8 text.*rename'):
         describe('mine', root, 'image_folder')
-    done = subprocess.run([sys.executable, '-m', 'cae_bench', 'run', 'random:vit-24x2x2', '--tasks', 'mine/knn', '--recipe',
-                           'mini', '--data', f'mine={root}', '--results', str(root / 'r')], capture_output=True, text=True)
+    done = subprocess.run(
+        [
+            sys.executable,
+            '-m',
+            'cae_bench',
+            'run',
+            'random:vit-24x2x2',
+            '--tasks',
+            'mine/knn',
+            '--recipe',
+            'mini',
+            '--data',
+            f'mine={root}',
+            '--results',
+            str(root / 'r'),
+        ],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 2 and 'Traceback' not in done.stderr
     assert 'caf\\xe9.png is no UTF-8 text' in done.stderr and not (root / 'r').exists()

@@ -1,4 +1,5 @@
 """A data folder is described, or refused with what is wrong and what to do."""
+
 import json
 from pathlib import Path
 
@@ -39,10 +40,21 @@ def ade(tmp_path):
 
 
 def objects(split, count):
-    return dict(images=[dict(id=i, file_name=f'{split}{i}.jpg', height=6, width=8) for i in range(count)],
-                annotations=[dict(id=7, image_id=0, category_id=3, bbox=[0, 0, 4, 4], area=16, iscrowd=0,
-                                  segmentation=[[0, 0, 4, 0, 4, 4, 0, 4]])],
-                categories=[dict(id=3, name='car'), dict(id=1, name='bus')])
+    return dict(
+        images=[dict(id=i, file_name=f'{split}{i}.jpg', height=6, width=8) for i in range(count)],
+        annotations=[
+            dict(
+                id=7,
+                image_id=0,
+                category_id=3,
+                bbox=[0, 0, 4, 4],
+                area=16,
+                iscrowd=0,
+                segmentation=[[0, 0, 4, 0, 4, 4, 0, 4]],
+            )
+        ],
+        categories=[dict(id=3, name='car'), dict(id=1, name='bus')],
+    )
 
 
 @pytest.fixture
@@ -59,7 +71,7 @@ def coco(tmp_path):
 def refused(root, layout, message, name='mine'):
     with pytest.raises(DataError, match=message) as caught:
         describe(name, root, layout)
-    assert str(caught.value).count('\n') < 2                       # one or two lines
+    assert str(caught.value).count('\n') < 2  # one or two lines
 
 
 def edit(root, change, split='train'):
@@ -78,16 +90,26 @@ def test_an_image_folder_is_described(folders):
 def test_an_ade_folder_is_described(ade):
     info = describe('mine', ade, 'ade')
     assert (info.classes, info.num_train, info.num_val) == (('road', 'sky'), 2, 1)
-    assert info.extra == dict(train_img='images/train', val_img='images/val', train_ann='annotations/train',
-                              val_ann='annotations/val', img_suffix='.jpg', seg_map_suffix='.png',
-                              reduce_zero_label=True)
+    assert info.extra == dict(
+        train_img='images/train',
+        val_img='images/val',
+        train_ann='annotations/train',
+        val_ann='annotations/val',
+        img_suffix='.jpg',
+        seg_map_suffix='.png',
+        reduce_zero_label=True,
+    )
 
 
 def test_a_coco_folder_is_described_with_classes_in_the_files_order(coco):
     info = describe('mine', coco, 'coco')
     assert (info.classes, info.num_train, info.num_val) == (('car', 'bus'), 3, 2)
-    assert info.extra == dict(train_img='images/train', val_img='images/val',
-                              train_ann='annotations/instances_train.json', val_ann='annotations/instances_val.json')
+    assert info.extra == dict(
+        train_img='images/train',
+        val_img='images/val',
+        train_ann='annotations/instances_train.json',
+        val_ann='annotations/instances_val.json',
+    )
 
 
 def test_official_folders_have_their_own_names_and_classes(tmp_path):
@@ -110,13 +132,16 @@ def test_official_folders_have_their_own_names_and_classes(tmp_path):
 def test_the_official_class_lists_are_complete():
     assert len(set(COCO_CLASSES)) == 80 and COCO_CLASSES[0] == 'person' and COCO_CLASSES[-1] == 'toothbrush'
     assert len(set(ADE20K_CLASSES)) == 150 and ADE20K_CLASSES[0] == 'wall' and ADE20K_CLASSES[-1] == 'flag'
-    assert ADE20K_CLASSES[44] == 'chest of drawers'                # line breaks in the list are no part of a name
+    assert ADE20K_CLASSES[44] == 'chest of drawers'  # line breaks in the list are no part of a name
 
 
 def test_the_hash_follows_names_contents_and_what_coco_files_and_meta_say(folders, ade, coco):
     def hashes():
-        return [describe('x', root, layout).content_hash
-                for root, layout in ((folders, 'image_folder'), (ade, 'ade'), (coco, 'coco'))]
+        return [
+            describe('x', root, layout).content_hash
+            for root, layout in ((folders, 'image_folder'), (ade, 'ade'), (coco, 'coco'))
+        ]
+
     before = hashes()
     assert before == hashes() and len(set(before)) == 3
     (folders / 'val/cat/1.jpg').write_bytes(b'other size')
@@ -158,12 +183,18 @@ def test_official_folders_under_an_own_name_are_recognised(tmp_path):
 
 
 def test_official_names_insist_on_their_layout(coco):
-    refused(coco, 'image_folder', 'coco is the official data set in coco layout, but image_folder layout is asked for: '
-            'give your own data another name', name='coco')
+    refused(
+        coco,
+        'image_folder',
+        'coco is the official data set in coco layout, but image_folder layout is asked for: '
+        'give your own data another name',
+        name='coco',
+    )
 
 
-@pytest.mark.parametrize('sign', ['images/ADE/training/street/x.jpg', 'images/training/a/abbey/ADE_train_1.jpg',
-                                  'index_ade20k.pkl'])
+@pytest.mark.parametrize(
+    'sign', ['images/ADE/training/street/x.jpg', 'images/training/a/abbey/ADE_train_1.jpg', 'index_ade20k.pkl']
+)
 def test_the_full_ade20k_is_told_from_the_benchmark(tmp_path, sign):
     (tmp_path / sign).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / sign).write_bytes(b'')
@@ -195,8 +226,12 @@ def test_an_unsorted_official_val_is_explained(tmp_path):
     picture(tmp_path / 'train/n01440764/a.jpg')
     for i in range(2):
         picture(tmp_path / f'val/ILSVRC2012_val_0000000{i}.JPEG')
-    refused(tmp_path, 'image_folder', name='in1k',
-            message='val holds 2 loose images and no class folders: sort its images into val/<class>/')
+    refused(
+        tmp_path,
+        'image_folder',
+        name='in1k',
+        message='val holds 2 loose images and no class folders: sort its images into val/<class>/',
+    )
 
 
 def test_images_and_masks_must_pair_up(ade):
@@ -219,37 +254,56 @@ def test_images_with_several_endings_are_refused(ade):
     refused(ade, 'ade', 'image a with two endings share one mask')
 
 
-@pytest.mark.parametrize('text, message', [
-    (None, r'meta.json is missing: write the class names in label order, e.g. {"classes"'),
-    ('{"classes": [', 'meta.json is no JSON'),
-    ('[]', '"classes" must be a list of names'),
-    ('{"classes": []}', '"classes" must be a list of names'),
-    ('{"classes": ["a", 2]}', '"classes" must be a list of names'),
-    ('{"classes": ["a", "b", "a"], "reduce_zero_label": true}', "class 'a' is listed twice"),
-    ('{"classes": ["a", "b"]}', '"reduce_zero_label" must be true'),
-    ('{"classes": ["a", "b"], "reduce_zero_label": "yes"}', '"reduce_zero_label" must be true')])
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        (None, r'meta.json is missing: write the class names in label order, e.g. {"classes"'),
+        ('{"classes": [', 'meta.json is no JSON'),
+        ('[]', '"classes" must be a list of names'),
+        ('{"classes": []}', '"classes" must be a list of names'),
+        ('{"classes": ["a", 2]}', '"classes" must be a list of names'),
+        ('{"classes": ["a", "b", "a"], "reduce_zero_label": true}', "class 'a' is listed twice"),
+        ('{"classes": ["a", "b"]}', '"reduce_zero_label" must be true'),
+        ('{"classes": ["a", "b"], "reduce_zero_label": "yes"}', '"reduce_zero_label" must be true'),
+    ],
+)
 def test_a_broken_meta_file_is_explained(ade, text, message):
     (ade / 'meta.json').unlink() if text is None else (ade / 'meta.json').write_text(text)
     refused(ade, 'ade', message)
 
 
-@pytest.mark.parametrize('change, message', [
-    (lambda c: c['annotations'][0].update(category_id=9), 'annotation 7 names category 9, which is not listed .1 such'),
-    (lambda c: c['annotations'][0].update(image_id=9), 'annotation 7 names image 9, which is not listed'),
-    (lambda c: c['annotations'].append(c['annotations'][0]), 'annotation id 7 occurs more than once'),
-    (lambda c: c['images'][1].update(id=0), 'image id 0 occurs more than once'),
-    (lambda c: c['images'][1].update(file_name='train0.jpg'), 'image train0.jpg occurs more than once'),
-    (lambda c: c['categories'][1].update(id=3), 'category id 3 occurs more than once'),
-    (lambda c: c['categories'][1].update(name='car'), 'category car occurs more than once'),
-    (lambda c: c['annotations'][0].pop('iscrowd'), "annotation 7 has no 'iscrowd': every annotation needs area, bbox"),
-    (lambda c: c['images'][0].pop('height'), "image 0 has no 'height'"),
-    (lambda c: c['annotations'][0].update(segmentation=[]), 'annotation 7 has no segmentation: give polygons or a run'),
-    (lambda c: c.update(categories=[], annotations=[]), 'has no categories'),
-    (lambda c: c.update(images=[], annotations=[]), 'lists no images'),
-    (lambda c: c.pop('images'), "has no list 'images': it is no COCO instances file"),
-    (lambda c: c['images'].append(dict(id=5, file_name='gone.jpg', height=6, width=8)),
-     'images/train: image gone.jpg of annotations/instances_train.json missing: copy'),
-    (lambda c: c['categories'].reverse(), 'list different categories, or in another order')])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (
+            lambda c: c['annotations'][0].update(category_id=9),
+            'annotation 7 names category 9, which is not listed .1 such',
+        ),
+        (lambda c: c['annotations'][0].update(image_id=9), 'annotation 7 names image 9, which is not listed'),
+        (lambda c: c['annotations'].append(c['annotations'][0]), 'annotation id 7 occurs more than once'),
+        (lambda c: c['images'][1].update(id=0), 'image id 0 occurs more than once'),
+        (lambda c: c['images'][1].update(file_name='train0.jpg'), 'image train0.jpg occurs more than once'),
+        (lambda c: c['categories'][1].update(id=3), 'category id 3 occurs more than once'),
+        (lambda c: c['categories'][1].update(name='car'), 'category car occurs more than once'),
+        (
+            lambda c: c['annotations'][0].pop('iscrowd'),
+            "annotation 7 has no 'iscrowd': every annotation needs area, bbox",
+        ),
+        (lambda c: c['images'][0].pop('height'), "image 0 has no 'height'"),
+        (
+            lambda c: c['annotations'][0].update(segmentation=[]),
+            'annotation 7 has no segmentation: give polygons or a run',
+        ),
+        (lambda c: c.update(categories=[], annotations=[]), 'has no categories'),
+        (lambda c: c.update(images=[], annotations=[]), 'lists no images'),
+        (lambda c: c.pop('images'), "has no list 'images': it is no COCO instances file"),
+        (
+            lambda c: c['images'].append(dict(id=5, file_name='gone.jpg', height=6, width=8)),
+            'images/train: image gone.jpg of annotations/instances_train.json missing: copy',
+        ),
+        (lambda c: c['categories'].reverse(), 'list different categories, or in another order'),
+    ],
+)
 def test_a_broken_coco_file_is_explained(coco, change, message):
     edit(coco, change)
     refused(coco, 'coco', message)
@@ -275,6 +329,7 @@ def test_nothing_but_names_and_sizes_of_images_is_read(ade, coco, folders):
 def test_training_images_without_objects_are_not_trained_on_as_mmdet_has_it(tmp_path):
     from mmdet.datasets import CocoDataset
     from mmengine.registry import DefaultScope
+
     make_scenes(scenes := tmp_path / 'scenes', num_train=6, num_val=6)
     info = describe('own', scenes, 'coco')
     assert info.num_trained == info.num_train == 6
@@ -286,7 +341,12 @@ def test_training_images_without_objects_are_not_trained_on_as_mmdet_has_it(tmp_
     info = describe('own', info.root, 'coco')
     assert (info.num_train, info.num_trained) == (6, 4)
     with DefaultScope.overwrite_default_scope('mmdet'):
-        dataset = CocoDataset(info.extra['train_ann'], data_root=info.root, data_prefix=dict(img=info.extra['train_img']),
-                              metainfo=dict(classes=info.classes), filter_cfg=dict(filter_empty_gt=True, min_size=32),
-                              pipeline=[])
+        dataset = CocoDataset(
+            info.extra['train_ann'],
+            data_root=info.root,
+            data_prefix=dict(img=info.extra['train_img']),
+            metainfo=dict(classes=info.classes),
+            filter_cfg=dict(filter_empty_gt=True, min_size=32),
+            pipeline=[],
+        )
     assert len(dataset) == info.num_trained

@@ -1,4 +1,5 @@
 """The image folder data set: items, labels, views, corrupt files, and mmengine's own data loader."""
+
 import numpy as np
 import pytest
 import torch
@@ -59,8 +60,14 @@ def test_transforms_come_from_the_registry_as_classes_or_as_factories(root, monk
     def grey_of(channel):
         return lambda image: image.getpixel((0, 0))[channel]
 
-    data = DATASETS.build(dict(type='cae_bench.ImageFolder', data_root=str(root), split_dir='train',
-                               transform=dict(type='cae_bench.grey_of', channel=1)))
+    data = DATASETS.build(
+        dict(
+            type='cae_bench.ImageFolder',
+            data_root=str(root),
+            split_dir='train',
+            transform=dict(type='cae_bench.grey_of', channel=1),
+        )
+    )
     assert [data[i]['inputs'] for i in (0, 3, 8)] == [0, 30, 21]
 
 
@@ -105,9 +112,13 @@ def test_an_image_deleted_after_listing_is_named(root):
         data[3]
 
 
-@pytest.mark.parametrize('classes, message', [
-    (['cat'], 'unknown class folder dog; train and val need the same 1 classes'),
-    (['cat', 'dog', 'eel', 'fox'], 'missing class folders eel, fox; train and val need the same 4 classes')])
+@pytest.mark.parametrize(
+    'classes, message',
+    [
+        (['cat'], 'unknown class folder dog; train and val need the same 1 classes'),
+        (['cat', 'dog', 'eel', 'fox'], 'missing class folders eel, fox; train and val need the same 4 classes'),
+    ],
+)
 def test_folders_that_differ_from_the_classes_are_named(root, classes, message):
     with pytest.raises(DataError, match=message):
         ImageFolder(str(root), classes=classes)

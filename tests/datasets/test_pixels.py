@@ -1,4 +1,5 @@
 """One reader for every task: what each kind of file becomes, worked by hand, and what is refused by name."""
+
 import struct
 import subprocess
 import sys
@@ -13,11 +14,11 @@ from cae_bench.datasets.check import check
 from cae_bench.datasets.image_folder import ImageFolder
 from cae_bench.datasets.mask_labels import read_mask
 from cae_bench.datasets.pixels import MOST_PIXELS, read_image
-from cae_bench.pretraining.images import PretrainImages
 from cae_bench.datasets.transforms import CheckMask, LoadImage
 from cae_bench.errors import DataError
+from cae_bench.pretraining.images import PretrainImages
 
-RAMP = (np.arange(6)[None] * 13107).repeat(4, 0).astype(np.uint16)        # 0, 13107, ..., 65535: high bytes 0, 51, ..., 255
+RAMP = (np.arange(6)[None] * 13107).repeat(4, 0).astype(np.uint16)  # 0, 13107, ..., 65535: high bytes 0, 51, ..., 255
 HIGH = [0, 51, 102, 153, 204, 255]
 
 
@@ -30,8 +31,11 @@ def dense(path):
 
 
 def pretraining(path):
-    data = PretrainImages(str(path.parent), view=dict(type='cae_bench.TwoViews', size=8),
-                          mask=dict(type='cae_bench.RandomMask', grid=(2, 2), num_masked=1))
+    data = PretrainImages(
+        str(path.parent),
+        view=dict(type='cae_bench.TwoViews', size=8),
+        mask=dict(type='cae_bench.RandomMask', grid=(2, 2), num_masked=1),
+    )
     return np.asarray(data._read(data.names.index(path.name)))
 
 
@@ -57,7 +61,7 @@ def test_16_bit_images_keep_their_high_byte_in_every_task(place, name, read):
     cv2.imwrite(str(path), RAMP if name.startswith('grey') else np.stack([RAMP, RAMP, np.zeros_like(RAMP)], -1))
     pixels = read(path)
     assert pixels.dtype == np.uint8 and pixels.shape == (4, 6, 3)
-    assert pixels[2, :, 2].tolist() == HIGH                                # blue is the first of OpenCV's channels
+    assert pixels[2, :, 2].tolist() == HIGH  # blue is the first of OpenCV's channels
     assert pixels[2, :, 0].tolist() == (HIGH if name.startswith('grey') else [0] * 6)
 
 
@@ -67,19 +71,29 @@ def test_a_16_bit_pgm_keeps_its_high_byte(place):
 
 
 @pytest.mark.parametrize('read', READERS)
-@pytest.mark.parametrize('name, array, words', [
-    ('float.tif', RAMP.astype(np.float32), 'floating-point pixels .mode F.'),
-    ('int.tif', RAMP.astype(np.int32), '32-bit or signed integers .mode I.')])
+@pytest.mark.parametrize(
+    'name, array, words',
+    [
+        ('float.tif', RAMP.astype(np.float32), 'floating-point pixels .mode F.'),
+        ('int.tif', RAMP.astype(np.int32), '32-bit or signed integers .mode I.'),
+    ],
+)
 def test_floats_and_32_bit_integers_are_refused_by_name_with_the_remedy(place, name, array, words, read):
     Image.fromarray(array).save(place / name)
-    with pytest.raises(DataError, match=f'{name} holds {words}.*nothing says which value is white: save it with 8 bits'):
+    with pytest.raises(
+        DataError, match=f'{name} holds {words}.*nothing says which value is white: save it with 8 bits'
+    ):
         read(place / name)
 
 
 @pytest.mark.parametrize('read', READERS)
 def test_alpha_is_dropped_and_a_palette_looked_up(place, read):
-    for mode, colour, expected in (('RGBA', (10, 20, 30, 0), (10, 20, 30)), ('LA', (7, 0), (7, 7, 7)),
-                                   ('1', 1, (255, 255, 255)), ('L', 9, (9, 9, 9))):
+    for mode, colour, expected in (
+        ('RGBA', (10, 20, 30, 0), (10, 20, 30)),
+        ('LA', (7, 0), (7, 7, 7)),
+        ('1', 1, (255, 255, 255)),
+        ('L', 9, (9, 9, 9)),
+    ):
         Image.new(mode, (3, 2), colour).save(place / f'{mode}.png')
         assert read(place / f'{mode}.png')[1, 2].tolist() == list(expected)
     palette = Image.new('P', (3, 2), 5)
@@ -113,8 +127,10 @@ def test_dense_tasks_get_the_pixels_that_opencv_decodes(place, quality, subsampl
 
 def bomb(path, width, height):
     """A grey PNG of so many pixels, all black: a thousandth of its size on disk."""
+
     def chunk(kind, body):
         return struct.pack('>I', len(body)) + kind + body + struct.pack('>I', zlib.crc32(kind + body))
+
     squeeze, rows = zlib.compressobj(9), []
     for _ in range(height):
         rows.append(squeeze.compress(bytes(width + 1)))
@@ -126,13 +142,15 @@ def bomb(path, width, height):
 def test_a_small_file_of_150_million_pixels_is_refused_before_it_is_decoded(place):
     bomb(place / 'bomb.png', 15000, 10000)
     assert (place / 'bomb.png').stat().st_size < 200_000
-    code = ('import resource, sys; from cae_bench.datasets.pixels import read_image\n'
-            'from cae_bench.datasets.mask_labels import read_mask\n'
-            'before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n'
-            'for read in (read_image, read_mask):\n'
-            '    try: read(sys.argv[1])\n'
-            '    except Exception as error: print(type(error).__name__, error)\n'
-            'print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)')
+    code = (
+        'import resource, sys; from cae_bench.datasets.pixels import read_image\n'
+        'from cae_bench.datasets.mask_labels import read_mask\n'
+        'before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n'
+        'for read in (read_image, read_mask):\n'
+        '    try: read(sys.argv[1])\n'
+        '    except Exception as error: print(type(error).__name__, error)\n'
+        'print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)'
+    )
     run = subprocess.run([sys.executable, '-c', code, place / 'bomb.png'], capture_output=True, text=True, check=True)
     image, mask, kib = run.stdout.splitlines()
     for line in (image, mask):
@@ -174,7 +192,7 @@ def test_the_labels_of_a_16_bit_mask_do_not_wrap_around(place):
     Image.fromarray(np.array([[0, 1], [257, 2]], np.uint16)).save(place / 'm.png')
     assert read_mask(place / 'm.png').tolist() == [[0, 1], [257, 2]]
     load = CheckMask(3, load=dict(type='mmseg.LoadAnnotations'))
-    with pytest.raises(DataError, match='m.png holds label 257: with 3 classes'):          # and not label 1
+    with pytest.raises(DataError, match='m.png holds label 257: with 3 classes'):  # and not label 1
         load(dict(seg_map_path=str(place / 'm.png'), seg_fields=[], reduce_zero_label=False))
     Image.fromarray(np.array([[0, 1], [255, 2]], np.uint16)).save(place / 'm.png')
     seen = load(dict(seg_map_path=str(place / 'm.png'), seg_fields=[], reduce_zero_label=False))
@@ -201,5 +219,6 @@ def test_the_check_counts_what_is_not_read_as_it_is_and_names_the_first(place):
         '1 image is CMYK: converted to RGB without a colour profile. The first: X/train/a/print.jpg.',
         '1 image holds several pictures: the first is read. The first: X/train/a/moving.png.',
         '1 image carries an EXIF orientation: it is ignored, and pixels are read as stored. Where pictures must be turned, '
-        'turn the files (e.g. exiftran -ai FILES), and with them their masks and boxes. The first: X/val/a/turned.jpg.']
+        'turn the files (e.g. exiftran -ai FILES), and with them their masks and boxes. The first: X/val/a/turned.jpg.',
+    ]
     assert len(report.problems) == 1 and 'float.tif holds floating-point pixels' in report.problems[0]

@@ -1,4 +1,5 @@
 """Mistakes of masks and COCO files that a run refuses, or says, before anything is trained."""
+
 import json
 import logging
 
@@ -7,11 +8,11 @@ import pytest
 from PIL import Image
 
 from cae_bench import benchmark, checkpoints
-from cae_bench.runs import recipe as recipes
 from cae_bench.datasets.describe import describe
 from cae_bench.datasets.sample_masks import look_at_masks
 from cae_bench.datasets.scenes.make import make_scenes
 from cae_bench.errors import DataError
+from cae_bench.runs import recipe as recipes
 from cae_bench.tasks import parse_all
 
 
@@ -57,10 +58,18 @@ def not_a_number(objects, content):
     objects[0]['bbox'][1] = float('nan')
 
 
-@pytest.mark.parametrize('split, change, says', [
-    ('train', nothing, 'no object to learn from .it lists none'), ('val', nothing, 'no object to be scored on'),
-    ('train', flat, 'without area'), ('val', flat, 'without area'), ('train', outside, 'outside of their images'),
-    ('train', crowds, 'crowds'), ('train', not_a_number, 'annotation 1 has the box .*nan.*give four numbers')])
+@pytest.mark.parametrize(
+    'split, change, says',
+    [
+        ('train', nothing, 'no object to learn from .it lists none'),
+        ('val', nothing, 'no object to be scored on'),
+        ('train', flat, 'without area'),
+        ('val', flat, 'without area'),
+        ('train', outside, 'outside of their images'),
+        ('train', crowds, 'crowds'),
+        ('train', not_a_number, 'annotation 1 has the box .*nan.*give four numbers'),
+    ],
+)
 def test_a_coco_file_of_no_use_is_refused_with_the_reason(scenes, split, change, says):
     edit(scenes, split, change)
     with pytest.raises(DataError, match=f'instances_{split}.json: .*{says}'):
@@ -69,8 +78,13 @@ def test_a_coco_file_of_no_use_is_refused_with_the_reason(scenes, split, change,
 
 def test_a_training_split_of_images_too_small_for_the_recipe_is_refused(scenes, tmp_path):
     edit(scenes, 'train', small)
-    outcome = benchmark.run('random:vit-48x4x3', tasks=['scenes/mask_rcnn'], data={'scenes': str(scenes)},
-                            results=tmp_path / 'results', recipe='mini')
+    outcome = benchmark.run(
+        'random:vit-48x4x3',
+        tasks=['scenes/mask_rcnn'],
+        data={'scenes': str(scenes)},
+        results=tmp_path / 'results',
+        recipe='mini',
+    )
     assert 'no image is left to train on' in outcome.failures['scenes/mask_rcnn']
     assert 'min_size=32' in outcome.failures['scenes/mask_rcnn']
 
@@ -119,8 +133,12 @@ def test_a_run_says_the_tell_tale_of_a_wrong_reduce_zero_label(scenes, caplog):
     relabel(scenes, train=np.broadcast_to(rows, (64, 64)))
     meta(scenes, reduce_zero_label=True)
     with caplog.at_level(logging.INFO, 'cae_bench'):
-        benchmark.plan(parse_all(['scenes/upernet']), checkpoints.load('random:vit-tiny'), {'scenes': str(scenes)},
-                       recipes.Options(recipe='mini'))
+        benchmark.plan(
+            parse_all(['scenes/upernet']),
+            checkpoints.load('random:vit-tiny'),
+            {'scenes': str(scenes)},
+            recipes.Options(recipe='mini'),
+        )
     assert 'label 7 (triangle) does not' in caplog.text and 'should be false' in caplog.text
 
 
@@ -129,9 +147,18 @@ def test_images_smaller_than_the_crop_are_padded_and_trained_on(scenes, tmp_path
         for image, mask in ((f'images/{split}', '*.jpg'), (f'annotations/{split}', '*.png')):
             for path in (scenes / image).glob(mask):
                 Image.open(path).resize((20, 24), Image.NEAREST).save(path)
-    options = {f'{loader}_dataloader.{key}': value for loader in ('train', 'val')
-               for key, value in (('num_workers', 0), ('persistent_workers', False))}
-    outcome = benchmark.run('random:vit-48x4x3', tasks=['scenes/upernet'], data={'scenes': str(scenes)},
-                            results=tmp_path / 'results', recipe='mini', shorten=0.005,
-                            cfg_options=options | {'train_dataloader.batch_size': 2})
+    options = {
+        f'{loader}_dataloader.{key}': value
+        for loader in ('train', 'val')
+        for key, value in (('num_workers', 0), ('persistent_workers', False))
+    }
+    outcome = benchmark.run(
+        'random:vit-48x4x3',
+        tasks=['scenes/upernet'],
+        data={'scenes': str(scenes)},
+        results=tmp_path / 'results',
+        recipe='mini',
+        shorten=0.005,
+        cfg_options=options | {'train_dataloader.batch_size': 2},
+    )
     assert not outcome.failures and outcome.records

@@ -1,4 +1,5 @@
 """The drawn scenes: the same from the same seed, and three layouts that say the same of every pixel."""
+
 import json
 
 import numpy as np
@@ -8,8 +9,8 @@ from pycocotools import mask as coco_mask
 
 from cae_bench.datasets.describe import describe
 from cae_bench.datasets.scenes.drawing import NAMES, draw_scene
-from cae_bench.datasets.scenes.shapes import SHAPES
 from cae_bench.datasets.scenes.make import make_scenes
+from cae_bench.datasets.scenes.shapes import SHAPES
 from cae_bench.errors import DataError
 
 SMALL = dict(num_train=12, num_val=6, size=64)
@@ -79,7 +80,7 @@ def test_the_folder_is_the_class_of_the_largest_visible_object(scenes, split):
         things = sorted((a for a in coco['annotations'] if a['image_id'] == image['id']), key=lambda a: -a['area'])
         copy = scenes / split / names[things[0]['category_id']] / image['file_name']
         assert copy.read_bytes() == (scenes / 'images' / split / image['file_name']).read_bytes()
-        assert things[0]['area'] > 1.1 * things[1]['area']         # the class of the picture is no matter of taste
+        assert things[0]['area'] > 1.1 * things[1]['area']  # the class of the picture is no matter of taste
     assert len(list((scenes / split).rglob('*.jpg'))) == len(coco['images'])
 
 
@@ -108,11 +109,11 @@ def test_colour_alone_does_not_settle_a_class_and_objects_are_many_overlapping_a
         touching += bool(((sides[0] != sides[1]) & (sides[0] >= 0) & (sides[1] >= 0)).any())
         for number, label in enumerate(scene.classes):
             mask = scene.owner == number
-            assert mask.sum() >= 200 / 4                           # 200 pixels of a 128-pixel picture
+            assert mask.sum() >= 200 / 4  # 200 pixels of a 128-pixel picture
             colours.append(scene.image[mask].mean(0))
             labels.append(label)
     colours, labels = np.array(colours), np.array(labels)
-    colours /= colours.sum(1, keepdims=True)                       # tint without brightness: what tells most
+    colours /= colours.sum(1, keepdims=True)  # tint without brightness: what tells most
     half = len(labels) // 2
     means = np.stack([colours[:half][labels[:half] == c].mean(0) for c in range(len(NAMES))])
     guesses = np.linalg.norm(colours[half:, None] - means, axis=2).argmin(1)
@@ -124,12 +125,13 @@ def test_colour_alone_does_not_settle_a_class_and_objects_are_many_overlapping_a
 def test_outlines_are_signed_distances():
     def at(name, x, y):
         return float(SHAPES[name](np.array([x], np.float32), np.array([y], np.float32))[0])
+
     assert at('disc', 2, 0) == pytest.approx(1.1)
     assert at('ring', 0, 0) == pytest.approx(0.51) and at('ring', 0, -0.78) == pytest.approx(-0.27)
     assert at('square', 0, 0) == pytest.approx(-0.78) and at('square', 3.78, 4.78) == pytest.approx(5)
     assert at('cross', 0.7, 0.7) == pytest.approx(0.37) and at('cross', 1, 0) < 0 and at('cross', 0, -1) < 0
     assert at('triangle', 0, 0) == pytest.approx(-0.6) and at('triangle', 0, -1.7) == pytest.approx(0.5)
-    assert at('star', 0, -1.1) < 0 < at('star', 0, 1.1)            # a tip above, a notch below
+    assert at('star', 0, -1.1) < 0 < at('star', 0, 1.1)  # a tip above, a notch below
 
 
 def test_a_folder_drawn_with_the_same_numbers_is_kept(scenes):
@@ -156,6 +158,7 @@ def test_an_interrupted_drawing_leaves_nothing_behind(tmp_path):
         assert total == 18
         if done == 3:
             raise KeyboardInterrupt
+
     with pytest.raises(KeyboardInterrupt):
         make_scenes(tmp_path / 'scenes', **SMALL, progress=stop)
     assert not list(tmp_path.iterdir())
@@ -166,9 +169,15 @@ def test_an_empty_folder_is_filled(tmp_path):
     assert (make_scenes(tmp_path / 'new', **SMALL) / 'meta.json').is_file()
 
 
-@pytest.mark.parametrize('numbers, message', [
-    (dict(num_train=5), 'at least 6 pictures in each split'), (dict(num_val=0), 'raise num_train=600 or num_val=0'),
-    (dict(size=32), 'size >= 64'), (dict(seed=-1), 'seed=-1')])
+@pytest.mark.parametrize(
+    'numbers, message',
+    [
+        (dict(num_train=5), 'at least 6 pictures in each split'),
+        (dict(num_val=0), 'raise num_train=600 or num_val=0'),
+        (dict(size=32), 'size >= 64'),
+        (dict(seed=-1), 'seed=-1'),
+    ],
+)
 def test_numbers_that_make_no_data_set_are_refused(tmp_path, numbers, message):
     with pytest.raises(DataError, match=message):
         make_scenes(tmp_path / 'scenes', **numbers)

@@ -1,4 +1,5 @@
 """Order, batches and augmentation of training images, whatever the workers, the devices and the interruptions."""
+
 import random
 
 import numpy as np
@@ -31,7 +32,7 @@ class OddAndEven(BatchSampler):
                 yield groups[key[2] % 2][:]
                 groups[key[2] % 2].clear()
         left = groups[0] + groups[1]
-        yield from (left[i:i + self.batch_size] for i in range(0, len(left), self.batch_size))
+        yield from (left[i : i + self.batch_size] for i in range(0, len(left), self.batch_size))
 
 
 def batches(dataset=None, skip=0, rank=0, world=1, endless=False, **settings):
@@ -70,7 +71,7 @@ def test_devices_take_the_batches_of_one_in_turn(world, batch_sampler):
     dealt = [list(batches(rank=rank, world=world, batches=batch_sampler)) for rank in range(world)]
     assert len({len(own) for own in dealt}) == 1 and len(dealt[0]) == -(-5 // world) == len(batches(world=world))
     in_turn = [batch for row in zip(*dealt) for batch in row]
-    assert in_turn[:5] == whole and in_turn[5:] == whole[:len(in_turn) - 5]          # its first ones again
+    assert in_turn[:5] == whole and in_turn[5:] == whole[: len(in_turn) - 5]  # its first ones again
 
 
 def test_with_drop_last_the_rest_is_left_out():

@@ -1,4 +1,5 @@
 """Damaged images and masks are named, in the process and out of a data loader's worker."""
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,16 +17,24 @@ def picture(tmp_path):
 
 def test_an_image_is_read_as_mmcv_reads_it(picture):
     from mmcv.transforms import LoadImageFromFile
+
     ours, theirs = (load()(dict(img_path=str(picture))) for load in (LoadImage, LoadImageFromFile))
     assert np.array_equal(ours['img'], theirs['img']) and ours['ori_shape'] == theirs['ori_shape'] == (40, 60)
 
 
-@pytest.mark.parametrize('damage, word', [
-    (lambda p: p.write_bytes(b'not an image'), 'is no readable image .of no known kind.: replace or delete'),
-    (lambda p: p.write_bytes(b''), 'is no readable image .of no known kind.: replace or delete'),
-    (lambda p: p.write_bytes(p.read_bytes()[:-30]), 'is no readable image .image file is truncated.*: replace or delete'),
-    (lambda p: p.unlink(), 'is gone since the folder was listed: put it back'),
-], ids=['text', 'empty', 'cut short', 'missing'])
+@pytest.mark.parametrize(
+    'damage, word',
+    [
+        (lambda p: p.write_bytes(b'not an image'), 'is no readable image .of no known kind.: replace or delete'),
+        (lambda p: p.write_bytes(b''), 'is no readable image .of no known kind.: replace or delete'),
+        (
+            lambda p: p.write_bytes(p.read_bytes()[:-30]),
+            'is no readable image .image file is truncated.*: replace or delete',
+        ),
+        (lambda p: p.unlink(), 'is gone since the folder was listed: put it back'),
+    ],
+    ids=['text', 'empty', 'cut short', 'missing'],
+)
 def test_a_damaged_image_is_named_with_what_is_wrong(picture, damage, word):
     damage(picture)
     with pytest.raises(DataError, match=f'street.jpg {word}'):
@@ -39,6 +48,7 @@ def test_a_whole_jpeg_with_bytes_after_its_end_is_fine(picture):
 
 def test_the_name_survives_the_way_out_of_a_worker(picture):
     from torch.utils.data import DataLoader
+
     picture.write_bytes(b'not an image')
     dataset = [dict(img_path=str(picture))]
     loader = DataLoader(dataset, num_workers=1, collate_fn=lambda rows: [LoadImage()(row) for row in rows])
@@ -55,10 +65,13 @@ def test_labels_within_the_classes_and_ignored_pixels_pass():
 
 
 def test_a_value_outside_the_classes_is_named_as_the_file_has_it():
-    with pytest.raises(DataError, match='/d/a.png holds label 7: with 3 classes and reduce_zero_label false, labels are 0-2 and 255 .ign'):
+    with pytest.raises(
+        DataError,
+        match='/d/a.png holds label 7: with 3 classes and reduce_zero_label false, labels are 0-2 and 255 .ign',
+    ):
         checked([[0, 7]])
     with pytest.raises(DataError, match='holds label 8: with 3 classes and reduce_zero_label true, labels are 0-3'):
-        checked([[0, 7]], reduce_zero_label=True)          # the reader has subtracted one
+        checked([[0, 7]], reduce_zero_label=True)  # the reader has subtracted one
 
 
 def test_a_mask_of_another_shape_is_named():

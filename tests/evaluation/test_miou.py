@@ -1,4 +1,5 @@
 """MeanIoU: hand-worked numbers, mmseg's own counts, and what it keeps for paired tests."""
+
 import math
 
 import numpy as np
@@ -10,8 +11,12 @@ from cae_bench.evaluation.miou import MeanIoU, confusion
 
 
 def sample(prediction, label, name='a.png'):
-    return dict(pred_sem_seg=dict(data=torch.tensor(prediction)[None]), gt_sem_seg=dict(data=torch.tensor(label)[None]),
-                img_path=f'/data/images/val/{name}', seg_map_path=f'/data/annotations/val/{name}')
+    return dict(
+        pred_sem_seg=dict(data=torch.tensor(prediction)[None]),
+        gt_sem_seg=dict(data=torch.tensor(label)[None]),
+        img_path=f'/data/images/val/{name}',
+        seg_map_path=f'/data/annotations/val/{name}',
+    )
 
 
 def evaluate(samples, classes=('sky', 'road', 'car'), **kwargs):
@@ -22,8 +27,7 @@ def evaluate(samples, classes=('sky', 'road', 'car'), **kwargs):
     return metric.evaluate(size=len(samples)), metric
 
 
-TWO = [sample([[0, 0, 1], [1, 1, 1]], [[0, 0, 0], [1, 1, 255]]),
-       sample([[0, 1], [0, 1]], [[1, 1], [0, 255]], 'b.png')]
+TWO = [sample([[0, 0, 1], [1, 1, 1]], [[0, 0, 0], [1, 1, 255]]), sample([[0, 1], [0, 1]], [[1, 1], [0, 255]], 'b.png')]
 
 
 def test_iou_is_summed_over_the_images_before_dividing():
@@ -35,8 +39,12 @@ def test_iou_is_summed_over_the_images_before_dividing():
 
 def test_counts_of_each_image_are_kept_under_its_name():
     _, metric = evaluate(TWO)
-    assert metric.per_image == {'image': ['a.png', 'b.png'], 'intersection': [[2, 2, 0], [1, 1, 0]],
-                                'union': [[3, 3, 0], [2, 2, 0]], 'label': [[3, 2, 0], [1, 2, 0]]}
+    assert metric.per_image == {
+        'image': ['a.png', 'b.png'],
+        'intersection': [[2, 2, 0], [1, 1, 0]],
+        'union': [[3, 3, 0], [2, 2, 0]],
+        'label': [[3, 2, 0], [1, 2, 0]],
+    }
 
 
 def test_images_of_one_name_in_two_folders_are_told_apart():
@@ -58,6 +66,7 @@ def test_the_interval_holds_the_score_is_repeatable_and_closes_when_all_images_a
 
 def test_counts_and_scores_equal_mmseg_s():
     from mmseg.evaluation.metrics import IoUMetric
+
     generator = torch.Generator().manual_seed(0)
     classes = tuple(map(str, range(9)))
     theirs = IoUMetric()
@@ -65,16 +74,19 @@ def test_counts_and_scores_equal_mmseg_s():
     samples, counts = [], []
     for i in range(6):
         label = torch.randint(0, 9, (33, 47), generator=generator)
-        prediction = torch.where(torch.rand(label.shape, generator=generator) < .6, label,
-                                 torch.randint(0, 9, label.shape, generator=generator))
-        label[torch.rand(label.shape, generator=generator) < .1] = 255
+        prediction = torch.where(
+            torch.rand(label.shape, generator=generator) < 0.6,
+            label,
+            torch.randint(0, 9, label.shape, generator=generator),
+        )
+        label[torch.rand(label.shape, generator=generator) < 0.1] = 255
         samples.append(sample(prediction.tolist(), label.tolist(), f'{i}.png'))
         counts.append(IoUMetric.intersect_and_union(prediction, label, 9, 255))
         theirs.process({}, [samples[-1]])
     scores, metric = evaluate(samples, classes)
     for column, position in (('intersection', 0), ('union', 1), ('label', 3)):
         assert metric.per_image[column] == [count[position].long().tolist() for count in counts]
-    expected = theirs.evaluate(size=6)                       # rounded to two digits there
+    expected = theirs.evaluate(size=6)  # rounded to two digits there
     assert {k: round(v, 2) for k, v in scores.items()} == pytest.approx({k: expected[k] for k in scores})
 
 

@@ -1,4 +1,5 @@
 """Averaging the views of an image, hand-worked."""
+
 from types import SimpleNamespace
 
 import torch
@@ -7,8 +8,9 @@ from cae_bench.evaluation.multi_scale import average, views
 
 
 def sample(logits):
-    return SimpleNamespace(seg_logits=SimpleNamespace(data=torch.tensor(logits).view(-1, 1, 1)),
-                           pred_sem_seg=SimpleNamespace(data=None))
+    return SimpleNamespace(
+        seg_logits=SimpleNamespace(data=torch.tensor(logits).view(-1, 1, 1)), pred_sem_seg=SimpleNamespace(data=None)
+    )
 
 
 def test_a_batch_of_views_becomes_one_batch_for_each_view():
@@ -21,7 +23,7 @@ def test_a_batch_of_views_becomes_one_batch_for_each_view():
 def test_probabilities_are_averaged_and_not_logits():
     # Mean logits (5, 3.5) would choose class 0; mean probabilities (0.5, 0.5 and a little) choose class 1.
     predictions = iter([[sample([10.0, 0.0, 0.0])], [sample([0.0, 7.0, 0.0])], [sample([0.0, 1.0, 0.0])]])
-    merged, = average(lambda batch: next(predictions), [{}, {}, {}])
+    (merged,) = average(lambda batch: next(predictions), [{}, {}, {}])
     assert merged.pred_sem_seg.data.tolist() == [[[1]]]
     assert not hasattr(merged, 'seg_logits')
 

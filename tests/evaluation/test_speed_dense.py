@@ -1,4 +1,5 @@
 """What the speed measurement of dense tasks sets against each other does the same work; its report can be written."""
+
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ SPEED = Path(__file__).resolve().parents[2] / 'benchmarks/speed'
 def dense():
     sys.path.insert(0, str(SPEED))
     import dense
+
     yield dense
     sys.path.remove(str(SPEED))
 
@@ -60,20 +62,38 @@ def test_backbones_set_against_each_other_compute_the_same(dense, ours, stock):
             torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
 
 
-NAMES = {'norm1.weight': 'ln1.weight', 'norm1.bias': 'ln1.bias', 'norm2.weight': 'ln2.weight', 'norm2.bias': 'ln2.bias',
-         'attn.q_bias': 'attn.q_bias', 'attn.v_bias': 'attn.v_bias', 'attn.qkv.weight': 'attn.qkv.weight',
-         'attn.qkv.bias': 'attn.qkv.bias', 'attn.proj.weight': 'attn.proj.weight', 'attn.proj.bias': 'attn.proj.bias',
-         'attn.relative_position_bias_table': 'attn.relative_position_bias_table',
-         'mlp.fc1.weight': 'ffn.layers.0.0.weight', 'mlp.fc1.bias': 'ffn.layers.0.0.bias',
-         'mlp.fc2.weight': 'ffn.layers.1.weight', 'mlp.fc2.bias': 'ffn.layers.1.bias',
-         'gamma_1': 'gamma_1', 'gamma_2': 'gamma_2'}
+NAMES = {
+    'norm1.weight': 'ln1.weight',
+    'norm1.bias': 'ln1.bias',
+    'norm2.weight': 'ln2.weight',
+    'norm2.bias': 'ln2.bias',
+    'attn.q_bias': 'attn.q_bias',
+    'attn.v_bias': 'attn.v_bias',
+    'attn.qkv.weight': 'attn.qkv.weight',
+    'attn.qkv.bias': 'attn.qkv.bias',
+    'attn.proj.weight': 'attn.proj.weight',
+    'attn.proj.bias': 'attn.proj.bias',
+    'attn.relative_position_bias_table': 'attn.relative_position_bias_table',
+    'mlp.fc1.weight': 'ffn.layers.0.0.weight',
+    'mlp.fc1.bias': 'ffn.layers.0.0.bias',
+    'mlp.fc2.weight': 'ffn.layers.1.weight',
+    'mlp.fc2.bias': 'ffn.layers.1.bias',
+    'gamma_1': 'gamma_1',
+    'gamma_2': 'gamma_2',
+}
 
 
 def test_a_report_tells_ratios_memory_and_costs(dense):
     names = list(dense.dense_train.CONTESTANTS)
-    seconds = {name: 1. + i for i, name in enumerate(names)}
-    found = dict(size=(512, 512), batch=2, date='2026-01-01', backbone={'fp32': seconds}, bytes={'fp32': seconds},
-                 step={'fp32': seconds, 'bf16': seconds})
+    seconds = {name: 1.0 + i for i, name in enumerate(names)}
+    found = dict(
+        size=(512, 512),
+        batch=2,
+        date='2026-01-01',
+        backbone={'fp32': seconds},
+        bytes={'fp32': seconds},
+        step={'fp32': seconds, 'bf16': seconds},
+    )
     found['backbone']['bf16'] = found['bytes']['bf16'] = seconds
     text = dense.markdown(dict(machine='x', torch='2', arch='base', upernet=found))
     assert '| here, relative bias | fp32 | 1.000 (**2.00x**) | 1.000 (**2.00x**) | 0.00 (**0.50x**) |' in text

@@ -1,4 +1,5 @@
 """What --dry-run says of fine-tuning, segmentation and detection: every constant, and a cost that adds up."""
+
 import subprocess
 import sys
 import time
@@ -8,16 +9,24 @@ import pytest
 from mmengine.config import Config
 
 from cae_bench import benchmark, checkpoints
-from cae_bench.runs import recipe as recipes
 from cae_bench.datasets.announced import announced
-from cae_bench.forecast.detector_flops import detector_flops, scored_objects, trained_objects
-from cae_bench.forecast.vit_flops import backbone_flops, head_flops, parameters
-from cae_bench.forecast.training_cost import input_size, length, plain, plan
 from cae_bench.errors import CaeBenchError, DataError
+from cae_bench.forecast.detector_flops import detector_flops, scored_objects, trained_objects
+from cae_bench.forecast.training_cost import input_size, length, plain, plan
+from cae_bench.forecast.vit_flops import backbone_flops, head_flops, parameters
+from cae_bench.runs import recipe as recipes
 from cae_bench.tasks import Task, parse_all
 
-LAYOUT = {'finetune': 'image_folder', 'upernet': 'ade', 'linear_seg': 'ade', 'mask_rcnn': 'coco',
-          'vitdet_mask_rcnn': 'coco', 'upernet_ms': 'ade', 'knn': 'image_folder', 'linear': 'image_folder'}
+LAYOUT = {
+    'finetune': 'image_folder',
+    'upernet': 'ade',
+    'linear_seg': 'ade',
+    'mask_rcnn': 'coco',
+    'vitdet_mask_rcnn': 'coco',
+    'upernet_ms': 'ade',
+    'knn': 'image_folder',
+    'linear': 'image_folder',
+}
 DATA = dict(image_folder='in1k', ade='ade20k', coco='coco')
 
 
@@ -32,26 +41,56 @@ def test_the_suite_of_the_main_table_is_planned_without_data_in_seconds():
     command = [sys.executable, '-m', 'cae_bench', 'run', 'random:vit-base', '--suite', 'cae_paper', '--dry-run']
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    for part in ('1,281,167 + 50,000 images', '20,210 + 2,000 images', '118,287 + 5,000 images (117,266 train: those with objects)',
-                 '12 epochs of 3,665, 43,980 iterations, 1,407,192 images (12.0 times the data)', '1000 classes',
-                 '--data ade20k=DIR was not given', 'published: 8 x 2; here: 1 x 2, 8 accumulated steps',
-                 'published: 16 x 2', '160,000 iterations', 'layer_decay_rate=0.75', 'mode=slide', 'stride=[341, 341]',
-                 'warmup_iters=1500', 'RandomCrop(crop_size=[512, 512]', 'mixup_alpha=0.8', 'GIoULoss(loss_weight=10)',
-                 'max_per_img=2000', 'fp32 (published: fp16)', 'PFLOP', 'activations of 2 images'):
+    for part in (
+        '1,281,167 + 50,000 images',
+        '20,210 + 2,000 images',
+        '118,287 + 5,000 images (117,266 train: those with objects)',
+        '12 epochs of 3,665, 43,980 iterations, 1,407,192 images (12.0 times the data)',
+        '1000 classes',
+        '--data ade20k=DIR was not given',
+        'published: 8 x 2; here: 1 x 2, 8 accumulated steps',
+        'published: 16 x 2',
+        '160,000 iterations',
+        'layer_decay_rate=0.75',
+        'mode=slide',
+        'stride=[341, 341]',
+        'warmup_iters=1500',
+        'RandomCrop(crop_size=[512, 512]',
+        'mixup_alpha=0.8',
+        'GIoULoss(loss_weight=10)',
+        'max_per_img=2000',
+        'fp32 (published: fp16)',
+        'PFLOP',
+        'activations of 2 images',
+    ):
         assert part in done.stderr, part
-    assert time.monotonic() - start < 60                   # 7 s where nothing else runs
+    assert time.monotonic() - start < 60  # 7 s where nothing else runs
 
 
-@pytest.mark.parametrize('family, protocol, arch, constants', [
-    ('random', 'finetune', 'vit-small', 'mae_vit-base'), ('random', 'finetune', 'vit-base', 'mae_vit-base'),
-    ('random', 'mask_rcnn', 'vit-large', 'cae_vit-large'), ('deit', 'upernet', 'vit-large', 'mae_vit-large'),
-    ('cae', 'finetune', 'vit-small', 'cae_vit-base'), ('beit', 'upernet', 'vit-small', 'beit_vit-base'),
-    ('mae', 'mask_rcnn', 'vit-base', 'cae_vit-base'), ('cae', 'vitdet_mask_rcnn', 'vit-large', 'mae_vit-large'),
-    ('cae_v2', 'finetune', 'vit-large', 'cae_vit-large'), ('cae_v2', 'upernet', 'vit-base', 'cae_vit-base'),
-    ('cae_v2', 'upernet_ms', 'vit-tiny', 'cae_vit-base'), ('cae_v2', 'mask_rcnn', 'vit-large', 'cae_vit-large'),
-    ('cae', 'finetune', 'vit-base', ''), ('cae_v2', 'finetune', 'vit-tiny', ''), ('beit', 'upernet', 'vit-base', ''),
-    ('mae', 'vitdet_mask_rcnn', 'vit-large', ''), ('random', 'linear_seg', 'vit-base', ''), ('deit', 'knn', 'vit-small', ''),
-    ('cae_v2', 'linear', 'vit-base', '')])
+@pytest.mark.parametrize(
+    'family, protocol, arch, constants',
+    [
+        ('random', 'finetune', 'vit-small', 'mae_vit-base'),
+        ('random', 'finetune', 'vit-base', 'mae_vit-base'),
+        ('random', 'mask_rcnn', 'vit-large', 'cae_vit-large'),
+        ('deit', 'upernet', 'vit-large', 'mae_vit-large'),
+        ('cae', 'finetune', 'vit-small', 'cae_vit-base'),
+        ('beit', 'upernet', 'vit-small', 'beit_vit-base'),
+        ('mae', 'mask_rcnn', 'vit-base', 'cae_vit-base'),
+        ('cae', 'vitdet_mask_rcnn', 'vit-large', 'mae_vit-large'),
+        ('cae_v2', 'finetune', 'vit-large', 'cae_vit-large'),
+        ('cae_v2', 'upernet', 'vit-base', 'cae_vit-base'),
+        ('cae_v2', 'upernet_ms', 'vit-tiny', 'cae_vit-base'),
+        ('cae_v2', 'mask_rcnn', 'vit-large', 'cae_vit-large'),
+        ('cae', 'finetune', 'vit-base', ''),
+        ('cae_v2', 'finetune', 'vit-tiny', ''),
+        ('beit', 'upernet', 'vit-base', ''),
+        ('mae', 'vitdet_mask_rcnn', 'vit-large', ''),
+        ('random', 'linear_seg', 'vit-base', ''),
+        ('deit', 'knn', 'vit-small', ''),
+        ('cae_v2', 'linear', 'vit-base', ''),
+    ],
+)
 def test_a_recipe_that_is_anothers_says_whose_and_no_other_does(family, protocol, arch, constants):
     plain = checkpoints.load(f'random:{arch}')
     ckpt = replace(plain, spec=replace(plain.spec, family=family))
@@ -62,11 +101,20 @@ def test_a_recipe_that_is_anothers_says_whose_and_no_other_does(family, protocol
     assert recipes.borrowed(config('mask_rcnn', 'vit-small', recipe='mini'), ckpt.spec) == ''
 
 
-@pytest.mark.parametrize('protocol, updates, images', [
-    ('upernet', 160_000, 2_560_000), ('linear_seg', 40_000, 640_000), ('vitdet_mask_rcnn', 184_375, 11_800_000),
-    ('mask_rcnn', 12 * 3665, 12 * 117_266), ('finetune', 100 * 1251, 100 * 1251 * 1024)])
+@pytest.mark.parametrize(
+    'protocol, updates, images',
+    [
+        ('upernet', 160_000, 2_560_000),
+        ('linear_seg', 40_000, 640_000),
+        ('vitdet_mask_rcnn', 184_375, 11_800_000),
+        ('mask_rcnn', 12 * 3665, 12 * 117_266),
+        ('finetune', 100 * 1251, 100 * 1251 * 1024),
+    ],
+)
 def test_the_length_is_that_of_the_published_batch(protocol, updates, images):
-    counts = dict(finetune=1_281_167, upernet=20_210, linear_seg=20_210).get(protocol, announced('coco', 'coco').num_trained)
+    counts = dict(finetune=1_281_167, upernet=20_210, linear_seg=20_210).get(
+        protocol, announced('coco', 'coco').num_trained
+    )
     for batch in (1, 2):
         cfg = config(protocol, cfg_options={'train_dataloader.batch_size': batch})
         assert length(cfg, counts) == (updates, images)
@@ -74,15 +122,27 @@ def test_the_length_is_that_of_the_published_batch(protocol, updates, images):
 
 def test_every_constant_of_a_recipe_is_told():
     text = '\n'.join(plan(config('vitdet_mask_rcnn', 'vit-large', amp='bf16'), 118_287, 5_000, world_size=8))
-    for part in ('global_blocks=[5, 11, 17, 23]', 'window_size=14', 'drop_path_rate=0.4', 'decay_biases=True',
-                 'milestones=[163889, 177546]', 'ratio_range=[0.1, 2]', 'norm_cfg=LN2d(eps=1e-06)', 'num_convs=2',
-                 'precision: bf16 (published: fp16)', 'layer_decay_rate=0.8', 'here: 1 x 1, 64 accumulated'):
+    for part in (
+        'global_blocks=[5, 11, 17, 23]',
+        'window_size=14',
+        'drop_path_rate=0.4',
+        'decay_biases=True',
+        'milestones=[163889, 177546]',
+        'ratio_range=[0.1, 2]',
+        'norm_cfg=LN2d(eps=1e-06)',
+        'num_convs=2',
+        'precision: bf16 (published: fp16)',
+        'layer_decay_rate=0.8',
+        'here: 1 x 1, 64 accumulated',
+    ):
         assert part in text, part
 
 
 def test_a_frozen_backbone_costs_one_forward_and_recomputed_blocks_a_fourth():
-    cost = {p: next(line for line in plan(config(p), 100, 10) if 'times a forward' in line)
-            for p in ('linear_seg', 'mask_rcnn', 'upernet')}
+    cost = {
+        p: next(line for line in plan(config(p), 100, 10) if 'times a forward' in line)
+        for p in ('linear_seg', 'mask_rcnn', 'upernet')
+    }
     assert 'takes 1 times' in cost['linear_seg'] and 'takes 4 times' in cost['mask_rcnn']
     assert 'takes 3 times' in cost['upernet']
 
@@ -91,6 +151,7 @@ def test_arithmetic_of_backbone_and_upernet_agrees_with_counting_their_operation
     import torch
     from mmengine.registry import MODELS, DefaultScope
     from torch.utils.flop_counter import FlopCounterMode
+
     cfg = config('upernet')
     with DefaultScope.overwrite_default_scope('mmseg'), torch.device('meta'):
         model = MODELS.build(cfg.model).eval()
@@ -107,12 +168,14 @@ def test_arithmetic_of_backbone_and_upernet_agrees_with_counting_their_operation
     assert parameters(cfg.model.backbone) == pytest.approx(86e6, rel=0.01)
 
 
-@pytest.mark.parametrize('protocol, recipe', [('mask_rcnn', 'paper'), ('vitdet_mask_rcnn', 'paper'),
-                                              ('mask_rcnn', 'mini')])
+@pytest.mark.parametrize(
+    'protocol, recipe', [('mask_rcnn', 'paper'), ('vitdet_mask_rcnn', 'paper'), ('mask_rcnn', 'mini')]
+)
 def test_arithmetic_of_a_detector_agrees_with_counting_its_operations(protocol, recipe):
     import torch
     from mmengine.registry import MODELS, DefaultScope
     from torch.utils.flop_counter import FlopCounterMode
+
     cfg = config(protocol, recipe=recipe)
     with DefaultScope.overwrite_default_scope('mmdet'), torch.device('meta'):
         model = MODELS.build(cfg.model).eval()
@@ -131,7 +194,7 @@ def test_the_cost_of_a_detector_counts_its_heads_at_the_size_of_its_images():
     text = '\n'.join(plan(cfg, 118_287, 5_000))
     assert 'a forward of 672x1092, neck and heads' in text and 'heads not counted' not in text
     assert trained_objects(cfg.model) == (512, 128) and scored_objects(cfg.model) == (1000, 100)
-    beit = Config.fromfile(recipes.shipped('configs') / 'mask_rcnn/beit_vit-base.py')       # its tables are of 224
+    beit = Config.fromfile(recipes.shipped('configs') / 'mask_rcnn/beit_vit-base.py')  # its tables are of 224
     assert input_size(beit) == (672, 1092)
 
 

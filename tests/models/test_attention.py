@@ -1,4 +1,5 @@
 """All kernels of `attend` give the same numbers."""
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -34,7 +35,7 @@ def test_half_precision_on_a_cpu_takes_the_kernel_that_is_fast_there():
 
 
 def test_attention_with_a_trained_bias_has_the_exact_gradients_part_by_part(monkeypatch):
-    monkeypatch.setattr(attention, 'PART', 2 * 5 * 7)                # two images of three, one head at a time
+    monkeypatch.setattr(attention, 'PART', 2 * 5 * 7)  # two images of three, one head at a time
     torch.manual_seed(0)
     q, k, v = (torch.randn(3, 2, n, 4, dtype=torch.float64, requires_grad=True) for n in (5, 7, 7))
     bias = torch.randn(1, 2, 5, 7, dtype=torch.float64, requires_grad=True)
@@ -49,7 +50,7 @@ def test_a_trained_bias_keeps_no_matrix_of_weights_for_the_backward_pass(monkeyp
     kept = []
     with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.numel()) or t, lambda t: t):
         attention.attend(q, k, v, bias)
-    assert max(kept) == bias.numel()                                 # and not four images of them
+    assert max(kept) == bias.numel()  # and not four images of them
 
 
 @pytest.mark.parametrize('precision, tolerance', [(torch.float32, 1e-5), (torch.bfloat16, 0.03)])

@@ -1,11 +1,11 @@
 """Fine-tuning: logits of the official models, initialisation, losses."""
+
 import golden
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from cae_bench import checkpoints
 from cae_bench.errors import ConfigError
 from cae_bench.registry import MODELS
 
@@ -16,8 +16,9 @@ def tensors(arrays, prefix=''):
 
 def build(dims, checkpoint=None, img_size=None, backbone=None, **settings):
     """A Classifier on a golden checkpoint, initialised as the runner does it, in eval mode."""
-    backbone = dict(type='cae_bench.ViT', checkpoint=checkpoint, num_heads=dims['heads'], img_size=img_size,
-                    **backbone or {})
+    backbone = dict(
+        type='cae_bench.ViT', checkpoint=checkpoint, num_heads=dims['heads'], img_size=img_size, **backbone or {}
+    )
     model = MODELS.build(dict(type='cae_bench.Classifier', backbone=backbone, num_classes=dims['classes'], **settings))
     model.init_weights()
     return model.eval()
@@ -45,8 +46,13 @@ def test_cae_finetuning_starts_from_the_encoder_norm_and_gives_the_recorded_logi
     case = golden.case(name)
     dims, data = case['dims'], tensors(golden.npz(case, 'fc_norm_weight'))
     images, tables = data[f'{variant}/images'], data.get(f'{variant}/tables')
-    model = build(dims, str(golden.checkpoint(case)), images.shape[-1], fc_norm_init='encoder',
-                  backbone=dict(pos_embed_resize='rebuild', rel_pos_bias=None if tables is None else 'block'))
+    model = build(
+        dims,
+        str(golden.checkpoint(case)),
+        images.shape[-1],
+        fc_norm_init='encoder',
+        backbone=dict(pos_embed_resize='rebuild', rel_pos_bias=None if tables is None else 'block'),
+    )
     np.testing.assert_array_equal(model.fc_norm.weight.detach(), data['fc_norm_weight'])
     np.testing.assert_array_equal(model.fc_norm.bias.detach(), data['fc_norm_bias'])
     set_head(model, data, fc_norm=False)
@@ -94,8 +100,9 @@ def test_beit_finetuning_copies_the_shared_table_and_gives_the_recorded_outputs(
 def test_beit_with_the_encoder_norm_as_fc_norm_is_what_the_cae_script_makes_of_it(name):
     case = golden.case(name)
     data = tensors(golden.npz(case, 'fc_norm_weight'))
-    model = build(case['dims'], str(golden.checkpoint(case)), backbone=dict(rel_pos_bias='block'),
-                  fc_norm_init='encoder')
+    model = build(
+        case['dims'], str(golden.checkpoint(case)), backbone=dict(rel_pos_bias='block'), fc_norm_init='encoder'
+    )
     feature = data['native/mean_pool_feature_ckpt_norm']
     assert_forward(model, data['images'], feature, None, golden.tolerance(case['tolerance']))
 
@@ -144,7 +151,7 @@ def test_mixup_smooths_once_and_mixes_images_with_their_targets():
     np.random.seed(3)
     ours = model.loss(images.clone(), labels)
     np.random.seed(3)
-    np.random.rand()                                            # timm draws whether to mix, then how much
+    np.random.rand()  # timm draws whether to mix, then how much
     share = np.random.beta(0.8, 0.8)
     targets = F.one_hot(labels, 5) * 0.8 + 0.2 / 5
     mixed = images * share + images.flip(0) * (1 - share)
@@ -174,7 +181,8 @@ def test_pooling_by_an_unknown_name_is_refused():
 
 
 def test_a_finetuned_file_without_encoder_norm_cannot_give_it_to_fc_norm():
-    backbone = dict(type='cae_bench.ViT', embed_dims=16, num_layers=2, num_heads=2, patch_size=4, img_size=8,
-                    final_norm=False)
+    backbone = dict(
+        type='cae_bench.ViT', embed_dims=16, num_layers=2, num_heads=2, patch_size=4, img_size=8, final_norm=False
+    )
     with pytest.raises(ConfigError, match="no final norm; use pool='mean' and fc_norm_init='fresh'"):
         small(backbone=backbone, fc_norm_init='encoder')

@@ -1,4 +1,5 @@
 """The golden part that travels with the tests: small, whole, and what its manifest says it is."""
+
 import hashlib
 import json
 from pathlib import Path

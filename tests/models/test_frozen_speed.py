@@ -1,13 +1,14 @@
 """Half precision made ready once: autocast's numbers up to rounding, and nobody else notices."""
+
 import pytest
 import torch
 
 from cae_bench.checkpoints.spec import ViTSpec
 from cae_bench.errors import ConfigError
 from cae_bench.models.blocks import PatchEmbed
+from cae_bench.models.kernels.half_precision_vit import HalfLinear, HalfPatches
 from cae_bench.probing.feature_cache import weights_hash
 from cae_bench.probing.model import FrozenProbes
-from cae_bench.models.kernels.half_precision_vit import HalfLinear, HalfPatches
 
 KNN = dict(type='cae_bench.KNNProbe', feature='cls', grid=dict(k=[1], temperature=[0.07]))
 
@@ -15,10 +16,11 @@ KNN = dict(type='cae_bench.KNNProbe', feature='cls', grid=dict(k=[1], temperatur
 def model(precision='float32', family='cae', **fields):
     torch.manual_seed(0)
     spec = ViTSpec(family=family, embed_dims=64, num_layers=4, num_heads=4, patch_size=8, img_size=(32, 32), **fields)
-    made = FrozenProbes(dict(type='cae_bench.ViT', spec=spec.to_dict(), frozen=True), dict(knn=KNN), 3,
-                        precision=precision)
+    made = FrozenProbes(
+        dict(type='cae_bench.ViT', spec=spec.to_dict(), frozen=True), dict(knn=KNN), 3, precision=precision
+    )
     made.backbone.init_weights()
-    for name, p in made.backbone.named_parameters():               # biases and tables that count
+    for name, p in made.backbone.named_parameters():  # biases and tables that count
         if p.ndim == 1 or 'table' in name:
             torch.nn.init.normal_(p, std=0.5)
     return made
@@ -27,8 +29,14 @@ def model(precision='float32', family='cae', **fields):
 IMAGES = torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize('fields', [dict(), dict(family='beit', rel_pos_bias='shared', pos_embed='none'),
-                                    dict(family='mae', qkv_bias='full', layer_scale=False)])
+@pytest.mark.parametrize(
+    'fields',
+    [
+        dict(),
+        dict(family='beit', rel_pos_bias='shared', pos_embed='none'),
+        dict(family='mae', qkv_bias='full', layer_scale=False),
+    ],
+)
 def test_prepared_features_are_no_further_from_float32_than_autocast_s(fields):
     exact = model(**fields).features(IMAGES, {'tokens'})['tokens']
     half = model('bfloat16', **fields)
@@ -61,8 +69,10 @@ def test_patches_by_a_linear_layer_are_those_of_the_convolution():
 
 @pytest.mark.parametrize('packed', [True, False])
 def test_a_prepared_layer_is_the_layer_rounded(packed, monkeypatch):
-    monkeypatch.setattr('cae_bench.models.kernels.half_precision_vit._has_packed',
-                        (lambda *a: False) if not packed else HalfLinear.__init__.__globals__['_has_packed'])
+    monkeypatch.setattr(
+        'cae_bench.models.kernels.half_precision_vit._has_packed',
+        (lambda *a: False) if not packed else HalfLinear.__init__.__globals__['_has_packed'],
+    )
     layer, x = torch.nn.Linear(24, 40), torch.randn(2, 7, 24)
     for gelu in (False, True):
         exact = layer(x.bfloat16().float())

@@ -1,4 +1,5 @@
 """The official code's features, from its own checkpoint files. All sizes and names come from the golden manifest."""
+
 import golden
 import numpy as np
 import pytest

@@ -1,4 +1,5 @@
 """The official segmentation and detection backbones: taps, resized positions and the feature pyramid together."""
+
 import golden
 import numpy as np
 import pytest
@@ -12,8 +13,13 @@ pytestmark = pytest.mark.golden
 
 
 def build(case: dict, **settings) -> ViT:
-    vit = ViT(checkpoint=str(golden.checkpoint(case)), num_heads=case['dims']['heads'],
-              out_indices=case['dims']['out_indices'], final_norm=False, **settings)
+    vit = ViT(
+        checkpoint=str(golden.checkpoint(case)),
+        num_heads=case['dims']['heads'],
+        out_indices=case['dims']['out_indices'],
+        final_norm=False,
+        **settings,
+    )
     vit.init_weights()
     return vit.eval()
 
@@ -34,13 +40,17 @@ def fill(vit: ViT, neck: ViTPyramid, data: dict, tables: torch.Tensor | None) ->
 
 def seen(images: torch.Tensor, patch_size: int) -> torch.Tensor:
     """What the official backbones see of an image: they drop rows and columns that fill no patch; ours pads them."""
-    return images[..., :images.shape[-2] // patch_size * patch_size, :images.shape[-1] // patch_size * patch_size]
+    return images[..., : images.shape[-2] // patch_size * patch_size, : images.shape[-1] // patch_size * patch_size]
 
 
 def check_levels(case: dict, vit: ViT, neck: ViTPyramid, data: dict, variant: str) -> None:
     for level, got in enumerate(neck.eval()(vit(seen(data[f'{variant}/images'], vit.patch_size)))):
-        np.testing.assert_allclose(got.numpy(), data[f'{variant}/level{level}'].numpy(),
-                                   **golden.tolerance(case['tolerance']), err_msg=f'{variant} level {level}')
+        np.testing.assert_allclose(
+            got.numpy(),
+            data[f'{variant}/level{level}'].numpy(),
+            **golden.tolerance(case['tolerance']),
+            err_msg=f'{variant} level {level}',
+        )
 
 
 @pytest.mark.parametrize('name, variant', golden.each_variant('segmentation'))
@@ -56,8 +66,12 @@ def test_segmentation_pyramid_agrees(name, variant):
     if f'{variant}/pos_embed' in data:
         np.testing.assert_allclose(vit.pos_embed.numpy(), data[f'{variant}/pos_embed'].numpy(), rtol=1e-5, atol=1e-5)
     for block in vit.blocks if f'{variant}/rel_pos_table_from_checkpoint' in data else []:
-        np.testing.assert_allclose(block.attn.relative_position_bias_table.numpy(),
-                                   data[f'{variant}/rel_pos_table_from_checkpoint'].numpy(), rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(
+            block.attn.relative_position_bias_table.numpy(),
+            data[f'{variant}/rel_pos_table_from_checkpoint'].numpy(),
+            rtol=1e-5,
+            atol=1e-5,
+        )
     check_levels(case, vit, neck, data, variant)
 
 

@@ -1,17 +1,18 @@
 """Layers that keep less for the backward pass, beside torch's own: the same numbers from less memory."""
+
 import pytest
 import torch
 import torch.nn.functional as F
 
-from cae_bench.models.kernels import linear as lean
 from cae_bench.models.blocks import Block
+from cae_bench.models.kernels import linear as lean
 
 CASES = {'linear': (lean.linear, F.linear), 'gelu': (lean.linear_of_gelu, lambda x, w, b: F.linear(F.gelu(x), w, b))}
 
 
 def outcome(layer, half: bool):
     torch.manual_seed(0)
-    x, w, b = (torch.randn(*shape, requires_grad=True) for shape in ((2, 5, 24), (7, 24), (7, )))
+    x, w, b = (torch.randn(*shape, requires_grad=True) for shape in ((2, 5, 24), (7, 24), (7,)))
     with torch.autocast('cpu', torch.bfloat16, enabled=half):
         y = layer(x, w, b)
     y.float().square().sum().backward()
@@ -48,7 +49,10 @@ def test_a_block_keeps_no_second_copy_of_a_weight_and_no_gelu(half):
         return tensor
 
     weights = {p.untyped_storage().data_ptr() for p in block.parameters()}
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t), torch.autocast('cpu', torch.bfloat16, enabled=half):
+    with (
+        torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t),
+        torch.autocast('cpu', torch.bfloat16, enabled=half),
+    ):
         y = block(torch.randn(2, 9, 64))
     own = [shape for place, shape in kept.items() if place not in weights]
     assert sum(256 in shape for shape in own) == 1, 'the hidden layer is kept once, before GELU'

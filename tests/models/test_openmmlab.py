@@ -2,6 +2,7 @@
 
 Each runs in a fresh process, where nothing of ours is imported but by the type name in the config.
 """
+
 import json
 import subprocess
 import sys
@@ -16,15 +17,16 @@ from vits import CAE, random_vit
 
 VIT = """dict(_delete_=True, type='cae_bench.ViT', checkpoint={checkpoint!r}, num_heads=2, final_norm=False,
                   out_indices=(0.25, 0.5, 0.75, 1.0))"""
-COMMON = '''
+COMMON = """
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3))
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=2, val_interval=2)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 test_evaluator = val_evaluator
 default_hooks = dict(checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=2))
-'''
-SEG = '''
+"""
+SEG = (
+    """
 _base_ = [{stock!r}]
 default_scope = 'mmseg'
 visualizer = dict(type='SegLocalVisualizer')
@@ -38,14 +40,17 @@ model = dict(
 pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]
 test_pipeline = [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')]
 data = dict(type='BaseSegDataset', data_root={root!r}, data_prefix=dict(img_path='img', seg_map_path='ann'),
-            img_suffix='.png', pipeline=pipeline, metainfo=dict(classes=('dark', 'light'), palette=[[0, 0, 0], [255, 255, 255]]))
+            img_suffix='.png', pipeline=pipeline,
+            metainfo=dict(classes=('dark', 'light'), palette=[[0, 0, 0], [255, 255, 255]]))
 train_dataloader = dict(batch_size=2, num_workers=0, sampler=dict(type='InfiniteSampler'), dataset=data)
 val_dataloader = dict(batch_size=1, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False), dataset=data)
 test_dataloader = dict(batch_size=1, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False),
                        dataset=dict(data, pipeline=test_pipeline))
 val_evaluator = dict(type='IoUMetric')
-''' + COMMON
-SEG_RUN = '''
+"""
+    + COMMON
+)
+SEG_RUN = """
 import json
 from mmengine.config import Config
 from mmengine.runner import Runner
@@ -62,8 +67,9 @@ print('RESULT', json.dumps(dict(
     inferencer=list(inferred['predictions'].shape),
     same=bool((result.pred_sem_seg.data[0].numpy() == inferred['predictions']).all()),
     miou=float(runner.message_hub.get_scalar('val/mIoU').current()))))
-'''
-DET = '''
+"""
+DET = (
+    """
 _base_ = [{stock!r}]
 default_scope = 'mmdet'
 visualizer = dict(type='DetLocalVisualizer')
@@ -89,8 +95,10 @@ val_dataloader = dict(batch_size=1, num_workers=0, sampler=dict(type='DefaultSam
                       dataset=dict(**data, pipeline=test_pipeline, test_mode=True))
 test_dataloader = val_dataloader
 val_evaluator = dict(type='CocoMetric', ann_file={root!r} + '/coco.json', metric=['bbox', 'segm'])
-''' + COMMON
-DET_RUN = '''
+"""
+    + COMMON
+)
+DET_RUN = """
 import json
 import cae_bench.compat          # mmdet alone cannot be imported where mmcv has no compiled ops
 from mmengine.config import Config
@@ -109,7 +117,7 @@ print('RESULT', json.dumps(dict(
     inferencer=len(inferred['predictions'][0]['scores']),
     same=found.scores.tolist() == inferred['predictions'][0]['scores'],
     metrics=[k for k in runner.message_hub.log_scalars if k.startswith('val/coco') and k.endswith('mAP')])))
-'''
+"""
 
 
 @pytest.fixture
@@ -121,14 +129,23 @@ def folder(tmp_path: Path) -> Path:
     coco = dict(images=[], annotations=[], categories=[dict(id=1, name='box'), dict(id=2, name='disc')])
     for i in range(2):
         mask = np.zeros((64, 96), np.uint8)
-        mask[10:40, 20 + 8 * i:60] = 1
+        mask[10:40, 20 + 8 * i : 60] = 1
         noise = np.random.default_rng(i).integers(0, 60, (64, 96, 3), np.uint8)
         Image.fromarray(noise + 180 * mask[..., None]).save(tmp_path / f'img/{i}.png')
         Image.fromarray(mask).save(tmp_path / f'ann/{i}.png')
         x, y, w, h = 20 + 8 * i, 10, 40 - 8 * i, 30
         coco['images'].append(dict(id=i, file_name=f'{i}.png', width=96, height=64))
-        coco['annotations'].append(dict(id=i + 1, image_id=i, category_id=1, bbox=[x, y, w, h], area=w * h, iscrowd=0,
-                                        segmentation=[[x, y, x + w, y, x + w, y + h, x, y + h]]))
+        coco['annotations'].append(
+            dict(
+                id=i + 1,
+                image_id=i,
+                category_id=1,
+                bbox=[x, y, w, h],
+                area=w * h,
+                iscrowd=0,
+                segmentation=[[x, y, x + w, y, x + w, y + h, x, y + h]],
+            )
+        )
     (tmp_path / 'coco.json').write_text(json.dumps(coco))
     return tmp_path
 

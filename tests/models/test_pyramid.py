@@ -1,4 +1,5 @@
 """The pyramid against its formula, and among mmengine's necks."""
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -15,8 +16,8 @@ def test_levels_are_four_two_one_and_half_of_the_tap():
     taps = [torch.randn(2, 8, 5, 7) for _ in range(4)]
     first, _, _, last = neck.fpn1
     _, norm, _, _ = neck.fpn1
-    norm.running_var.fill_(.002)                                          # makes a wrong epsilon obvious
-    y = F.conv_transpose2d(taps[0], first.weight, first.bias, stride=2) / (.002 + 1e-5) ** .5
+    norm.running_var.fill_(0.002)  # makes a wrong epsilon obvious
+    y = F.conv_transpose2d(taps[0], first.weight, first.bias, stride=2) / (0.002 + 1e-5) ** 0.5
     level0 = F.conv_transpose2d(F.gelu(y), last.weight, last.bias, stride=2)
     out = neck(taps)
     torch.testing.assert_close(out[0], level0, rtol=1e-4, atol=1e-4)

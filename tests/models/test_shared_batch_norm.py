@@ -1,4 +1,5 @@
 """Batch norms over two processes without GPUs are those of one process that sees all images."""
+
 import multiprocessing
 import os
 import socket
@@ -9,7 +10,7 @@ from torch import distributed, nn
 
 from cae_bench.models.shared_batch_norm import SharedBatchNorm, share_batch_norms
 
-SIZES = [(3, 4, 5, 5), (2, 4, 6, 2)]              # of the two processes: other numbers of images and of positions
+SIZES = [(3, 4, 5, 5), (2, 4, 6, 2)]  # of the two processes: other numbers of images and of positions
 
 
 def inputs():
@@ -32,7 +33,7 @@ def one_of_two(rank, port, folder):
     share_batch_norms(net)
     assert type(net[1]) is SharedBatchNorm and net[1].weight is weight
     out = net(inputs()[rank])
-    (out ** 3).sum().backward()
+    (out**3).sum().backward()
     gradients = [p.grad for p in net.parameters()]
     for gradient in gradients:
         distributed.all_reduce(gradient)
@@ -52,10 +53,10 @@ def test_outputs_gradients_and_running_statistics_of_two_processes_are_those_of_
     assert [child.exitcode for child in children] == [0, 0]
     ends = [torch.load(tmp_path / f'{rank}.pth', weights_only=True) for rank in range(2)]
 
-    plain = model(nn.BatchNorm1d)                                        # all positions as rows of one batch
+    plain = model(nn.BatchNorm1d)  # all positions as rows of one batch
     rows = torch.cat([plain[0](x).movedim(1, -1).flatten(0, 2) for x in inputs()])
     out = plain[1](rows)
-    (out ** 3).sum().backward()
+    (out**3).sum().backward()
     both = torch.cat([end['out'].movedim(1, -1).flatten(0, 2) for end in ends])
     torch.testing.assert_close(both, out.detach(), rtol=1e-4, atol=1e-5)
     for end in ends:
@@ -67,7 +68,7 @@ def test_outputs_gradients_and_running_statistics_of_two_processes_are_those_of_
 
 def test_in_evaluation_the_running_statistics_are_used_and_nobody_is_asked():
     norm = nn.SyncBatchNorm(3)
-    norm.running_mean.fill_(2.)
+    norm.running_mean.fill_(2.0)
     shared = SharedBatchNorm(norm.eval())
     x = torch.randn(2, 3, 4, 4)
     assert not shared.training

@@ -1,4 +1,5 @@
 """timm's ViTs behind the face of ours; weights are random, nothing is fetched."""
+
 import pytest
 import torch
 from vits import images
@@ -9,8 +10,14 @@ from cae_bench.registry import MODELS
 
 TINY = dict(embed_dim=32, depth=4, num_heads=2, img_size=64)
 # class token; four registers; distillation token; no class token; registers with rotary positions; SwiGLU with rotary
-NAMES = ['vit_tiny_patch16_224', 'vit_small_patch16_dinov3', 'deit_tiny_distilled_patch16_224',
-         'vit_base_patch16_siglip_224', 'vit_small_patch14_reg4_dinov2', 'eva02_tiny_patch14_224']
+NAMES = [
+    'vit_tiny_patch16_224',
+    'vit_small_patch16_dinov3',
+    'deit_tiny_distilled_patch16_224',
+    'vit_base_patch16_siglip_224',
+    'vit_small_patch14_reg4_dinov2',
+    'eva02_tiny_patch14_224',
+]
 
 
 def build(name: str, **settings) -> TimmViT:
@@ -21,9 +28,9 @@ def build(name: str, **settings) -> TimmViT:
 @pytest.mark.parametrize('name', NAMES)
 @torch.no_grad()
 def test_any_timm_vit_has_the_face_of_ours(name):
-    vit = build(name, out_indices=(.25, .5, .75, 1.), final_norm=True)
+    vit = build(name, out_indices=(0.25, 0.5, 0.75, 1.0), final_norm=True)
     p = vit.patch_size
-    x = images((3 * p, 4 * p))                                            # not the native size
+    x = images((3 * p, 4 * p))  # not the native size
     maps, tokens = vit(x), vit.forward_features(x)
     assert [tuple(m.shape) for m in maps] == [(2, 32, 3, 4)] * 4
     assert tokens.shape == (2, 1 + 12, 32)
@@ -51,7 +58,7 @@ def test_an_image_that_fills_no_patches_is_padded_for_maps_and_refused_for_token
 def test_tokens_are_timms_own_with_other_prefix_tokens_left_out(name):
     vit = build(name)
     own = vit.model.forward_features(images())
-    want = torch.cat([own[:, :1], own[:, vit.model.num_prefix_tokens:]], 1)
+    want = torch.cat([own[:, :1], own[:, vit.model.num_prefix_tokens :]], 1)
     torch.testing.assert_close(vit.forward_features(images()), want)
     torch.testing.assert_close(vit.model.norm(vit.forward_tokens(images(), [-1])[0]), want)
 
@@ -68,9 +75,13 @@ def test_a_model_that_norms_only_its_pooled_feature_says_so():
         build('eva02_tiny_patch14_224', img_size=56).forward_features(images((56, 56)))
 
 
-@pytest.mark.parametrize('name, message', [
-    ('vit_tinny_patch16_224', "no model 'vit_tinny_patch16_224'; nearest: vit_tiny_patch16_224"),
-    ('resnet18', "not of timm's VisionTransformer or Eva classes")])
+@pytest.mark.parametrize(
+    'name, message',
+    [
+        ('vit_tinny_patch16_224', "no model 'vit_tinny_patch16_224'; nearest: vit_tiny_patch16_224"),
+        ('resnet18', "not of timm's VisionTransformer or Eva classes"),
+    ],
+)
 def test_what_is_no_vit_of_timm_is_refused(name, message):
     with pytest.raises(ConfigError, match=message):
         TimmViT(name)

@@ -1,4 +1,5 @@
 """How a checkpoint's tensors come into a ViT: strictly, last, and with every change and excuse on record."""
+
 from dataclasses import replace
 
 import pytest
@@ -35,7 +36,7 @@ def test_a_fixed_table_is_interpolated_or_rebuilt_and_the_two_differ():
     donor = checkpoint_of(random_vit(CAE))
     built, bent = (filled(donor, img_size=(96, 128), pos_embed_resize=rule) for rule in ('rebuild', 'interpolate'))
     torch.testing.assert_close(built.pos_embed.data, sincos_2d(32, (6, 8)))
-    assert (bent.pos_embed - built.pos_embed).abs().mean() > .1 and not bent.pos_embed[:, 0].any()
+    assert (bent.pos_embed - built.pos_embed).abs().mean() > 0.1 and not bent.pos_embed[:, 0].any()
     assert bent.load_notes['changed'] == {'pos_embed': '4x4 -> 6x8, bicubic'}
 
 
@@ -53,16 +54,17 @@ def test_beit_shared_rel_pos_bias_is_expanded_to_every_block():
     vit = filled(checkpoint_of(donor), rel_pos_bias='block')
     torch.testing.assert_close(vit(images()), donor(images()))
     tables = [b.attn.relative_position_bias_table for b in vit.blocks]
-    assert len({t.data_ptr() for t in tables}) == 4                     # trained apart from here on
+    assert len({t.data_ptr() for t in tables}) == 4  # trained apart from here on
     assert vit.load_notes['changed']['blocks.3.attn.relative_position_bias_table'] == 'copied from the shared table'
 
 
 def test_added_parameters_are_excused_by_name_and_start_without_effect():
     donor = random_vit(MAE)
-    vit = filled(checkpoint_of(donor), rel_pos_bias='block', layer_scale_init_value=1.)
+    vit = filled(checkpoint_of(donor), rel_pos_bias='block', layer_scale_init_value=1.0)
     missing = vit.load_notes['missing']
-    assert set(missing) == {f'blocks.{i}.{n}' for i in range(4)
-                            for n in ('gamma_1', 'gamma_2', 'attn.relative_position_bias_table')}
+    assert set(missing) == {
+        f'blocks.{i}.{n}' for i in range(4) for n in ('gamma_1', 'gamma_2', 'attn.relative_position_bias_table')
+    }
     assert missing['blocks.0.gamma_1'] == 'the file has no layer scale; it starts at 1.0'
     torch.testing.assert_close(vit(images()), donor(images()))
     assert vit.blocks[0].attn.relative_position_bias_table.requires_grad
@@ -74,8 +76,13 @@ def test_positions_can_be_added_to_a_file_without_and_learned_ones_kept_fixed():
     torch.testing.assert_close(beit.pos_embed.data, sincos_2d(32, (4, 4)))
     assert 'pos_embed' in beit.load_notes['missing']
     donor = random_vit(DEIT)
-    torch.testing.assert_close(filled(checkpoint_of(donor), pos_embed='sincos_row').pos_embed, donor.pos_embed,
-                               check_stride=False, rtol=0, atol=0)
+    torch.testing.assert_close(
+        filled(checkpoint_of(donor), pos_embed='sincos_row').pos_embed,
+        donor.pos_embed,
+        check_stride=False,
+        rtol=0,
+        atol=0,
+    )
 
 
 @torch.no_grad()
@@ -100,19 +107,22 @@ def test_fc_norm_of_a_fine_tuned_file_serves_as_norm_only_when_asked():
     assert both.load_notes['dropped'] == dict.fromkeys(fc_norm, 'belongs to the pooled feature')
 
 
-@pytest.mark.parametrize('spec, settings, message', [
-    (CAE, dict(embed_dims=64), 'holds a vit-32x4 with embed_dims=32, the model is a vit-64x4'),
-    (CAE, dict(num_layers=5), 'num_layers=4'),
-    (CAE, dict(patch_size=8), 'patch_size=16'),
-    (CAE, dict(layer_scale=False), 'has layer scale .* the model has none'),
-    (CAE, dict(qkv_bias='none'), r'has qkv biases \(qv\), the model has none'),
-    (CAE, dict(pos_embed='none'), 'has absolute positions'),
-    (CAE, dict(pos_embed='sincos_col', img_size=96, pos_embed_resize='rebuild'), 'cannot be rebuilt'),
-    (DEIT, dict(img_size=96, pos_embed_resize='rebuild'), "use pos_embed_resize='interpolate'"),
-    (BEIT, dict(rel_pos_bias='none'), "has relative position tables .*asks for rel_pos_bias='none'"),
-    (dict(CAE, rel_pos_bias='block'), dict(rel_pos_bias='shared'), "asks for rel_pos_bias='shared'"),
-    (dict(CAE, final_norm=False), dict(final_norm=True), 'lacks norm.bias, norm.weight'),
-])
+@pytest.mark.parametrize(
+    'spec, settings, message',
+    [
+        (CAE, dict(embed_dims=64), 'holds a vit-32x4 with embed_dims=32, the model is a vit-64x4'),
+        (CAE, dict(num_layers=5), 'num_layers=4'),
+        (CAE, dict(patch_size=8), 'patch_size=16'),
+        (CAE, dict(layer_scale=False), 'has layer scale .* the model has none'),
+        (CAE, dict(qkv_bias='none'), r'has qkv biases \(qv\), the model has none'),
+        (CAE, dict(pos_embed='none'), 'has absolute positions'),
+        (CAE, dict(pos_embed='sincos_col', img_size=96, pos_embed_resize='rebuild'), 'cannot be rebuilt'),
+        (DEIT, dict(img_size=96, pos_embed_resize='rebuild'), "use pos_embed_resize='interpolate'"),
+        (BEIT, dict(rel_pos_bias='none'), "has relative position tables .*asks for rel_pos_bias='none'"),
+        (dict(CAE, rel_pos_bias='block'), dict(rel_pos_bias='shared'), "asks for rel_pos_bias='shared'"),
+        (dict(CAE, final_norm=False), dict(final_norm=True), 'lacks norm.bias, norm.weight'),
+    ],
+)
 def test_a_file_that_does_not_fit_is_refused(spec, settings, message):
     with pytest.raises(CheckpointError, match=f'donor.pth: .*{message}'):
         filled(checkpoint_of(random_vit(spec)), **settings)
@@ -132,7 +142,7 @@ class Host(BaseModule):
     """A model whose own init_cfg would overwrite the backbone's weights, were they not loaded last."""
 
     def __init__(self, backbone: ViT):
-        super().__init__(init_cfg=dict(type='Constant', layer=['Linear', 'LayerNorm'], val=7.))
+        super().__init__(init_cfg=dict(type='Constant', layer=['Linear', 'LayerNorm'], val=7.0))
         self.backbone = backbone
 
 
@@ -151,8 +161,10 @@ def test_load_backbone_gives_an_eval_model_from_a_file_or_a_name(tmp_path):
     torch.save(donor.state_dict(), tmp_path / 'cae.pth')
     vit = load_backbone(tmp_path / 'cae.pth', img_size=96, num_heads=2)
     assert not vit.training and vit.grid == (6, 6)
-    torch.testing.assert_close(load_backbone(str(tmp_path / 'cae.pth'), num_heads=2).forward_features(images()),
-                               donor.forward_features(images()))
+    torch.testing.assert_close(
+        load_backbone(str(tmp_path / 'cae.pth'), num_heads=2).forward_features(images()),
+        donor.forward_features(images()),
+    )
     small = load_backbone('random:vit-32x2x2-p8', img_size=(16, 32))
     assert small.forward_features(images((16, 32))).shape == (2, 1 + 8, 32)
 

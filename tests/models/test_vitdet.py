@@ -1,4 +1,5 @@
 """ViTDet's windows, decomposed positions and pyramid, against plain loops over the definition."""
+
 import math
 
 import pytest
@@ -52,23 +53,23 @@ def test_windows_attend_to_themselves_with_zero_padding_among_the_keys():
     expected = torch.zeros(4, 6, 12)
     for r in (0, 2):
         for c in (0, 2, 4):
-            window = padded[r:r + 2, c:c + 2].reshape(4, 12)
-            expected[r:r + 2, c:c + 2] = by_the_book(attn, window, (2, 2)).view(2, 2, 12)
+            window = padded[r : r + 2, c : c + 2].reshape(4, 12)
+            expected[r : r + 2, c : c + 2] = by_the_book(attn, window, (2, 2)).view(2, 2, 12)
     torch.testing.assert_close(attn(x, grid)[0], expected[:3, :5].reshape(15, 12), rtol=1e-4, atol=1e-5)
 
 
 def test_cutting_into_windows_and_back_changes_nothing():
-    x = torch.arange(2 * 15 * 3.).view(2, 15, 3)
+    x = torch.arange(2 * 15 * 3.0).view(2, 15, 3)
     windows = to_windows(x, (3, 5), 2)
     assert windows.shape == (12, 4, 3)
-    assert windows[1, :, 0].tolist() == x[0, [2, 3, 7, 8], 0].tolist()          # rows 0, 1 and columns 2, 3
-    assert windows[5, :, 0].tolist() == [x[0, 14, 0], 0, 0, 0]                   # the last: one patch, three of padding
+    assert windows[1, :, 0].tolist() == x[0, [2, 3, 7, 8], 0].tolist()  # rows 0, 1 and columns 2, 3
+    assert windows[5, :, 0].tolist() == [x[0, 14, 0], 0, 0, 0]  # the last: one patch, three of padding
     torch.testing.assert_close(from_windows(windows, (3, 5), 2), x)
 
 
 def test_a_table_of_another_size_is_interpolated_linearly():
-    table = torch.tensor([[0.], [1.], [2.]])                                     # offsets -1, 0, 1
-    torch.testing.assert_close(axis_table(table, 2)[..., 0], torch.tensor([[1., 0.], [2., 1.]]))
+    table = torch.tensor([[0.0], [1.0], [2.0]])  # offsets -1, 0, 1
+    torch.testing.assert_close(axis_table(table, 2)[..., 0], torch.tensor([[1.0, 0.0], [2.0, 1.0]]))
     wide = F.interpolate(table.t()[None], size=5, mode='linear')[0, 0]
     torch.testing.assert_close(axis_table(table, 3)[2, :, 0], wide[[4, 3, 2]])
 
@@ -91,13 +92,21 @@ def test_a_released_form_loads_strictly_and_only_the_tables_start_anew(tmp_path)
     source.init_weights()
     tensors = {f'{k}': v + 0.1 for k, v in source.state_dict().items()}
     torch.save({'model': tensors}, tmp_path / 'mae.pth')
-    vit = WindowedViT(checkpoint=str(tmp_path / 'mae.pth'), num_heads=2, final_norm=False, window_size=3,
-                      global_blocks=(1, 3), train_pos_embed=True, table_size=32)
+    vit = WindowedViT(
+        checkpoint=str(tmp_path / 'mae.pth'),
+        num_heads=2,
+        final_norm=False,
+        window_size=3,
+        global_blocks=(1, 3),
+        train_pos_embed=True,
+        table_size=32,
+    )
     vit.init_weights()
     assert {n for n in vit.load_notes['missing']} == {
-        f'blocks.{i}.attn.rel_pos_{axis}' for i in range(4) for axis in 'hw'}
+        f'blocks.{i}.attn.rel_pos_{axis}' for i in range(4) for axis in 'hw'
+    }
     assert [b.attn.window for b in vit.blocks] == [3, 0, 3, 0]
-    assert [len(b.attn.rel_pos_h) for b in vit.blocks] == [5, 15, 5, 15]         # 2 x 3 - 1 and 2 x (32 / 4) - 1
+    assert [len(b.attn.rel_pos_h) for b in vit.blocks] == [5, 15, 5, 15]  # 2 x 3 - 1 and 2 x (32 / 4) - 1
     torch.testing.assert_close(vit.blocks[2].attn.qkv.weight.data, tensors['blocks.2.attn.qkv.weight'])
     assert vit.pos_embed.requires_grad and not vit.cls_token.requires_grad
     assert vit.get_layer_depth('blocks.2.attn.rel_pos_h') == (3, 6)
@@ -122,7 +131,7 @@ def test_the_pyramid_has_five_strides_and_the_norm_is_over_channels():
     levels = SimpleFeaturePyramid(16, 8)([torch.randn(2, 16, 6, 4)])
     assert [tuple(x.shape) for x in levels] == [(2, 8, 24, 16), (2, 8, 12, 8), (2, 8, 6, 4), (2, 8, 3, 2), (2, 8, 2, 1)]
     torch.testing.assert_close(levels[4], levels[3][:, :, ::2, ::2])
-    assert LN2d(2)(torch.tensor([3., 7.]).view(1, 2, 1, 1)).flatten().tolist() == pytest.approx([-1, 1])
+    assert LN2d(2)(torch.tensor([3.0, 7.0]).view(1, 2, 1, 1)).flatten().tolist() == pytest.approx([-1, 1])
 
 
 def test_half_precision_keeps_the_relative_terms():

@@ -1,4 +1,5 @@
 """Dense networks see the whole image, at any patch: what is padded is cropped again, and every pixel stays in its place."""
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -6,8 +7,8 @@ from mmengine.config import ConfigDict
 from mmengine.structures import PixelData
 
 from cae_bench.errors import ConfigError
-from cae_bench.models.whole_patches import check_whole, missing, pad
 from cae_bench.models.patch_sizes import covering, nearest
+from cae_bench.models.whole_patches import check_whole, missing, pad
 from cae_bench.registry import MODELS
 
 PATCH = 14
@@ -15,6 +16,7 @@ PATCH = 14
 
 class PatchMeans(torch.nn.Module):
     """The mean of every patch of 14 x 14, dropping what fills none, as a convolution of stride 14 does."""
+
     patch_size = PATCH
 
     def forward(self, x):
@@ -38,12 +40,32 @@ def parts():
 def segmentor(mode='whole', **extra):
     """Its three classes' logits are the three channels, resized to the image."""
     from mmseg.utils import register_all_modules
+
     register_all_modules(init_default_scope=True)
-    head = dict(type='mmseg.FCNHead', in_channels=3, in_index=0, channels=3, num_convs=0, concat_input=False,
-                num_classes=3, dropout_ratio=0, norm_cfg=None, align_corners=False)
+    head = dict(
+        type='mmseg.FCNHead',
+        in_channels=3,
+        in_index=0,
+        channels=3,
+        num_convs=0,
+        concat_input=False,
+        num_classes=3,
+        dropout_ratio=0,
+        norm_cfg=None,
+        align_corners=False,
+    )
     test = ConfigDict(mode=mode, crop_size=(60, 60), stride=(40, 40))
-    model = MODELS.build(dict(type='cae_bench.Segmentor', backbone=dict(type='cae_bench.PatchMeans'), decode_head=head,
-                              train_cfg=dict(), test_cfg=test, keep_logits=True, **extra)).eval()
+    model = MODELS.build(
+        dict(
+            type='cae_bench.Segmentor',
+            backbone=dict(type='cae_bench.PatchMeans'),
+            decode_head=head,
+            train_cfg=dict(),
+            test_cfg=test,
+            keep_logits=True,
+            **extra,
+        )
+    ).eval()
     with torch.no_grad():
         model.decode_head.conv_seg.weight.copy_(torch.eye(3)[..., None, None])
         model.decode_head.conv_seg.bias.zero_()
@@ -52,18 +74,18 @@ def segmentor(mode='whole', **extra):
 
 def ramp(height, width):
     """Channel 0 is x, channel 1 is y of the middle of each pixel."""
-    y, x = torch.meshgrid(torch.arange(height) + .5, torch.arange(width) + .5, indexing='ij')
+    y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing='ij')
     return torch.stack([x, y, torch.zeros_like(x)])[None]
 
 
 @pytest.mark.parametrize('mode', ['whole', 'slide'])
 @torch.no_grad()
 def test_logits_lie_where_the_pixels_lie_and_are_not_stretched(mode):
-    image = ramp(60, 100)                                   # 4.3 x 7.1 patches; slide: windows of 60 x 60
+    image = ramp(60, 100)  # 4.3 x 7.1 patches; slide: windows of 60 x 60
     logits = segmentor(mode).inference(image, [dict(img_shape=(60, 100), ori_shape=(60, 100))])
     assert logits.shape == (1, 3, 60, 100)
     # A ramp of patch means, resized bilinearly, is the ramp between the middles of the first and last whole patch.
-    last = 91 if mode == 'whole' else 40                    # where the second window begins
+    last = 91 if mode == 'whole' else 40  # where the second window begins
     inside = (0, slice(0, 2), slice(7, 49), slice(7, last))
     torch.testing.assert_close(logits[inside], image[inside], rtol=0, atol=1e-3)
 
@@ -80,6 +102,7 @@ def test_a_pyramid_that_halves_gets_patches_in_pairs():
 
 def test_training_pads_images_with_zeros_and_labels_with_the_ignored_one():
     from mmseg.structures import SegDataSample
+
     images, labels = torch.randn(2, 3, 60, 100), torch.randint(0, 3, (2, 1, 60, 100))
 
     def samples(size):
@@ -87,6 +110,7 @@ def test_training_pads_images_with_zeros_and_labels_with_the_ignored_one():
         for sample, label in zip(made, F.pad(labels, (0, size[1] - 100, 0, size[0] - 60), value=255)):
             sample.gt_sem_seg = PixelData(data=label)
         return made
+
     model = segmentor()
     ours = model.loss(images, samples((60, 100)))
     theirs = type(model).loss(model, F.pad(images, (0, 12, 0, 10)), samples((70, 112)))
@@ -96,7 +120,7 @@ def test_training_pads_images_with_zeros_and_labels_with_the_ignored_one():
 @torch.no_grad()
 def test_whole_patches_are_left_alone_to_the_last_bit():
     image, metas = torch.randn(1, 3, 70, 98), [dict(img_shape=(70, 98))]
-    assert missing(image, 28, PATCH) == (0, 0)              # five patches by seven, and nothing is added
+    assert missing(image, 28, PATCH) == (0, 0)  # five patches by seven, and nothing is added
     model = segmentor()
     assert torch.equal(model.encode_decode(image, metas), type(model).encode_decode(model, image, metas))
 

@@ -1,4 +1,5 @@
 """Small ViTs for the tests of this folder, with every parameter clearly different from its start."""
+
 import torch
 
 from cae_bench.checkpoints import Checkpoint, LoadReport, ViTSpec
@@ -18,7 +19,7 @@ def random_vit(spec: dict, seed: int = 0, **settings) -> ViT:
     vit.init_weights()
     for name, p in vit.named_parameters():
         if p.requires_grad:
-            torch.nn.init.normal_(p, 1. if name.endswith('norm.weight') else 0., std=.2)
+            torch.nn.init.normal_(p, 1.0 if name.endswith('norm.weight') else 0.0, std=0.2)
     return vit.eval()
 
 

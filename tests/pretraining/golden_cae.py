@@ -1,4 +1,5 @@
 """A CAE for a golden case: sizes from the manifest alone."""
+
 import re
 
 import golden
@@ -10,13 +11,26 @@ from cae_bench.pretraining.methods.cae import CAE
 
 
 def build(dims: dict, **settings) -> CAE:
-    encoder = dict(embed_dims=dims['embed_dim'], num_layers=dims['depth'], num_heads=dims['heads'], family='cae',
-                   patch_size=dims['patch_size'], img_size=dims['image_size'], mlp_ratio=float(dims['mlp_ratio']),
-                   norm_eps=dims['norm_eps'])
+    encoder = dict(
+        embed_dims=dims['embed_dim'],
+        num_layers=dims['depth'],
+        num_heads=dims['heads'],
+        family='cae',
+        patch_size=dims['patch_size'],
+        img_size=dims['image_size'],
+        mlp_ratio=float(dims['mlp_ratio']),
+        norm_eps=dims['norm_eps'],
+    )
     target = dict(type='cae_bench.GivenCodes', codes=dims['vocab'])
-    return CAE(encoder, target, decoder_embed_dims=dims['decoder_embed_dim'], regressor_depth=dims['regressor_depth'],
-               decoder_depth=dims['decoder_depth'], decoder_num_heads=dims['decoder_heads'],
-               **{'drop_path_rate': 0., **settings})
+    return CAE(
+        encoder,
+        target,
+        decoder_embed_dims=dims['decoder_embed_dim'],
+        regressor_depth=dims['regressor_depth'],
+        decoder_depth=dims['decoder_depth'],
+        decoder_num_heads=dims['decoder_heads'],
+        **{'drop_path_rate': 0.0, **settings},
+    )
 
 
 def loaded(entry: dict, **settings) -> tuple[CAE, dict]:

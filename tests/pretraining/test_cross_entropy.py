@@ -1,4 +1,5 @@
 """The cross entropy of codes equals torch's, with its gradients, in every precision."""
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -30,13 +31,13 @@ def test_logits_stay_as_they_were(drawn):
     assert torch.equal(logits, before)
 
 
-@pytest.mark.parametrize('dtype, scale', [(torch.bfloat16, 1.), (torch.float16, 2.**12)])
+@pytest.mark.parametrize('dtype, scale', [(torch.bfloat16, 1.0), (torch.float16, 2.0**12)])
 def test_half_precision_rounds_the_gradient_and_not_the_number_of_rows(drawn, dtype, scale):
     logits, target = drawn[0].to(dtype).requires_grad_(), drawn[1]
     loss, _ = module.cross_entropy(logits, target)
     exact = logits.detach().float().requires_grad_()
     wanted = F.cross_entropy(exact, target)
-    torch.testing.assert_close(loss, wanted)                       # in float32, whatever the logits are
+    torch.testing.assert_close(loss, wanted)  # in float32, whatever the logits are
     (scale * loss).backward()
     (scale * wanted).backward()
     found = logits.grad.float()

@@ -1,4 +1,5 @@
 """CAE against the official code: forward, losses, gradients, layouts."""
+
 import golden
 import numpy as np
 import pytest
@@ -26,8 +27,12 @@ def test_encoder_regressor_decoder_and_target_equal_the_official_ones(case):
     entry, model, _, io, t = case
     with torch.no_grad():
         parts = model.run(t['images'], t['mask'])
-    for name, actual in (('encoder_out', parts.encoded), ('latent_predict', parts.predicted),
-                         ('latent_target', parts.aligned), ('logits', parts.logits)):
+    for name, actual in (
+        ('encoder_out', parts.encoded),
+        ('latent_predict', parts.predicted),
+        ('latent_target', parts.aligned),
+        ('logits', parts.logits),
+    ):
         close(entry, 'forward', actual, io[name])
 
 
@@ -36,7 +41,7 @@ def test_losses_gradients_and_their_norms_equal_the_official_ones(case):
     model.zero_grad()
     losses = model.losses(t['images'], t['mask'], t['target_ids'])
     close(entry, 'losses', losses['loss_main'], io['loss_main'])
-    close(entry, 'losses', losses['loss_align'], io['loss_align'])            # weighted: it holds the factor 2
+    close(entry, 'losses', losses['loss_align'], io['loss_align'])  # weighted: it holds the factor 2
     total = losses['loss_main'] + losses['loss_align']
     close(entry, 'losses', total, io['loss_total'])
     total.backward()
@@ -46,7 +51,7 @@ def test_losses_gradients_and_their_norms_equal_the_official_ones(case):
     norms = dict(zip(io['gradnorm_names'], io['gradnorm_values']))
     assert set(gradients) == set(norms)
     rtol = golden.tolerance(entry['tolerance'].get('grad_norms', entry['tolerance']['gradients']))['rtol']
-    for name, norm in norms.items():                  # the norm of norm1_k's bias is rounding noise around zero
+    for name, norm in norms.items():  # the norm of norm1_k's bias is rounding noise around zero
         assert float(gradients[name].norm()) == pytest.approx(norm, rel=rtol, abs=1e-5), name
     frozen = {n for n, p in model.named_parameters() if not p.requires_grad}
     assert frozen == set(io['params_without_grad'])
@@ -106,7 +111,7 @@ def test_stale_copy_follows_one_step_behind(name):
     before = weight.detach().clone()
     model.run(t['images'], t['mask'])
     with torch.no_grad():
-        weight.add_(1.)
+        weight.add_(1.0)
     assert torch.equal(model.alignment_encoder.norm.weight, before)
     model.run(t['images'], t['mask'])
     assert torch.equal(model.alignment_encoder.norm.weight, before + 1)

@@ -1,4 +1,5 @@
 """MAE and BEiT pretraining against the official code, from their own checkpoint layouts."""
+
 import golden
 import numpy as np
 import pytest
@@ -16,9 +17,15 @@ pytestmark = pytest.mark.golden
 
 
 def encoder(dims: dict) -> dict:
-    return dict(embed_dims=dims['embed_dim'], num_layers=dims['depth'], num_heads=dims['heads'],
-                patch_size=dims['patch_size'], img_size=dims['image_size'], mlp_ratio=float(dims['mlp_ratio']),
-                norm_eps=dims['norm_eps'])
+    return dict(
+        embed_dims=dims['embed_dim'],
+        num_layers=dims['depth'],
+        num_heads=dims['heads'],
+        patch_size=dims['patch_size'],
+        img_size=dims['image_size'],
+        mlp_ratio=float(dims['mlp_ratio']),
+        norm_eps=dims['norm_eps'],
+    )
 
 
 def loaded(model, entry: dict):
@@ -31,8 +38,12 @@ def loaded(model, entry: dict):
 def mae(request):
     entry = golden.case(request.param)
     dims = entry['dims']
-    model = MAE(encoder(dims), decoder_embed_dims=dims['decoder_embed_dim'], decoder_depth=dims['decoder_depth'],
-                decoder_num_heads=dims['decoder_heads'])
+    model = MAE(
+        encoder(dims),
+        decoder_embed_dims=dims['decoder_embed_dim'],
+        decoder_depth=dims['decoder_depth'],
+        decoder_num_heads=dims['decoder_heads'],
+    )
     return entry, *loaded(model, entry), golden.npz(entry, 'masking_noise')
 
 

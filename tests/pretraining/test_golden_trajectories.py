@@ -1,22 +1,33 @@
 """Optimizer steps of CAE pretraining against the official loop: groups, schedule, clipping, moments."""
+
 import golden
 import numpy as np
 import pytest
 import torch
 from golden_cae import loaded, tensors
 
+from cae_bench.pretraining.methods.cae import CAE
 from cae_bench.training.layer_decay import LayerDecayOptimWrapperConstructor
 from cae_bench.training.schedules import cosine_table_value
-from cae_bench.pretraining.methods.cae import CAE
 
 pytestmark = pytest.mark.golden
 
 
 def optimizer_of(model, recipe: dict, amp: str = 'fp32'):
     """As the recipes write it: fused AdamW, one group that decays and one that does not."""
-    config = dict(type='cae_bench.PretrainOptimWrapper', amp=amp, max_norm=recipe['clip_grad_norm'],
-                  optimizer=dict(type='AdamW', lr=recipe['lr'], betas=recipe['betas'], eps=recipe['eps'],
-                                 weight_decay=recipe['weight_decay'], fused=True))
+    config = dict(
+        type='cae_bench.PretrainOptimWrapper',
+        amp=amp,
+        max_norm=recipe['clip_grad_norm'],
+        optimizer=dict(
+            type='AdamW',
+            lr=recipe['lr'],
+            betas=recipe['betas'],
+            eps=recipe['eps'],
+            weight_decay=recipe['weight_decay'],
+            fused=True,
+        ),
+    )
     return LayerDecayOptimWrapperConstructor(config)(model)
 
 
@@ -28,7 +39,7 @@ def names_of(model, group: dict) -> list[str]:
 def train(model, wrapper, recipe: dict, schedule: dict, batches: list[dict], first: int = 0) -> list[dict]:
     total = schedule['epochs'] * schedule['niter_per_ep']
     warmup = schedule['warmup_epochs'] * schedule['niter_per_ep']
-    model.train()                                        # drop path is 0 in these cases
+    model.train()  # drop path is 0 in these cases
     rows = []
     for step, batch in enumerate(batches, start=first):
         lr = cosine_table_value(step, total, warmup, recipe['lr'], recipe['min_lr'])
@@ -78,14 +89,15 @@ def test_steps_from_a_fresh_optimizer_follow_the_official_trajectory(trajectory)
     final, names = dict(model.named_parameters()), [k.removeprefix('final/') for k in io if k.startswith('final/')]
     assert names
     for name in names:
-        np.testing.assert_allclose(final[name].detach().numpy(), io[f'final/{name}'],
-                                   **golden.tolerance(about['final_parameters']))
+        np.testing.assert_allclose(
+            final[name].detach().numpy(), io[f'final/{name}'], **golden.tolerance(about['final_parameters'])
+        )
     check_stats(final, record['final_parameter_stats'], golden.tolerance(about['final_stats'])['rtol'])
 
 
 def check_stats(final: dict, stats: dict, rtol: float) -> None:
     for name, expected in stats.items():
-        if 'norm1_k.bias' not in name:                   # its true gradient is zero: Adam moves it by rounding noise
+        if 'norm1_k.bias' not in name:  # its true gradient is zero: Adam moves it by rounding noise
             assert final[name].norm().item() == pytest.approx(expected['l2'], rel=rtol, abs=1e-3), name
 
 
@@ -95,7 +107,9 @@ def ends_of_schedule(schedule: dict, rates: dict[int, float]) -> tuple[float, fl
     The table is linear in both, so two rates give them and every further one is a test of its shape.
     """
     length = schedule['epochs'] * schedule['niter_per_ep'], schedule['warmup_epochs'] * schedule['niter_per_ep']
-    shares = [[cosine_table_value(step, *length, 1., 0.), cosine_table_value(step, *length, 0., 1.)] for step in rates]
+    shares = [
+        [cosine_table_value(step, *length, 1.0, 0.0), cosine_table_value(step, *length, 0.0, 1.0)] for step in rates
+    ]
     return tuple(np.linalg.lstsq(np.array(shares), np.array(list(rates.values())), rcond=None)[0])
 
 
@@ -108,15 +122,24 @@ def test_official_moments_are_taken_over_and_the_next_steps_follow(name):
     group = max(official['param_groups'], key=lambda g: g['weight_decay'])
     rates = {first - 1: float(group['lr'])} | {first + i: step['lr'] for i, step in enumerate(record['steps'])}
     lr, min_lr = ends_of_schedule(record['schedule'], rates)
-    recipe = dict(lr=lr, min_lr=min_lr, betas=list(group['betas']), eps=group['eps'],
-                  weight_decay=float(group['weight_decay']), clip_grad_norm=content['args'].clip_grad)
+    recipe = dict(
+        lr=lr,
+        min_lr=min_lr,
+        betas=list(group['betas']),
+        eps=group['eps'],
+        weight_decay=float(group['weight_decay']),
+        clip_grad_norm=content['args'].clip_grad,
+    )
     wrapper = optimizer_of(model, recipe)
     wrapper.optimizer.load_state_dict(
-        dict(state=official['state'],
-             param_groups=[
-                 dict(g, params=o['params'])
-                 for g, o in zip(wrapper.optimizer.state_dict()['param_groups'], official['param_groups'])
-             ]))
+        dict(
+            state=official['state'],
+            param_groups=[
+                dict(g, params=o['params'])
+                for g, o in zip(wrapper.optimizer.state_dict()['param_groups'], official['param_groups'])
+            ],
+        )
+    )
     rows = train(model, wrapper, recipe, record['schedule'], batches_of(golden.npz(entry, 'images_0')), first)
     tolerance = golden.tolerance(entry['tolerance']['resume_losses'])
     compare(rows, record['steps'], tolerance, dict(rtol=1e-3))
@@ -132,14 +155,22 @@ def test_a_whole_model_decays_what_the_official_recipe_decays(name):
     record = golden.record(name)
     names, recipe = list(record['parameters']), record['recipe']
     width = recipe['decoder_embed_dim']
-    projected = any(n.startswith('encoder_to_regresser') for n in names)            # the encoder is of another width
+    projected = any(n.startswith('encoder_to_regresser') for n in names)  # the encoder is of another width
     with torch.device('meta'):
-        model = CAE(dict(embed_dims=width * 2 if projected else width, num_heads=4, family='cae',
-                         num_layers=depth_of(names, 'encoder.blocks.')),
-                    dict(type='cae_bench.GivenCodes', codes=64), decoder_embed_dims=width, decoder_num_heads=4,
-                    regressor_depth=depth_of(names, 'regresser.regressor_blocks.'),
-                    decoder_depth=depth_of(names, 'decoder.decoder_blocks.'))
-    wrapper = optimizer_of(model, dict(recipe, betas=[.9, .999], eps=1e-8, clip_grad_norm=3.))
+        model = CAE(
+            dict(
+                embed_dims=width * 2 if projected else width,
+                num_heads=4,
+                family='cae',
+                num_layers=depth_of(names, 'encoder.blocks.'),
+            ),
+            dict(type='cae_bench.GivenCodes', codes=64),
+            decoder_embed_dims=width,
+            decoder_num_heads=4,
+            regressor_depth=depth_of(names, 'regresser.regressor_blocks.'),
+            decoder_depth=depth_of(names, 'decoder.decoder_blocks.'),
+        )
+    wrapper = optimizer_of(model, dict(recipe, betas=[0.9, 0.999], eps=1e-8, clip_grad_norm=3.0))
     decay = {name: g['weight_decay'] for g in wrapper.optimizer.param_groups for name in names_of(model, g)}
     assert decay == {name: row[2] for name, row in record['parameters'].items()}
 
@@ -156,6 +187,6 @@ def test_half_precision_follows_the_trajectory_loosely(trajectory):
     for amp in ('bf16', 'fp16'):
         model, _ = loaded(entry)
         wrapper = optimizer_of(model, record['optimizer'], amp)
-        rows = train(model, wrapper, record['optimizer'], record['schedule'], batches[:len(steps)])
+        rows = train(model, wrapper, record['optimizer'], record['schedule'], batches[: len(steps)])
         assert [r['loss'] for r in rows] == pytest.approx([s['loss'] for s in steps], rel=0.03), amp
         assert rows[0]['grad_norm'] == pytest.approx(steps[0]['grad_norm'], rel=0.05)

@@ -1,4 +1,5 @@
 """Views, masks and order of pretraining images."""
+
 import random
 
 import numpy as np
@@ -7,9 +8,9 @@ import torch
 from mmengine.dataset import default_collate
 from PIL import Image
 
+from cae_bench.errors import DataError
 from cae_bench.pretraining import images as pretrain
 from cae_bench.pretraining.images import PretrainImages, TwoViews, UpdateSampler
-from cae_bench.errors import DataError
 
 VIEW = dict(type='cae_bench.TwoViews', size=32, second_size=16)
 MASK = dict(type='cae_bench.BlockMask', grid=(4, 4), num_masked=8, min_block=2)
@@ -49,8 +50,9 @@ def test_crops_cover_the_range_of_areas_asked_for_and_half_are_flipped(picture):
 
 
 def test_colour_jitter_changes_colours_and_nothing_else(picture):
-    plain, jittered = (TwoViews(size=32, color_jitter=c, flip=0.)(picture, random.Random(1))['inputs']
-                       for c in (0., .4))
+    plain, jittered = (
+        TwoViews(size=32, color_jitter=c, flip=0.0)(picture, random.Random(1))['inputs'] for c in (0.0, 0.4)
+    )
     assert jittered.shape == plain.shape and not torch.equal(jittered, plain)
 
 
@@ -65,12 +67,11 @@ def test_items_depend_on_seed_epoch_and_image_alone(folder):
 def test_workers_and_memory_change_nothing(folder):
     def passes(workers: int, in_memory: bool):
         data = PretrainImages(folder, VIEW, MASK, in_memory=in_memory)
-        loader = torch.utils.data.DataLoader(data,
-                                             4,
-                                             sampler=UpdateSampler(data, 3),
-                                             num_workers=workers,
-                                             collate_fn=default_collate)
+        loader = torch.utils.data.DataLoader(
+            data, 4, sampler=UpdateSampler(data, 3), num_workers=workers, collate_fn=default_collate
+        )
         return list(loader)
+
     for one, two in zip(passes(0, False), passes(2, True), strict=True):
         assert all(torch.equal(one[k], two[k]) for k in one)
 
@@ -95,9 +96,9 @@ def test_update_sampler_gives_whole_updates_and_the_same_images_to_any_number_of
         part.rank, part.world_size = rank, 4
         part.set_epoch(2)
         shares.append([i for _, _, i in part])
-    for update in range(3):                              # each update holds the same sixteen images
-        together = [i for share in shares for i in share[4 * update:4 * update + 4]]
-        assert set(together) == set(order[16 * update:16 * update + 16])
+    for update in range(3):  # each update holds the same sixteen images
+        together = [i for share in shares for i in share[4 * update : 4 * update + 4]]
+        assert set(together) == set(order[16 * update : 16 * update + 16])
 
 
 def test_update_sampler_goes_on_in_the_middle_of_an_epoch():

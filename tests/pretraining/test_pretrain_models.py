@@ -1,4 +1,5 @@
 """What pretraining models promise beyond their numbers: sizes as published, masks, ablations, initial values."""
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -20,13 +21,16 @@ def batch(grid: int = 4, number: int = 2, hidden: int = 8):
     mask = torch.zeros(number, grid * grid, dtype=torch.bool)
     for row in mask:
         row[torch.randperm(grid * grid, generator=rng)[:hidden]] = True
-    return torch.randn(number, 3, 8 * grid, 8 * grid, generator=rng), mask, torch.randint(16, (number, grid * grid),
-                                                                                          generator=rng)
+    return (
+        torch.randn(number, 3, 8 * grid, 8 * grid, generator=rng),
+        mask,
+        torch.randint(16, (number, grid * grid), generator=rng),
+    )
 
 
 def tiny_cae(**settings) -> CAE:
     torch.manual_seed(0)
-    model = CAE(TINY, CODES, regressor_depth=1, decoder_depth=1, decoder_num_heads=2, drop_path_rate=0., **settings)
+    model = CAE(TINY, CODES, regressor_depth=1, decoder_depth=1, decoder_num_heads=2, drop_path_rate=0.0, **settings)
     model.init_weights()
     return model
 
@@ -35,21 +39,23 @@ def trainable(model) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
-@pytest.mark.parametrize('width, heads, regressor, decoder, millions', [(192, 12, 1, 96, 5.67),
-                                                                        (384, 12, 1, 384, 23.57),
-                                                                        (768, 12, 4, 768, 114.42)])
+@pytest.mark.parametrize(
+    'width, heads, regressor, decoder, millions',
+    [(192, 12, 1, 96, 5.67), (384, 12, 1, 384, 23.57), (768, 12, 4, 768, 114.42)],
+)
 def test_cae_v2_has_the_published_number_of_trained_parameters(width, heads, regressor, decoder, millions):
     with torch.device('meta'):
         encoder = dict(embed_dims=width, num_layers=12, num_heads=heads)
-        model = CAEv2(encoder,
-                      dict(type='cae_bench.GivenCodes', codes=512),
-                      decoder_embed_dims=decoder,
-                      regressor_depth=regressor)
+        model = CAEv2(
+            encoder, dict(type='cae_bench.GivenCodes', codes=512), decoder_embed_dims=decoder, regressor_depth=regressor
+        )
     assert trainable(model) / 1e6 == pytest.approx(millions, abs=0.006)
 
 
-@pytest.mark.parametrize('settings, number', [(dict(decoder_embed_dims=768), 366_938_112),
-                                              (dict(decoder_embed_dims=1024, decoder_num_heads=16), 412_320_768)])
+@pytest.mark.parametrize(
+    'settings, number',
+    [(dict(decoder_embed_dims=768), 366_938_112), (dict(decoder_embed_dims=1024, decoder_num_heads=16), 412_320_768)],
+)
 def test_cae_large_has_the_published_number_of_trained_parameters(settings, number):
     with torch.device('meta'):
         model = CAE(dict(arch='large'), dict(type='cae_bench.GivenCodes', codes=8192), **settings)
@@ -83,8 +89,15 @@ def test_ablations_leave_out_their_loss_and_nothing_else():
 def test_every_trained_parameter_of_every_method_gets_a_gradient():
     images, mask, ids = batch()
     v2 = CAEv2(TINY, CODES, decoder_embed_dims=16, regressor_depth=1, decoder_num_heads=2)
-    models = [tiny_cae(), tiny_cae(decoder_embed_dims=16), tiny_cae(main_weight=0), tiny_cae(alignment='none'),
-              MAE(TINY, decoder_embed_dims=16, decoder_depth=1, decoder_num_heads=2), BEiT(TINY, CODES), v2]
+    models = [
+        tiny_cae(),
+        tiny_cae(decoder_embed_dims=16),
+        tiny_cae(main_weight=0),
+        tiny_cae(alignment='none'),
+        MAE(TINY, decoder_embed_dims=16, decoder_depth=1, decoder_num_heads=2),
+        BEiT(TINY, CODES),
+        v2,
+    ]
     for model in models:
         model.init_weights()
         if isinstance(model, CAEv2):
@@ -126,10 +139,11 @@ def test_hidden_patches_do_not_reach_the_encoder():
     images, mask, _ = batch()
     other = images.clone()
     hidden = mask.view(2, 1, 4, 4).repeat_interleave(8, 2).repeat_interleave(8, 3).expand(-1, 3, -1, -1)
-    other[hidden] = 9.
+    other[hidden] = 9.0
     a, b = model.run(images, mask), model.run(other, mask)
-    assert torch.equal(a.encoded, b.encoded) and torch.equal(a.logits,
-                                                             b.logits) and not torch.equal(a.aligned, b.aligned)
+    assert (
+        torch.equal(a.encoded, b.encoded) and torch.equal(a.logits, b.logits) and not torch.equal(a.aligned, b.aligned)
+    )
 
 
 @torch.no_grad()
@@ -140,16 +154,16 @@ def test_initial_values_are_the_published_ones():
     model.init_weights()
     qkv = model.encoder.blocks[0].attn.qkv.weight
     assert qkv.abs().max() <= (6 / (3 * 96 + 96)) ** 0.5 and qkv.std() == pytest.approx((2 / (4 * 96)) ** 0.5, rel=0.05)
-    assert model.mask_token.abs().max() <= .02 and model.encoder.patch_embed.proj.weight.abs().max() <= .02
-    assert (model.regresser.regressor_blocks[1].gamma_1_cross == .1).all() and not model.decoder.head.bias.any()
+    assert model.mask_token.abs().max() <= 0.02 and model.encoder.patch_embed.proj.weight.abs().max() <= 0.02
+    assert (model.regresser.regressor_blocks[1].gamma_1_cross == 0.1).all() and not model.decoder.head.bias.any()
     beit = BEiT(wide, CODES)
     beit.init_weights()
     first, second = (b.mlp.fc2.weight.std() for b in beit.encoder.blocks)
-    assert first == pytest.approx(.0108 / 2 ** .5, rel=.05) and second == pytest.approx(.0108 / 2, rel=.05)
+    assert first == pytest.approx(0.0108 / 2**0.5, rel=0.05) and second == pytest.approx(0.0108 / 2, rel=0.05)
     mae = MAE(wide, decoder_embed_dims=32, decoder_depth=1, decoder_num_heads=2)
     mae.init_weights()
-    assert mae.encoder.patch_embed.proj.weight.std() == pytest.approx((2 / (96 + 192)) ** .5, rel=.05)
-    assert mae.mask_token.std() == pytest.approx(.02, rel=.5)
+    assert mae.encoder.patch_embed.proj.weight.std() == pytest.approx((2 / (96 + 192)) ** 0.5, rel=0.05)
+    assert mae.mask_token.std() == pytest.approx(0.02, rel=0.5)
 
 
 def test_masks_of_different_sizes_in_one_batch_are_refused_by_cae_and_taken_by_beit():

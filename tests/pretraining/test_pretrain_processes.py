@@ -1,4 +1,5 @@
 """How processes find each other, and what is asked of the machine."""
+
 import builtins
 import os
 import stat
@@ -6,12 +7,12 @@ import stat
 import pytest
 import torch
 
-from cae_bench.distributed import launchers as launch
-from cae_bench.pretraining import recipe as pretrain_recipe
 from cae_bench.distributed import cpu_processes
+from cae_bench.distributed import launchers as launch
+from cae_bench.errors import ConfigError
+from cae_bench.pretraining import recipe as pretrain_recipe
 from cae_bench.pretraining.log_hook import PretrainLog, _duration
 from cae_bench.pretraining.loop import step_seed
-from cae_bench.errors import ConfigError
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def slurm(tmp_path, monkeypatch):
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv('PATH', f'{tmp_path}:{os.environ["PATH"]}')
     for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT'):
-        monkeypatch.setenv(name, 'x')                    # so that it is absent again afterwards
+        monkeypatch.setenv(name, 'x')  # so that it is absent again afterwards
         monkeypatch.delenv(name)
     for name, value in dict(NODELIST='node[07-08]', PROCID='1', NTASKS='4', LOCALID='1', JOB_ID='12345').items():
         monkeypatch.setenv(f'SLURM_{name}', value)
@@ -36,7 +37,6 @@ def test_slurm_without_gpus_is_joined_through_gloo_at_the_first_node(slurm, monk
     assert joined == ['gloo'] and config['model_wrapper_cfg']['device_ids'] is None
     told = {name: os.environ[name] for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT')}
     assert told == dict(RANK='1', WORLD_SIZE='4', LOCAL_RANK='1', MASTER_ADDR='node07', MASTER_PORT='31845')
-
 
 
 def test_one_process_and_gpus_are_left_to_mmengine(monkeypatch):
@@ -55,7 +55,7 @@ def test_a_launcher_without_its_variables_is_explained(monkeypatch):
 
 def test_a_batch_that_processes_cannot_share_is_refused():
     with pytest.raises(ConfigError, match='batch=10 cannot be shared by 4 processes'):
-        pretrain_recipe.split_batch(pretrain_recipe.Recipe(data='own', batch=10, lr=1., epochs=1), 4)
+        pretrain_recipe.split_batch(pretrain_recipe.Recipe(data='own', batch=10, lr=1.0, epochs=1), 4)
 
 
 def test_tensorboard_is_asked_for_by_name_where_it_is_missing(monkeypatch):
@@ -65,6 +65,7 @@ def test_tensorboard_is_asked_for_by_name_where_it_is_missing(monkeypatch):
         if name.startswith(('torch.utils.tensorboard', 'tensorboard')):
             raise ImportError(name)
         return real(name, *args, **kwargs)
+
     monkeypatch.setattr(builtins, '__import__', without)
     with pytest.raises(ConfigError, match='pip install tensorboard'):
         PretrainLog('run', tensorboard=True)

@@ -1,4 +1,5 @@
 """What is predicted: DALL-E codes, CLIP tokens, random-projection codes, pixels; and how their files are read."""
+
 import pickle
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ def spec_of(image: int, patch: int) -> ViTSpec:
 
 
 # ---- DALL-E ----
+
 
 @pytest.fixture(scope='module', params=golden.each('tokenizer'))
 def dall_e(request):
@@ -60,7 +62,7 @@ def test_tokenizer_weights_are_in_no_checkpoint_and_train_nothing(dall_e):
 
 class Evil:
     def __reduce__(self):
-        return (Path.touch, (Path('owned'), ))
+        return (Path.touch, (Path('owned'),))
 
 
 @pytest.mark.parametrize('protocol', [2, 4])
@@ -91,39 +93,55 @@ def test_a_missing_or_other_tokenizer_file_is_named_with_the_remedy(tmp_path):
         with pytest.raises(CheckpointError, match=rf'photo.jpg is no {kind}: .*can read \(unknown format\)'):
             target(str(tmp_path / 'photo.jpg'))
     torch.save({'some.weight': torch.zeros(2)}, tmp_path / 'other.pth')
-    with pytest.raises(CheckpointError, match="other.pth is no DALL-E encoder.*some.weight"):
+    with pytest.raises(CheckpointError, match='other.pth is no DALL-E encoder.*some.weight'):
         dalle.DalleCodes(str(tmp_path / 'other.pth'))
 
 
 # ---- CLIP ----
 
 
-def clip_weights(width: int = 128,
-                 depth: int = 2,
-                 out: int = 24,
-                 patch: int = 8,
-                 grid: int = 3) -> dict[str, torch.Tensor]:
+def clip_weights(
+    width: int = 128, depth: int = 2, out: int = 24, patch: int = 8, grid: int = 3
+) -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
-    shapes = {'class_embedding': (width, ), 'positional_embedding': (grid * grid + 1, width), 'proj': (width, out),
-              'conv1.weight': (width, 3, patch, patch)}
-    shapes |= {f'{n}.{p}': (width, ) for n in ('ln_pre', 'ln_post') for p in ('weight', 'bias')}
+    shapes = {
+        'class_embedding': (width,),
+        'positional_embedding': (grid * grid + 1, width),
+        'proj': (width, out),
+        'conv1.weight': (width, 3, patch, patch),
+    }
+    shapes |= {f'{n}.{p}': (width,) for n in ('ln_pre', 'ln_post') for p in ('weight', 'bias')}
     for i in range(depth):
         block = {
-            'attn.in_proj_weight': (3 * width, width), 'attn.in_proj_bias': (3 * width, ), 'attn.out_proj.weight':
-                (width, width), 'attn.out_proj.bias': (width, ), 'mlp.c_fc.weight': (4 * width, width),
-            'mlp.c_fc.bias': (4 * width, ), 'mlp.c_proj.weight': (width, 4 * width), 'mlp.c_proj.bias': (width, )
+            'attn.in_proj_weight': (3 * width, width),
+            'attn.in_proj_bias': (3 * width,),
+            'attn.out_proj.weight': (width, width),
+            'attn.out_proj.bias': (width,),
+            'mlp.c_fc.weight': (4 * width, width),
+            'mlp.c_fc.bias': (4 * width,),
+            'mlp.c_proj.weight': (width, 4 * width),
+            'mlp.c_proj.bias': (width,),
         }
-        block |= {f'{n}.{p}': (width, ) for n in ('ln_1', 'ln_2') for p in ('weight', 'bias')}
+        block |= {f'{n}.{p}': (width,) for n in ('ln_1', 'ln_2') for p in ('weight', 'bias')}
         shapes |= {f'transformer.resblocks.{i}.{k}': s for k, s in block.items()}
     return {f'visual.{k}': torch.randn(s) * 0.1 + ('ln_' in k and k.endswith('weight')) for k, s in shapes.items()}
 
 
 def test_clip_tower_equals_timms_reading_of_the_same_weights():
     import timm
+
     weights = clip_weights()
     timms = timm.models.vision_transformer.VisionTransformer(
-        img_size=24, patch_size=8, embed_dim=128, depth=2, num_heads=2, num_classes=24, pre_norm=True,
-        norm_layer=partial(nn.LayerNorm, eps=1e-5), act_layer='quick_gelu').eval()
+        img_size=24,
+        patch_size=8,
+        embed_dim=128,
+        depth=2,
+        num_heads=2,
+        num_classes=24,
+        pre_norm=True,
+        norm_layer=partial(nn.LayerNorm, eps=1e-5),
+        act_layer='quick_gelu',
+    ).eval()
     timms.load_state_dict(timm.models.vision_transformer.checkpoint_filter_fn(dict(weights), timms))
     images = torch.randn(2, 3, 24, 24)
     with torch.no_grad():
@@ -173,12 +191,13 @@ def test_a_file_that_is_no_clip_is_refused_by_key(tmp_path):
 
 # ---- without any download ----
 
+
 def test_random_projection_codes_are_those_of_a_literal_nearest_neighbour_and_fixed_by_the_seed():
     target = random_projection.RandomProjectionCodes(codes=32, seed=3)
     target.fit(spec_of(32, 8))
     images = torch.randn(2, 3, 32, 32)
     codes = target(Views(images))
-    patch = images[1, :, 8:16, 16:24].permute(1, 2, 0).flatten()         # row 1, column 2
+    patch = images[1, :, 8:16, 16:24].permute(1, 2, 0).flatten()  # row 1, column 2
     x = ((patch - patch.mean()) / (patch.var() + 1e-6).sqrt()) @ target.projection
     distance = (x / x.norm() - target.codebook).norm(dim=1)
     assert codes[1, 1 * 4 + 2] == distance.argmin()
@@ -198,6 +217,6 @@ def test_random_projection_codes_do_not_see_brightness_or_contrast():
 def test_patches_come_back_as_the_image_they_were_cut_from():
     images = torch.randn(2, 3, 16, 24)
     patches = patchify(images, 8)
-    assert torch.equal(patches[0, 4, :3], images[0, :, 8, 8])            # second row, second column, its first pixel
+    assert torch.equal(patches[0, 4, :3], images[0, :, 8, 8])  # second row, second column, its first pixel
     assert torch.equal(unpatchify(patches, 8, (2, 3)), images)
     torch.testing.assert_close(denormalised(normalised(patches), patches), patches)

@@ -1,4 +1,5 @@
 """A tiny image folder, a tiny ViT and the shipped mini configs cut down: runs of a second."""
+
 import itertools
 from pathlib import Path
 
@@ -45,8 +46,9 @@ def config(protocol: str, data: Path, work_dir: Path, epochs: int | None = None,
     if epochs:
         cfg.train_cfg.update(max_epochs=epochs, val_interval=1)
     cfg.default_hooks.checkpoint = None
-    cfg.update(work_dir=str(work_dir), randomness=dict(seed=0), log_level='ERROR',
-               experiment_name=f'tiny{next(counter)}')
+    cfg.update(
+        work_dir=str(work_dir), randomness=dict(seed=0), log_level='ERROR', experiment_name=f'tiny{next(counter)}'
+    )
     return cfg
 
 

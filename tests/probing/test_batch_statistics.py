@@ -1,4 +1,5 @@
 """Evaluation by batch statistics: the batches of the published run, whatever processes and batches computed the features."""
+
 import numpy as np
 import pytest
 import torch
@@ -13,11 +14,12 @@ from cae_bench.probing.probes.attentive import AttentiveProbe
 def official_batches(images: int, ranks: int, batch_size: int) -> list[list[int]]:
     """By torch's own sampler, as `--dist_eval` deals them."""
     shares = [list(DistributedSampler(range(images), ranks, rank, shuffle=False)) for rank in range(ranks)]
-    return [share[i:i + batch_size] for share in shares for i in range(0, len(share), batch_size)]
+    return [share[i : i + batch_size] for share in shares for i in range(0, len(share), batch_size)]
 
 
-@pytest.mark.parametrize('images, ranks, batch_size', [(50_000, 32, 384), (1000, 32, 384), (65, 32, 2), (20, 32, 384),
-                                                       (7, 3, 2), (64, 4, 5)])
+@pytest.mark.parametrize(
+    'images, ranks, batch_size', [(50_000, 32, 384), (1000, 32, 384), (65, 32, 2), (20, 32, 384), (7, 3, 2), (64, 4, 5)]
+)
 def test_batches_are_those_of_torchs_distributed_sampler(images, ranks, batch_size):
     ours = [(positions % images).tolist() for positions in rank_batches(images, ranks, batch_size)]
     assert ours == official_batches(images, ranks, batch_size)
@@ -74,11 +76,11 @@ def test_it_matters_which_images_form_a_batch(probe):
 
 
 def test_running_statistics_neither_move_nor_matter_except_for_an_image_alone_in_its_batch(probe):
-    pooled, labels = drawn(9)                      # 3 ranks of 3: batches of two and of one
+    pooled, labels = drawn(9)  # 3 ranks of 3: batches of two and of one
     before = probe.norm.running_mean.clone()
     one = score(probe, list(pooled), labels, ranks=3, batch_size=2)
     assert torch.equal(probe.norm.running_mean, before) and one.alone == 3
-    probe.norm.running_mean += 100.
+    probe.norm.running_mean += 100.0
     other = score(probe, list(pooled), labels, ranks=3, batch_size=2)
     same = (one.predicted == other.predicted).all(1)
     assert same[:6].all(), 'images 0 to 5 lie in batches of two'
@@ -88,7 +90,7 @@ def test_running_statistics_neither_move_nor_matter_except_for_an_image_alone_in
 def test_an_image_left_out_keeps_its_place_and_its_batch_has_one_less(probe):
     pooled, labels = drawn(24)
     without = list(pooled)
-    without[4] = None                              # rank 0's second image
+    without[4] = None  # rank 0's second image
     made = score(probe, without, labels, ranks=4, batch_size=6)
     kept = [0, 8, 12, 16, 20]
     expected = probe.classify(torch.from_numpy(pooled[kept]), train=True, track=False).argmax(-1)

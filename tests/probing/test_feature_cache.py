@@ -1,4 +1,5 @@
 """Cached features: computed once, trusted only when whole, and for nothing but what they were made from."""
+
 import multiprocessing
 import os
 import time
@@ -23,8 +24,13 @@ def counted(monkeypatch):
     """How many images the backbone has seen in training mode."""
     seen = []
     plain = FrozenProbes.features
-    monkeypatch.setattr(FrozenProbes, 'features', lambda self, images, wanted: (
-        seen.append(len(images)) if self.training else None, plain(self, images, wanted))[1])
+    monkeypatch.setattr(
+        FrozenProbes,
+        'features',
+        lambda self, images, wanted: (seen.append(len(images)) if self.training else None, plain(self, images, wanted))[
+            1
+        ],
+    )
     monkeypatch.setattr(Config, 'pretty_text', property(lambda self: str(self.to_dict())))
     return seen
 
@@ -66,13 +72,13 @@ def test_a_change_of_anything_the_features_come_from_makes_a_new_cache(data, tmp
     elif change == 'precision':
         cfg.model.precision = 'bfloat16'
     elif change == 'normalisation':
-        cfg.model.mean = [120., 120., 120.]
+        cfg.model.mean = [120.0, 120.0, 120.0]
     else:
         first = data / 'train/class0/0.png'
         raw = first.read_bytes()
         times = first.stat()
         first.write_bytes(raw + b' ' if change == 'images' else (data / 'train/class1/0.png').read_bytes())
-        if change != 'images':                             # another picture, as long as the old one, with its time
+        if change != 'images':  # another picture, as long as the old one, with its time
             assert len(raw) >= first.stat().st_size
             first.write_bytes(first.read_bytes().ljust(len(raw)))
             os.utime(first, ns=(times.st_atime_ns, times.st_mtime_ns))
@@ -99,8 +105,11 @@ def test_a_damaged_or_half_written_cache_is_noticed_and_built_anew(data, tmp_pat
 
 
 def test_a_cache_and_other_protocols_share_a_pass(data, tmp_path, counted):
-    cfgs = [cached(data, tmp_path, epochs=3), config('linear', data, tmp_path, epochs=3, batch_size=8, bn_group=8),
-            config('knn', data, tmp_path)]
+    cfgs = [
+        cached(data, tmp_path, epochs=3),
+        config('linear', data, tmp_path, epochs=3, batch_size=8, bn_group=8),
+        config('knn', data, tmp_path),
+    ]
     for cfg in cfgs:
         cfg.model.cache_dir = str(tmp_path / 'cache')
     runner = run(*cfgs)
@@ -118,7 +127,7 @@ def fill(folder, opened):
     cache = FeatureCache('cls', 4, 2, folder, dict(a=1))
     opened.set()
     time.sleep(1)
-    cache.write(torch.arange(4), torch.full((4, 2), 7.), torch.zeros(4))
+    cache.write(torch.arange(4), torch.full((4, 2), 7.0), torch.zeros(4))
     cache.seal()
 
 
@@ -128,6 +137,6 @@ def test_a_run_waits_for_another_that_is_at_work_on_the_same_cache(tmp_path):
     other = fork.Process(target=fill, args=(tmp_path, opened))
     other.start()
     assert opened.wait(20)
-    cache = FeatureCache('cls', 4, 2, tmp_path, dict(a=1))           # would begin anew, under the other's hands
+    cache = FeatureCache('cls', 4, 2, tmp_path, dict(a=1))  # would begin anew, under the other's hands
     assert cache.sealed and (cache.rows == 7).all()
     other.join()

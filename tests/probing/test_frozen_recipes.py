@@ -1,19 +1,20 @@
 """The shipped recipes of frozen protocols: published constants, joined into passes, planned before they run."""
+
 from pathlib import Path
 
 import golden
 import pytest
 from mmengine.config import Config
 
-from cae_bench.probing.shared_pass import join, passes, set_grid, share_views
-from cae_bench.forecast.probing_cost import count_forwards, forward_flops, head_memory, plan
-from cae_bench.probing.trainer import HeadTrainer
 from cae_bench.errors import ConfigError
+from cae_bench.forecast.probing_cost import count_forwards, forward_flops, head_memory, plan
 from cae_bench.probing.probes.linear import LinearProbe
+from cae_bench.probing.shared_pass import join, passes, set_grid, share_views
+from cae_bench.probing.trainer import HeadTrainer
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 IMAGENET, VAL = 1281167, 50000
-BASE = dict(embed_dims=768, num_layers=12, num_heads=12, patch_size=16, mlp_ratio=4.)
+BASE = dict(embed_dims=768, num_layers=12, num_heads=12, patch_size=16, mlp_ratio=4.0)
 
 
 def paper(protocol, arch='vit-base'):
@@ -24,8 +25,11 @@ def paper(protocol, arch='vit-base'):
 
 def trainer(cfg, protocol, num_images=IMAGENET):
     keys = ('batch_size', 'bn_group', 'optimizer', 'schedule')
-    made = HeadTrainer(protocol, LinearProbe(4, 3, [dict(lr=lr) for lr in cfg.model.probes[protocol].grid.lr]),
-                       **{k: cfg.model.probes[protocol][k] for k in keys})
+    made = HeadTrainer(
+        protocol,
+        LinearProbe(4, 3, [dict(lr=lr) for lr in cfg.model.probes[protocol].grid.lr]),
+        **{k: cfg.model.probes[protocol][k] for k in keys},
+    )
     made.begin(num_images, cfg.train_cfg.max_epochs)
     return made
 
@@ -59,8 +63,10 @@ def test_the_paper_recipe_follows_the_recorded_learning_rate_at_every_recorded_i
 
 @pytest.mark.parametrize('arch', ['vit-base', 'vit-large'])
 def test_the_published_schedules_stand_in_the_recipes(arch):
-    for protocol, steps, lr, rule, floor in (('linear', 78, 6.4, 'fractional_epoch', 0.),
-                                             ('attentive', 156, 0.4, 'cosine_table', 1e-6)):
+    for protocol, steps, lr, rule, floor in (
+        ('linear', 78, 6.4, 'fractional_epoch', 0.0),
+        ('attentive', 156, 0.4, 'cosine_table', 1e-6),
+    ):
         cfg = paper(protocol, arch)
         made = trainer(cfg, protocol)
         assert (made.steps_per_epoch, made.epochs, made.base) == (steps, 90, [lr])
@@ -107,10 +113,10 @@ def test_passes_keep_together_what_can_share_and_no_more():
 
 
 def test_a_grid_spans_the_cells_and_asks_for_a_held_out_choice():
-    cfg = set_grid(join([paper('linear'), paper('attentive')]), lr=[0.1, 1.])
-    assert cfg.model.probes.linear.grid.lr == [0.1, 1.] and cfg.model.probes.linear.hold_out
+    cfg = set_grid(join([paper('linear'), paper('attentive')]), lr=[0.1, 1.0])
+    assert cfg.model.probes.linear.grid.lr == [0.1, 1.0] and cfg.model.probes.linear.hold_out
     assert cfg.train_dataloader.dataset.held_out == 0.1
-    assert 'hold_out' not in set_grid(paper('linear'), lr=[3.]).model.probes.linear
+    assert 'hold_out' not in set_grid(paper('linear'), lr=[3.0]).model.probes.linear
     assert set_grid(paper('linear_multilayer')).model.probes.linear_multilayer.hold_out, 'the recipe chooses a layer'
     with pytest.raises(ConfigError, match='--grid momentum=.*known: lr, weight_decay'):
         set_grid(paper('linear'), momentum=[0.9])
@@ -118,23 +124,36 @@ def test_a_grid_spans_the_cells_and_asks_for_a_held_out_choice():
 
 def test_the_plan_names_every_constant_the_accumulation_and_the_cost():
     text = '\n'.join(plan(join([paper('linear'), paper('attentive'), paper('knn')]), IMAGENET, VAL, world_size=8))
-    for part in ('published 32 x 512; here 8 x 512, 4 groups a step, 78 steps an epoch', 'lr=[6.4]', 'lr=[0.4]',
-                 'min_lr=1e-06', 'trust_coefficient=0.001', 'nesterov=True', 'scale=[0.08, 1.0]', 'resize=256', 'about',
-                 'GiB', 'feature banks'):
+    for part in (
+        'published 32 x 512; here 8 x 512, 4 groups a step, 78 steps an epoch',
+        'lr=[6.4]',
+        'lr=[0.4]',
+        'min_lr=1e-06',
+        'trust_coefficient=0.001',
+        'nesterov=True',
+        'scale=[0.08, 1.0]',
+        'resize=256',
+        'about',
+        'GiB',
+        'feature banks',
+    ):
         assert part in text, part
 
 
 def test_the_plan_says_what_cannot_run():
     text = '\n'.join(plan(paper('linear'), 100, 10, world_size=5))
     assert 'cannot run, its batch of 16384 is larger than the 100 training images' in text
-    assert 'BatchNorm groups of 512 images cannot be shared by 5 processes: start 1, 2, 4, 8, 16, 32, 64, 128, 256, 512' in text
+    assert (
+        'BatchNorm groups of 512 images cannot be shared by 5 processes: start 1, 2, 4, 8, 16, 32, 64, 128, 256, 512'
+        in text
+    )
 
 
 def test_the_memory_of_a_head_on_every_layer_counts_every_layer():
-    layers = set_grid(paper('linear_multilayer'))                    # 12 heads, and again 12 without held-out images
+    layers = set_grid(paper('linear_multilayer'))  # 12 heads, and again 12 without held-out images
     weights = 2 * 12 * 1000 * 2 * 768
     assert 3 * 4 * weights < head_memory(layers, BASE) < 4 * 4 * weights
 
 
 def test_the_cost_of_a_forward_is_that_of_vit_base():
-    assert forward_flops(BASE, 224) == pytest.approx(2 * 17.56e9, rel=0.01)        # 17.6 GMACs
+    assert forward_flops(BASE, 224) == pytest.approx(2 * 17.56e9, rel=0.01)  # 17.6 GMACs

@@ -1,4 +1,5 @@
 """A pass killed in the middle of an epoch, and a pass spread over processes, end where an undisturbed one ends."""
+
 import json
 import os
 import signal
@@ -17,9 +18,13 @@ SCRIPT = Path(__file__).with_name('frozen_child.py')
 
 def start(mode, data, work_dir, *more, **env):
     command = [sys.executable, str(SCRIPT), mode, data, work_dir, *more]
-    return subprocess.Popen(list(map(str, command)), start_new_session=True,
-                            env={**os.environ, 'OMP_NUM_THREADS': '1', **env}, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT)
+    return subprocess.Popen(
+        list(map(str, command)),
+        start_new_session=True,
+        env={**os.environ, 'OMP_NUM_THREADS': '1', **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
 
 
 def finished(process):
@@ -56,7 +61,7 @@ def test_a_run_killed_in_the_middle_of_an_epoch_goes_on_to_the_same_weights(data
     deadline = time.monotonic() + 150
     while not (tmp_path / 'iter_7.pth').is_file() and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.05)
-    time.sleep(0.3)                                     # into the iterations after the checkpoint
+    time.sleep(0.3)  # into the iterations after the checkpoint
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL and not (tmp_path / 'end.pth').exists()
@@ -70,8 +75,20 @@ def test_a_run_killed_in_the_middle_of_an_epoch_goes_on_to_the_same_weights(data
 
 def end_of_two_processes(data, work_dir, *more):
     port = free_port()
-    both = [start('distributed', data, work_dir, *more, RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', MASTER_PORT=port,
-                  MASTER_ADDR='127.0.0.1') for rank in range(2)]
+    both = [
+        start(
+            'distributed',
+            data,
+            work_dir,
+            *more,
+            RANK=str(rank),
+            LOCAL_RANK=str(rank),
+            WORLD_SIZE='2',
+            MASTER_PORT=port,
+            MASTER_ADDR='127.0.0.1',
+        )
+        for rank in range(2)
+    ]
     try:
         for process in both:
             finished(process)
@@ -90,14 +107,17 @@ def test_two_processes_reach_the_weights_of_one(data, undisturbed, tmp_path):
 def test_two_processes_share_a_batch_norm_group_where_a_step_has_only_one(data, tmp_path):
     (tmp_path / 'one').mkdir()
     finished(start('whole', data, tmp_path / 'one', 16))
-    one, two = torch.load(tmp_path / 'one/end.pth', weights_only=False), end_of_two_processes(data, tmp_path / 'two', 16)
+    one, two = (
+        torch.load(tmp_path / 'one/end.pth', weights_only=False),
+        end_of_two_processes(data, tmp_path / 'two', 16),
+    )
     same(two, one, rtol=1e-4, atol=1e-6)
     assert two['scores'] == pytest.approx(one['scores'])
     assert two['curves'].keys() == one['curves'].keys() == {'linear', 'attentive', 'knn'}
 
 
 def test_an_image_left_out_makes_two_processes_neither_wait_nor_differ_from_one(tmp_path):
-    data = draw_images(tmp_path / 'images')             # 48: every one of them has its place in a step
+    data = draw_images(tmp_path / 'images')  # 48: every one of them has its place in a step
     bad = data / 'train/class1/3.png'
     bad.write_bytes(bad.read_bytes()[:40])
     (tmp_path / 'one').mkdir()
@@ -109,16 +129,33 @@ def test_an_image_left_out_makes_two_processes_neither_wait_nor_differ_from_one(
 
 
 def test_torchrun_writes_each_record_once_with_the_score_of_one_process(data, tmp_path):
-    options = ['-m', 'cae_bench', 'run', 'random:vit-32x2x2', '--recipe', 'mini', '--device', 'cpu',
-               '--tasks', 'own/knn,own/linear', '--data', f'own={data}', '--cfg-options',
-               *[f'{x}_dataloader.{key}=0' for x in ('train', 'val') for key in ('num_workers', 'persistent_workers')]]
+    options = [
+        '-m',
+        'cae_bench',
+        'run',
+        'random:vit-32x2x2',
+        '--recipe',
+        'mini',
+        '--device',
+        'cpu',
+        '--tasks',
+        'own/knn,own/linear',
+        '--data',
+        f'own={data}',
+        '--cfg-options',
+        *[f'{x}_dataloader.{key}=0' for x in ('train', 'val') for key in ('num_workers', 'persistent_workers')],
+    ]
     launched = ['-m', 'torch.distributed.run', '--nproc-per-node', '2', '--master-port', free_port()]
     ends = {}
     for how in ([], launched):
         results = tmp_path / f'{len(how)}'
-        done = subprocess.run([sys.executable, *how, *options, '--results', str(results),
-                               '--launcher', 'torchrun' if how else 'none'], capture_output=True, text=True, timeout=99,
-                              env={**os.environ, 'OMP_NUM_THREADS': '1'})
+        done = subprocess.run(
+            [sys.executable, *how, *options, '--results', str(results), '--launcher', 'torchrun' if how else 'none'],
+            capture_output=True,
+            text=True,
+            timeout=99,
+            env={**os.environ, 'OMP_NUM_THREADS': '1'},
+        )
         assert done.returncode == 0, done.stderr[-3000:]
         assert done.stdout.count('Measured by cae-bench') == 1
         records = [json.loads(p.read_text()) for p in sorted((results / 'measured').rglob('*.json'))]

@@ -1,4 +1,5 @@
 """`cae-bench run` on frozen protocols: what ends up in records, and what is said where something goes wrong."""
+
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,8 +11,11 @@ from cae_bench import run
 from cae_bench.errors import ConfigError
 
 TINY = 'random:vit-32x2x2'
-HERE = {f'{loader}.{key}': 0 for loader in ('train_dataloader', 'val_dataloader')      # workers take seconds to start
-        for key in ('num_workers', 'persistent_workers')}
+HERE = {
+    f'{loader}.{key}': 0
+    for loader in ('train_dataloader', 'val_dataloader')  # workers take seconds to start
+    for key in ('num_workers', 'persistent_workers')
+}
 
 
 @pytest.fixture(scope='module')
@@ -22,8 +26,17 @@ def data(tmp_path_factory):
 @pytest.fixture
 def start(data, tmp_path):
     def begin(*protocols, folder=data, cfg_options=None, **options):
-        return run(TINY, [f'own/{p}' for p in protocols], data={'own': str(folder)}, results=tmp_path, recipe='mini',
-                   device='cpu', cfg_options={**HERE, **(cfg_options or {})}, **options)
+        return run(
+            TINY,
+            [f'own/{p}' for p in protocols],
+            data={'own': str(folder)},
+            results=tmp_path,
+            recipe='mini',
+            device='cpu',
+            cfg_options={**HERE, **(cfg_options or {})},
+            **options,
+        )
+
     return begin
 
 
@@ -56,17 +69,19 @@ def test_images_left_out_are_counted_in_the_record_and_said_once(start, tmp_path
     names = ['train/class0/4.png', 'train/class2/7.png', 'val/class1/0.png']
     damage(data, *names)
     monkeypatch.setenv('CAE_BENCH_CACHE', str(tmp_path / 'cache'))
-    options = dict(folder=data, skip_corrupt=True, cfg_options={'val_dataloader.batch_size': 1})    # a batch of none
+    options = dict(folder=data, skip_corrupt=True, cfg_options={'val_dataloader.batch_size': 1})  # a batch of none
     outcome = start('linear', 'linear_cached', 'knn', **options)
     assert not outcome.failures
     for record in outcome.records:
         assert record.selection['skipped'] == dict(count=3, images=names)
         assert record.overrides['skip_corrupt'] is True and record.config['val_dataloader']['dataset']['skip_corrupt']
         from cae_bench.results import read_per_image
+
         assert len(read_per_image(next((tmp_path / 'measured').rglob(f'{record.protocol}/*.json')))['image']) == 8
     assert [line for line in said if 'left out' in line] == [
-        '3 images left out, cannot be decoded: train/class0/4.png, train/class2/7.png, val/class1/0.png']
-    again = start('linear_cached', overwrite=True, **options).records[0]        # from the cache: no pixel is read
+        '3 images left out, cannot be decoded: train/class0/4.png, train/class2/7.png, val/class1/0.png'
+    ]
+    again = start('linear_cached', overwrite=True, **options).records[0]  # from the cache: no pixel is read
     first = next(r for r in outcome.records if r.protocol == 'linear_cached')
     assert again.selection['skipped'] == first.selection['skipped'] and again.metrics == first.metrics
 
@@ -105,7 +120,7 @@ def test_tensorboard_is_asked_for_by_name_where_it_is_missing(start, monkeypatch
 
 def test_a_record_holds_the_published_the_held_out_and_the_last_epochs_score(start):
     best = {'model.probes.linear.select': 'best', 'train_cfg.val_interval': 1}
-    linear = start('linear', grid=dict(lr=[0.01, 6.]), cfg_options=best).records[0]
+    linear = start('linear', grid=dict(lr=[0.01, 6.0]), cfg_options=best).records[0]
     layers = start('linear_multilayer').records[0]
     for record in linear, layers:
         assert set(record.metrics) == {'top1', 'top5', 'top1_last', 'top1_held_out'}
@@ -132,38 +147,49 @@ def test_a_setting_of_one_probe_stays_away_from_the_others(start):
 
 def test_a_record_lists_only_the_settings_that_its_protocol_had_a_place_for(start):
     steps = {'model.probes.linear.batch_size': 16, 'model.probes.linear.bn_group': 16}
-    linear, knn = start('linear', 'knn', cfg_options=steps, grid=dict(lr=[0.5, 6.], k=[5]), share_views=True).records
-    assert linear.overrides == {**HERE, **steps, 'grid': dict(lr=[0.5, 6.]), 'share_views': True}
+    linear, knn = start('linear', 'knn', cfg_options=steps, grid=dict(lr=[0.5, 6.0], k=[5]), share_views=True).records
+    assert linear.overrides == {**HERE, **steps, 'grid': dict(lr=[0.5, 6.0]), 'share_views': True}
     assert knn.overrides == {**HERE, 'grid': dict(k=[5])} and knn.selection['chosen']['k'] == 5
     assert start('knn', grid=dict(k=[5])).records[0].started == knn.started, 'it is the same run, and done already'
 
 
-@pytest.mark.parametrize('grid, says', [
-    (dict(lr=[-1., 6.]), 'linear: lr=-1.0 in its grid; numbers of at least 0'),
-    (dict(lr=[float('nan')]), 'linear: lr=nan in its grid'),
-    (dict(lr=[6., 0.5, 6.]), 'lr=6.0 stands in its grid more than once'),
-    (dict(k=[0]), 'knn: k=0 in its grid; whole numbers from 1'), (dict(temperature=[0.]), 'numbers above 0'),
-    (dict(layer=[3]), 'linear_multilayer: layer=3 in its grid; whole numbers from 1 to 2'),
-    (dict(lrr=[1.]), 'no head of these tasks has it. Did you mean lr')])
+@pytest.mark.parametrize(
+    'grid, says',
+    [
+        (dict(lr=[-1.0, 6.0]), 'linear: lr=-1.0 in its grid; numbers of at least 0'),
+        (dict(lr=[float('nan')]), 'linear: lr=nan in its grid'),
+        (dict(lr=[6.0, 0.5, 6.0]), 'lr=6.0 stands in its grid more than once'),
+        (dict(k=[0]), 'knn: k=0 in its grid; whole numbers from 1'),
+        (dict(temperature=[0.0]), 'numbers above 0'),
+        (dict(layer=[3]), 'linear_multilayer: layer=3 in its grid; whole numbers from 1 to 2'),
+        (dict(lrr=[1.0]), 'no head of these tasks has it. Did you mean lr'),
+    ],
+)
 def test_a_grid_that_makes_no_sense_is_refused_before_anything_is_computed(start, grid, says):
     with pytest.raises(ConfigError, match=says):
         start('linear', 'knn', 'linear_multilayer', grid=grid)
 
 
-@pytest.mark.parametrize('key, value, says', [
-    ('bn_epss', 1e-6, 'bn_epss: there is no such setting. Did you mean bn_eps'),
-    ('bn_group', 1, 'bn_group=1: a whole number of images is needed, at least 2'), ('batch_size', 0, 'at least 2'),
-    ('select', 'bset', "select='bset': choose best, last, first"), ('feature', 'class', 'choose tokens, cls, mean'),
-    ('schedule.type', 'cosine', 'choose fractional_epoch, cosine_table, cosine_per_epoch'),
-    ('schedule.warmup', 1, 'schedule.warmup: there is no such setting. Did you mean warmup_epochs'),
-    ('optimizer.momentums', 1, 'optimizer.momentums: LARS has no such setting. Did you mean momentum')])
+@pytest.mark.parametrize(
+    'key, value, says',
+    [
+        ('bn_epss', 1e-6, 'bn_epss: there is no such setting. Did you mean bn_eps'),
+        ('bn_group', 1, 'bn_group=1: a whole number of images is needed, at least 2'),
+        ('batch_size', 0, 'at least 2'),
+        ('select', 'bset', "select='bset': choose best, last, first"),
+        ('feature', 'class', 'choose tokens, cls, mean'),
+        ('schedule.type', 'cosine', 'choose fractional_epoch, cosine_table, cosine_per_epoch'),
+        ('schedule.warmup', 1, 'schedule.warmup: there is no such setting. Did you mean warmup_epochs'),
+        ('optimizer.momentums', 1, 'optimizer.momentums: LARS has no such setting. Did you mean momentum'),
+    ],
+)
 def test_a_setting_of_a_probe_that_does_not_exist_is_refused(start, key, value, says):
     with pytest.raises(ConfigError, match=says):
         start('linear', cfg_options={f'model.probes.linear.{key}': value})
 
 
 def test_a_group_of_which_one_image_is_left_trains_nothing(start):
-    small = {'model.probes.linear.bn_group': 2}              # the held-out tenth takes images out of groups of two
+    small = {'model.probes.linear.bn_group': 2}  # the held-out tenth takes images out of groups of two
     assert not start('linear', cfg_options=small).failures
 
 
@@ -188,8 +214,10 @@ def test_few_shots_do_not_become_fewer_where_images_are_left_out(start, tmp_path
     assert 'class number 1 (from 0) has fewer than 1' in outcome.failures['own/fewshot_1']
 
 
-@pytest.mark.parametrize('harm, says', [
-    (lambda file: file.write_bytes(file.read_bytes()[:500]), 'iter_4.pth is damaged'), (Path.unlink, 'from ')])
+@pytest.mark.parametrize(
+    'harm, says',
+    [(lambda file: file.write_bytes(file.read_bytes()[:500]), 'iter_4.pth is damaged'), (Path.unlink, 'from ')],
+)
 def test_a_damaged_or_missing_checkpoint_falls_back_to_the_one_before(start, tmp_path, monkeypatch, caplog, harm, says):
     often = {'default_hooks.checkpoint.interval': 2, 'train_dataloader.batch_size': 16}
     with monkeypatch.context() as patched:

@@ -1,4 +1,5 @@
 """LARS against recorded steps, and stacks of tensors against the same tensors one by one."""
+
 import re
 
 import golden
@@ -6,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from cae_bench.probing.optimizers import StackedAdamW, StackedSGD
 from cae_bench.probing.lars import LARS
+from cae_bench.probing.optimizers import StackedAdamW, StackedSGD
 
 
 @pytest.fixture(params=golden.each('lars'))
@@ -17,8 +18,10 @@ def recorded(request):
     data = golden.npz(entry, 'lr')
     decays = sorted({key.split('/')[0] for key in data if key.startswith('wd')})
     names = sorted({key.split('/')[-1] for key in data if key.startswith('grad/step1/')})
-    stated = {key: re.search(rf'{key.replace("_", " ")} ([\d.e-]*\d)', entry['what'])
-              for key in ('momentum', 'trust_coefficient')}
+    stated = {
+        key: re.search(rf'{key.replace("_", " ")} ([\d.e-]*\d)', entry['what'])
+        for key in ('momentum', 'trust_coefficient')
+    }
     constants = {key: float(match[1]) for key, match in stated.items() if match}
     return data, decays, names, golden.tolerance(entry['tolerance']), constants
 
@@ -36,11 +39,16 @@ def test_lars_reproduces_every_recorded_step_and_the_final_momentum(recorded):
                 p.grad = torch.from_numpy(data[f'grad/step{step}/{name}'].copy())
             optimizer.step()
             for name, p in params.items():
-                np.testing.assert_allclose(p.detach().numpy(), data[f'{decay}/step{step}/{name}'], **tolerance,
-                                           err_msg=f'{decay} step {step} {name}')
+                np.testing.assert_allclose(
+                    p.detach().numpy(),
+                    data[f'{decay}/step{step}/{name}'],
+                    **tolerance,
+                    err_msg=f'{decay} step {step} {name}',
+                )
         for name, p in params.items():
-            np.testing.assert_allclose(optimizer.state[p]['momentum_buffer'].numpy(),
-                                       data[f'{decay}/momentum/{name}'], **tolerance)
+            np.testing.assert_allclose(
+                optimizer.state[p]['momentum_buffer'].numpy(), data[f'{decay}/momentum/{name}'], **tolerance
+            )
 
 
 @pytest.mark.golden
@@ -59,12 +67,17 @@ def test_a_stack_of_the_recorded_tensors_takes_the_recorded_steps_in_every_entry
             np.testing.assert_allclose(p[i].detach().numpy(), data[f'{d}/step{len(data["lr"])}/{name}'], **tolerance)
 
 
-@pytest.mark.parametrize('ours, theirs, kwargs', [
-    (StackedSGD, torch.optim.SGD, dict(momentum=0.9, nesterov=True)), (StackedSGD, torch.optim.SGD, dict(momentum=0.9)),
-    (StackedAdamW, torch.optim.AdamW, dict(betas=(0.9, 0.98), eps=1e-7))])
+@pytest.mark.parametrize(
+    'ours, theirs, kwargs',
+    [
+        (StackedSGD, torch.optim.SGD, dict(momentum=0.9, nesterov=True)),
+        (StackedSGD, torch.optim.SGD, dict(momentum=0.9)),
+        (StackedAdamW, torch.optim.AdamW, dict(betas=(0.9, 0.98), eps=1e-7)),
+    ],
+)
 def test_a_stack_moves_like_torchs_own_optimizer_with_each_learning_rate_and_decay(ours, theirs, kwargs):
     torch.manual_seed(0)
-    lrs, decays, start, grads = [0.01, 0.5, 0.1], [0., 0.1, 0.01], torch.randn(4, 5), torch.randn(6, 3, 4, 5)
+    lrs, decays, start, grads = [0.01, 0.5, 0.1], [0.0, 0.1, 0.01], torch.randn(4, 5), torch.randn(6, 3, 4, 5)
     p = torch.nn.Parameter(start.expand(3, 4, 5).clone())
     stacked = ours([p], lr=torch.tensor(lrs), weight_decay=torch.tensor(decays), **kwargs)
     alone = [torch.nn.Parameter(start.clone()) for _ in lrs]

@@ -1,4 +1,5 @@
 """The engine trains what a plain loop trains, whatever the micro-batch and the company of other heads."""
+
 import frozen_runs
 import pytest
 import torch
@@ -16,7 +17,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def plain_config_text(monkeypatch):
-    monkeypatch.setattr(Config, 'pretty_text', property(lambda self: str(self.to_dict())))    # yapf takes seconds
+    monkeypatch.setattr(Config, 'pretty_text', property(lambda self: str(self.to_dict())))  # yapf takes seconds
 
 
 SMALL = dict(batch_size=24, bn_group=8)
@@ -28,8 +29,9 @@ def weights(runner, name='linear', cell=0):
 
 def close(a, b, **tolerance):
     for name in a:
-        torch.testing.assert_close(a[name], b[name], msg=lambda m, n=name: f'{n}: {m}',
-                                   **tolerance or dict(rtol=1e-4, atol=1e-6))
+        torch.testing.assert_close(
+            a[name], b[name], msg=lambda m, n=name: f'{n}: {m}', **tolerance or dict(rtol=1e-4, atol=1e-6)
+        )
 
 
 def plain_linear_probing(runner, lr, epochs, batch, group, warmup):
@@ -52,14 +54,17 @@ def plain_linear_probing(runner, lr, epochs, batch, group, warmup):
             head.zero_grad()
             for start in range(i * batch, (i + 1) * batch, group):
                 rows = slice(start, start + group)
-                norm.train(start == i * batch)          # running statistics: first group only
+                norm.train(start == i * batch)  # running statistics: first group only
                 inputs = norm(x[rows]) if norm.training else F.batch_norm(x[rows], None, None, training=True, eps=1e-6)
                 (F.cross_entropy(head(inputs), labels[rows]) * group / batch).backward()
             at = epoch + i / per_epoch
-            rate = lr * at / warmup if at < warmup else lr * 0.5 * (
-                1 + torch.cos(torch.tensor(torch.pi * (at - warmup) / (epochs - warmup))).item())
+            rate = (
+                lr * at / warmup
+                if at < warmup
+                else lr * 0.5 * (1 + torch.cos(torch.tensor(torch.pi * (at - warmup) / (epochs - warmup))).item())
+            )
             for p, mu in zip(head.parameters(), momentum):
-                trust = 0.001 * p.data.norm() / p.grad.norm() if p.ndim > 1 else 1.
+                trust = 0.001 * p.data.norm() / p.grad.norm() if p.ndim > 1 else 1.0
                 mu.mul_(0.9).add_(trust * p.grad)
                 p.data.sub_(rate * mu)
     return dict(weight=head.weight.data, bias=head.bias.data), norm
@@ -75,10 +80,15 @@ def test_a_head_in_the_engine_ends_with_the_weights_of_a_plain_loop(data, tmp_pa
 
 @pytest.mark.parametrize('protocol', ['linear', 'attentive'])
 def test_a_head_in_a_grid_and_in_company_ends_with_the_weights_it_has_alone(data, tmp_path, protocol):
-    alone = run(config(protocol, data, tmp_path, epochs=2, grid=dict(lr=[0.1], weight_decay=[0.]), **SMALL))
-    together = run(*[config(p, data, tmp_path, epochs=2, grid=dict(lr=[0.02, 0.1], weight_decay=[0., 0.01]), **SMALL)
-                     for p in ('linear', 'attentive')], config('knn', data, tmp_path))
-    assert together.model.probes[protocol].cells[2] == dict(lr=0.1, weight_decay=0.)
+    alone = run(config(protocol, data, tmp_path, epochs=2, grid=dict(lr=[0.1], weight_decay=[0.0]), **SMALL))
+    together = run(
+        *[
+            config(p, data, tmp_path, epochs=2, grid=dict(lr=[0.02, 0.1], weight_decay=[0.0, 0.01]), **SMALL)
+            for p in ('linear', 'attentive')
+        ],
+        config('knn', data, tmp_path),
+    )
+    assert together.model.probes[protocol].cells[2] == dict(lr=0.1, weight_decay=0.0)
     close(weights(alone, protocol), weights(together, protocol, cell=2), rtol=1e-3, atol=1e-5)
 
 
@@ -93,11 +103,14 @@ def test_weights_do_not_depend_on_the_loaders_batch(data, tmp_path):
 
 
 def test_all_protocols_of_a_pass_beat_chance_and_tell_of_every_image(data, tmp_path):
-    runner = run(config('linear', data, tmp_path, epochs=8, grid=dict(lr=[0.5, 2.]), **SMALL),
-                 config('attentive', data, tmp_path, epochs=8, **SMALL), config('knn', data, tmp_path))
+    runner = run(
+        config('linear', data, tmp_path, epochs=8, grid=dict(lr=[0.5, 2.0]), **SMALL),
+        config('attentive', data, tmp_path, epochs=8, **SMALL),
+        config('knn', data, tmp_path),
+    )
     metric, got = runner.val_evaluator.metrics[0], scores(runner)
     for name in ('linear', 'attentive', 'knn'):
-        assert got[f'{name}/top1'] > 60, got                               # chance is 33
+        assert got[f'{name}/top1'] > 60, got  # chance is 33
         assert got[f'{name}/top5'] == 100
         low, high = metric.ci95[f'{name}/top1']
         assert low < got[f'{name}/top1'] <= high + 1e-9
@@ -105,7 +118,7 @@ def test_all_protocols_of_a_pass_beat_chance_and_tell_of_every_image(data, tmp_p
         assert 100 * sum(metric.per_image[name]['correct']) / 24 == pytest.approx(got[f'{name}/top1'])
     assert list(metric.per_image['linear']) == ['image', 'label', 'prediction', 'correct']
     assert metric.per_image['linear']['image'][0] == 'class0/0.png'
-    assert [row['lr'] for row in metric.selection['linear']['curve']] == [0.5, 2.]
+    assert [row['lr'] for row in metric.selection['linear']['curve']] == [0.5, 2.0]
     assert metric.selection['knn']['chosen'] == dict(k=20, temperature=0.07)
     assert not list(tmp_path.glob('bank_*')), 'the bank goes when its work is done'
 
@@ -144,17 +157,29 @@ def test_a_grid_with_a_diverging_head_reports_the_others(data, tmp_path):
     runner = run(config('attentive', data, tmp_path, epochs=2, grid=dict(lr=[1e38, 0.05]), **SMALL))
     curve = runner.val_evaluator.metrics[0].selection['attentive']['curve']
     assert [row['diverged'] for row in curve] == [True, False]
-    assert runner.val_evaluator.metrics[0].selection['attentive']['chosen'] == dict(lr=0.05, weight_decay=0.)
+    assert runner.val_evaluator.metrics[0].selection['attentive']['chosen'] == dict(lr=0.05, weight_decay=0.0)
     assert all(torch.isfinite(w).all() for w in weights(runner, 'attentive', cell=1).values())
 
 
 def test_every_further_pool_runs_in_the_same_pass(data, tmp_path):
     names = ('linear_meanpool', 'linear_cls_mean', 'linear_multilayer')
     lookups = ('knn', 'knn_meanpool', 'fewshot_1', 'fewshot_10')
-    grid = dict(lr=[5.], weight_decay=[0.])
-    runner = run(*[config(n, data, tmp_path, epochs=12, batch_size=8, bn_group=8,
-                          grid=dict(grid, layer='all', lr=[0.01]) if n == names[2] else grid)
-                   for n in names], *[config(n, data, tmp_path) for n in lookups])
+    grid = dict(lr=[5.0], weight_decay=[0.0])
+    runner = run(
+        *[
+            config(
+                n,
+                data,
+                tmp_path,
+                epochs=12,
+                batch_size=8,
+                bn_group=8,
+                grid=dict(grid, layer='all', lr=[0.01]) if n == names[2] else grid,
+            )
+            for n in names
+        ],
+        *[config(n, data, tmp_path) for n in lookups],
+    )
     got = scores(runner)
     assert all(got[f'{n}/top1'] > 50 for n in (*names, *lookups)), got
     layers = runner.val_evaluator.metrics[0].selection['linear_multilayer']['curve']
@@ -164,6 +189,7 @@ def test_every_further_pool_runs_in_the_same_pass(data, tmp_path):
 
 def test_features_of_one_forward_are_those_of_separate_forwards(data, tmp_path):
     from mmengine.runner import Runner
+
     model = Runner.from_cfg(config('linear', data, tmp_path, **SMALL)).model
     model.backbone.init_weights()
     images = torch.randint(0, 256, (3, 3, 16, 16), dtype=torch.uint8)
@@ -176,7 +202,7 @@ def test_features_of_one_forward_are_those_of_separate_forwards(data, tmp_path):
 
 
 def test_a_held_out_choice_stands_beside_the_published_one_and_changes_no_other_weight(data, tmp_path):
-    grid = dict(lr=[1e-4, 2.])
+    grid = dict(lr=[1e-4, 2.0])
     plain = run(config('linear', data, tmp_path, epochs=4, grid=grid, **SMALL))
     cfg = config('linear', data, tmp_path, epochs=4, grid=grid, hold_out=True, **SMALL)
     cfg.train_dataloader.dataset.held_out = 0.25
@@ -199,8 +225,11 @@ def test_an_image_that_cannot_be_decoded_is_named_or_by_wish_skipped_and_counted
     data = draw_images(tmp_path / 'images')
     bad = data / 'train/class1/3.png'
     bad.write_bytes(bad.read_bytes()[:40])
-    both = [config('linear', data, tmp_path, epochs=3, batch_size=8, bn_group=8), config('knn', data, tmp_path),
-            config('fewshot_1', data, tmp_path)]
+    both = [
+        config('linear', data, tmp_path, epochs=3, batch_size=8, bn_group=8),
+        config('knn', data, tmp_path),
+        config('fewshot_1', data, tmp_path),
+    ]
     with pytest.raises(DataError, match='class1/3.png is no readable image'):
         run(*both)
     for cfg in both:
@@ -212,19 +241,27 @@ def test_an_image_that_cannot_be_decoded_is_named_or_by_wish_skipped_and_counted
     assert scores(runner)['knn/top1'] > 50
 
 
-@pytest.mark.parametrize('error', [MemoryError(), torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2 GiB'),
-                                   RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")])
+@pytest.mark.parametrize(
+    'error',
+    [
+        MemoryError(),
+        torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2 GiB'),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
 def test_out_of_memory_proposes_a_micro_batch(data, tmp_path, monkeypatch, error):
     def fail(*args):
         raise error
+
     monkeypatch.setattr('cae_bench.probing.model.FrozenProbes.features', fail)
     with pytest.raises(ConfigError, match=r'micro-batch of 10 images: try .*batch_size=5 .*for linear \(3 heads\)'):
-        run(config('linear', data, tmp_path, grid=dict(lr=[1., 2., 3.]), **SMALL))
+        run(config('linear', data, tmp_path, grid=dict(lr=[1.0, 2.0, 3.0]), **SMALL))
 
 
 def test_out_of_memory_in_validation_proposes_the_batch_of_validation(data, tmp_path, monkeypatch):
     def fail(*args):
         raise MemoryError
+
     monkeypatch.setattr('cae_bench.probing.model.FrozenProbes.val_step', fail)
     with pytest.raises(ConfigError, match=r'micro-batch of 10 images: try .*val_dataloader.batch_size=5'):
         run(config('knn', data, tmp_path))
@@ -233,6 +270,7 @@ def test_out_of_memory_in_validation_proposes_the_batch_of_validation(data, tmp_
 def test_any_other_error_stays_what_it_is(data, tmp_path, monkeypatch):
     def fail(*args):
         raise RuntimeError('shapes differ')
+
     monkeypatch.setattr('cae_bench.probing.model.FrozenProbes.features', fail)
     with pytest.raises(RuntimeError, match='shapes differ'):
         run(config('linear', data, tmp_path, **SMALL))
@@ -265,6 +303,7 @@ def test_a_terminal_gets_a_bar_with_the_time_left_and_a_file_none(data, tmp_path
 
 def test_a_pass_that_fails_gives_the_terminal_back(data, tmp_path, monkeypatch):
     from io import StringIO
+
     terminal = StringIO()
     terminal.isatty = lambda: True
     monkeypatch.setattr('cae_bench.probing.model.FrozenProbes.features', lambda *a: 1 / 0)

@@ -1,4 +1,5 @@
 """A feature bank that loses rows while its run is interrupted is filled again, and scores what it would have."""
+
 import pytest
 from frozen_runs import config, draw_images, run, scores
 
@@ -17,12 +18,13 @@ def test_lost_rows_are_made_up_for_by_one_more_pass(tmp_path, monkeypatch, lost)
     before = []
 
     def lose_some(self):
-        bank, = self.model.banks.values()
+        (bank,) = self.model.banks.values()
         before.append(bank.rows.copy())
         for i in lost:
             bank.rows[i], bank.labels[i] = 0, -1
         make_up(self)
         assert bank.complete
         assert abs(bank.rows - before[0]).max() < 1e-5
+
     monkeypatch.setattr(FrozenTrainLoop, '_make_up_for_lost_rows', lose_some)
     assert accuracies(run(config('knn', data, tmp_path / 'lost'))) == whole and len(before) == 1

@@ -1,4 +1,5 @@
 """Banks and caches on disk: room is taken first, and what is no whole file is made anew with a line that says so."""
+
 import errno
 import os
 import shutil
@@ -67,9 +68,17 @@ def test_every_block_of_a_new_file_is_on_the_disk(tmp_path):
 
 
 @pytest.mark.parametrize('what', ['rows', 'labels'])
-@pytest.mark.parametrize('damage, why', [
-    (b'', 'is empty'), (b'hello', 'is no array file'), (b'\x93NUMPY\x01\x00\xff\xff{', 'is no array file'),
-    ('short', 'holds'), ('shape', r'holds \(3, 2\) float32, not'), ('pickle', 'holds')])
+@pytest.mark.parametrize(
+    'damage, why',
+    [
+        (b'', 'is empty'),
+        (b'hello', 'is no array file'),
+        (b'\x93NUMPY\x01\x00\xff\xff{', 'is no array file'),
+        ('short', 'holds'),
+        ('shape', r'holds \(3, 2\) float32, not'),
+        ('pickle', 'holds'),
+    ],
+)
 def test_a_file_that_is_not_whole_is_made_anew_with_its_companion(tmp_path, lines, what, damage, why):
     bank = FeatureBank('cls', 4, 2, tmp_path)
     bank.write(torch.arange(4), torch.ones(4, 2), torch.ones(4))
@@ -92,7 +101,7 @@ def test_a_file_that_is_not_whole_is_made_anew_with_its_companion(tmp_path, line
 
 def test_a_whole_file_is_taken_as_it_is(tmp_path, lines):
     bank = FeatureBank('cls', 4, 2, tmp_path)
-    bank.write(torch.tensor([1, 2]), torch.full((2, 2), 3.), torch.tensor([0, 1]))
+    bank.write(torch.tensor([1, 2]), torch.full((2, 2), 3.0), torch.tensor([0, 1]))
     del bank
     again = FeatureBank('cls', 4, 2, tmp_path, fresh=False)
     assert again.labels.tolist() == [-1, 0, 1, -1] and again.rows[1].tolist() == [3, 3] and not lines
@@ -104,9 +113,10 @@ def test_a_cache_with_a_foreign_file_is_computed_again_and_not_an_error_for_ever
         return FeatureCache('cls', 4, 2, tmp_path, dict(a=1))
 
     def filled(cache):
-        cache.write(torch.arange(4), torch.full((4, 2), 7.), torch.zeros(4))
+        cache.write(torch.arange(4), torch.full((4, 2), 7.0), torch.zeros(4))
         cache.seal()
         return cache
+
     folder = filled(opened()).folder
     (folder / 'bank_cls_rows.npy').write_bytes(damage)
     cache = opened()
@@ -118,6 +128,7 @@ def test_a_cache_with_a_foreign_file_is_computed_again_and_not_an_error_for_ever
 def test_an_error_that_is_no_lack_of_room_stays_what_it_is(tmp_path, monkeypatch):
     def refuse(*args):
         raise OSError(errno.EIO, 'broken')
+
     monkeypatch.setattr(os, 'posix_fallocate', refuse)
     with pytest.raises(OSError, match='broken'):
         FeatureBank('cls', 4, 2, tmp_path)

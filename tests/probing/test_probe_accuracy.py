@@ -1,4 +1,5 @@
 """The interval, and which head of a grid is reported."""
+
 import numpy as np
 import pytest
 from mmengine.logging import MessageHub
@@ -8,10 +9,10 @@ from cae_bench.probing.batch_statistics import BatchScores
 
 
 def test_wilson_interval_matches_worked_values_and_stays_inside_0_and_100():
-    low, high = wilson(8, 10)                          # centre and half width worked by hand
+    low, high = wilson(8, 10)  # centre and half width worked by hand
     assert low == pytest.approx(49.016, abs=0.01) and high == pytest.approx(94.332, abs=0.01)
-    assert wilson(0, 50)[0] == 0. and wilson(50, 50)[1] == pytest.approx(100.)
-    assert wilson(0, 0) == (0., 100.)
+    assert wilson(0, 50)[0] == 0.0 and wilson(50, 50)[1] == pytest.approx(100.0)
+    assert wilson(0, 0) == (0.0, 100.0)
 
 
 def validate(metric, epoch, right, **page):
@@ -30,10 +31,17 @@ def validate(metric, epoch, right, **page):
 def start():
     def begin(select, cells=2):
         MessageHub.get_instance(f'accuracy-{select}-{np.random.randint(1 << 30)}')
-        page = dict(cells=[dict(lr=0.1 * (i + 1)) for i in range(cells)], select=select, shared={}, epochs=[], kept={},
-                    diverged=[False] * cells)
+        page = dict(
+            cells=[dict(lr=0.1 * (i + 1)) for i in range(cells)],
+            select=select,
+            shared={},
+            epochs=[],
+            kept={},
+            diverged=[False] * cells,
+        )
         MessageHub.get_current_instance().update_info(HISTORY, {'linear': page})
         return ProbeAccuracy()
+
     return begin
 
 
@@ -42,37 +50,37 @@ def test_best_reports_the_best_head_and_epoch_beside_the_last(start):
     validate(metric, 1, [3, 7])
     validate(metric, 2, [9, 4])
     out = validate(metric, 3, [5, 6])
-    assert (out['linear/top1'], out['linear/top1_last']) == (90., 60.)
+    assert (out['linear/top1'], out['linear/top1_last']) == (90.0, 60.0)
     told = metric.selection['linear']
     assert told['epoch'] == 2 and told['chosen'] == dict(lr=0.1) and told['by'] == 'paper'
-    assert [row['top1_best'] for row in told['curve']] == [90., 70.]
-    assert sum(metric.per_image['linear']['correct']) == 9            # predictions are those of the reported epoch
+    assert [row['top1_best'] for row in told['curve']] == [90.0, 70.0]
+    assert sum(metric.per_image['linear']['correct']) == 9  # predictions are those of the reported epoch
     assert metric.ci95['linear/top1'] == wilson(9, 10)
 
 
 def test_last_reports_the_best_head_of_the_last_epoch(start):
     metric = start('last')
     validate(metric, 1, [10, 7])
-    assert validate(metric, 2, [5, 6])['linear/top1'] == 60.
+    assert validate(metric, 2, [5, 6])['linear/top1'] == 60.0
 
 
 def test_first_never_looks_at_validation_scores_to_choose(start):
     metric = start('first')
     out = validate(metric, 1, [3, 10])
-    assert out['linear/top1'] == 30. and 'linear/top1_last' not in out
+    assert out['linear/top1'] == 30.0 and 'linear/top1_last' not in out
 
 
 def test_held_out_images_choose_the_head_whose_validation_score_is_reported(start):
     metric = start('best')
-    out = validate(metric, 1, [8, 9], held_out=dict(images=20, top1=[50., 40.]))
-    assert out['linear/top1'] == 90. and out['linear/top1_held_out'] == 80.
+    out = validate(metric, 1, [8, 9], held_out=dict(images=20, top1=[50.0, 40.0]))
+    assert out['linear/top1'] == 90.0 and out['linear/top1_held_out'] == 80.0
     assert metric.selection['linear']['held_out']['cell'] == dict(lr=0.1)
 
 
 def test_a_diverged_head_is_never_chosen_and_is_named_in_the_curve(start):
     metric = start('best')
     out = validate(metric, 1, [3, 9], diverged=[False, True])
-    assert out['linear/top1'] == 30.
+    assert out['linear/top1'] == 30.0
     assert [row['diverged'] for row in metric.selection['linear']['curve']] == [False, True]
 
 
@@ -82,29 +90,43 @@ def test_a_probe_all_of_whose_heads_diverged_has_no_score(start):
 
 class ByGroups:
     """A head that scores every image right by batch statistics, under two cells of which one is reported."""
+
     eval_batch_stats = dict(ranks=32, batch_size=384)
 
     def by_batch_statistics(self, pooled, labels):
-        assert [None if p is None else p.tolist() for p in pooled] == [[[0.]] * 2, None, [[2.]] * 2, [[3.]] * 2]
+        assert [None if p is None else p.tolist() for p in pooled] == [[[0.0]] * 2, None, [[2.0]] * 2, [[3.0]] * 2]
         predicted = np.stack([labels, np.zeros_like(labels)], 1)
-        return BatchScores(predicted, predicted == labels[:, None], np.array([98., 50.]), batches=2, repeats=1, alone=0)
+        return BatchScores(
+            predicted, predicted == labels[:, None], np.array([98.0, 50.0]), batches=2, repeats=1, alone=0
+        )
 
 
 def test_the_score_of_whole_groups_is_reported_and_that_of_running_statistics_beside_it(start):
     metric = start('best')
     metric.heads = {'linear': ByGroups()}
     for i in range(4):
-        hit = np.array([i == 0, True])                  # by running statistics: 1 of 3 and all
-        metric.process({}, [dict(skipped='1.jpg') if i == 1 else
-                            dict(image=f'{i}.jpg', label=1, probes={'linear': (hit.astype(np.int32), hit)},
-                                 pooled={'linear': np.full((2, 1), i, np.float32)})])
+        hit = np.array([i == 0, True])  # by running statistics: 1 of 3 and all
+        metric.process(
+            {},
+            [
+                dict(skipped='1.jpg')
+                if i == 1
+                else dict(
+                    image=f'{i}.jpg',
+                    label=1,
+                    probes={'linear': (hit.astype(np.int32), hit)},
+                    pooled={'linear': np.full((2, 1), i, np.float32)},
+                )
+            ],
+        )
     pages = MessageHub.get_current_instance().get_info(HISTORY)
     pages['linear'].update(epoch=1)
     MessageHub.get_current_instance().update_info(HISTORY, pages)
     out = metric.evaluate(4)
-    assert out['linear/top1'] == 100. and out['linear/top1_running_stats'] == pytest.approx(100 / 3)
+    assert out['linear/top1'] == 100.0 and out['linear/top1_running_stats'] == pytest.approx(100 / 3)
     assert metric.ci95['linear/top1_running_stats'] == wilson(1, 3)
     assert metric.per_image['linear']['image'] == ['0.jpg', '2.jpg', '3.jpg']
     assert metric.per_image['linear']['correct'] == [True] * 3
-    assert metric.selection['linear']['batch_statistics'] == dict(ranks=32, batch_size=384, batches=2, repeats=1, alone=0,
-                                                                  top1_with_repeats=98.)
+    assert metric.selection['linear']['batch_statistics'] == dict(
+        ranks=32, batch_size=384, batches=2, repeats=1, alone=0, top1_with_repeats=98.0
+    )

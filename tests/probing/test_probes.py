@@ -1,20 +1,28 @@
 """What heads on frozen features promise: one arithmetic for one head and for many."""
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 from cae_bench.errors import ConfigError
-from cae_bench.probing.probes.linear import LinearProbe, expand_grid
 from cae_bench.probing.probes.attentive import AttentiveProbe
+from cae_bench.probing.probes.linear import LinearProbe, expand_grid
 
 D, C, H = 24, 5, 3
 
 
 def textbook_attention(probe, cell, tokens):
     """Keys and values for every token, then softmax(q k) v: the published form."""
+
     def norm(x, letter):
-        return F.layer_norm(x, (D,), getattr(probe, f'norm_{letter}_weight')[cell],
-                            getattr(probe, f'norm_{letter}_bias')[cell], probe.norm_eps)
+        return F.layer_norm(
+            x,
+            (D,),
+            getattr(probe, f'norm_{letter}_weight')[cell],
+            getattr(probe, f'norm_{letter}_bias')[cell],
+            probe.norm_eps,
+        )
+
     batch = len(tokens)
     q = F.linear(norm(probe.query_token[cell].expand(batch, 1, D), 'q'), probe.q_weight[cell], probe.q_bias[cell])
     k = F.linear(norm(tokens, 'k'), probe.k_weight[cell])
@@ -41,8 +49,11 @@ def test_attentive_pooling_equals_the_textbook_form_in_values_and_gradients():
     direction = torch.randn_like(ours)
     names = [n for n, _ in probe.named_parameters() if n not in ('weight', 'bias', 'norm_k_bias')]
     params = [dict(probe.named_parameters())[n] for n in names]
-    for name, a, b in zip(names, torch.autograd.grad((ours * direction).sum(), params),
-                          torch.autograd.grad((theirs * direction).sum(), params)):
+    for name, a, b in zip(
+        names,
+        torch.autograd.grad((ours * direction).sum(), params),
+        torch.autograd.grad((theirs * direction).sum(), params),
+    ):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4, msg=lambda m, n=name: f'{n}: {m}')
 
 
@@ -57,7 +68,7 @@ def test_a_fresh_query_attends_uniformly():
 def test_every_cell_of_a_grid_starts_from_the_weights_of_a_head_alone(kind):
     torch.manual_seed(3)
     many = kind(D, C, [{}] * 4, num_heads=H)
-    torch.rand(100)                                     # whatever else draws random numbers in between
+    torch.rand(100)  # whatever else draws random numbers in between
     alone = kind(D, C, [{}], num_heads=H)
     for (name, a), (_, b) in zip(many.named_parameters(), alone.named_parameters()):
         for cell in range(4):

@@ -1,12 +1,13 @@
 """The linear and the attentive head against recorded outputs of the official code."""
+
 import golden
 import numpy as np
 import pytest
 import torch
 
 import cae_bench
-from cae_bench.probing.probes.linear import LinearProbe
 from cae_bench.probing.probes.attentive import AttentiveProbe
+from cae_bench.probing.probes.linear import LinearProbe
 
 
 def close(ours, theirs, entry, about):
@@ -49,8 +50,9 @@ def test_linear_probe_matches_in_evaluation_and_training_mode(case):
 def test_attentive_probe_matches_before_and_after_batch_norm_in_both_modes(case):
     entry, data, tokens = opened(case)
     close(tokens, data['tokens'], entry, 'tokens')
-    probe = AttentiveProbe(entry['dims']['embed_dim'], entry['dims']['classes'], cells=[{}, {}, {}],
-                           num_heads=entry['dims']['heads'])
+    probe = AttentiveProbe(
+        entry['dims']['embed_dim'], entry['dims']['classes'], cells=[{}, {}, {}], num_heads=entry['dims']['heads']
+    )
     probe.load_released({k[2:]: torch.from_numpy(v) for k, v in data.items() if k.startswith('w/')})
     tokens = torch.from_numpy(data['tokens'])
     for cell in range(3):
@@ -69,8 +71,13 @@ def test_attentive_probe_matches_before_and_after_batch_norm_in_both_modes(case)
 def test_evaluation_by_batch_statistics_is_the_official_one_of_a_ranks_batch(case):
     entry, data, _ = opened(case)
     tokens = torch.from_numpy(data['tokens'])
-    probe = AttentiveProbe(entry['dims']['embed_dim'], entry['dims']['classes'], cells=[{}],
-                           num_heads=entry['dims']['heads'], eval_batch_stats=dict(ranks=1, batch_size=len(tokens)))
+    probe = AttentiveProbe(
+        entry['dims']['embed_dim'],
+        entry['dims']['classes'],
+        cells=[{}],
+        num_heads=entry['dims']['heads'],
+        eval_batch_stats=dict(ranks=1, batch_size=len(tokens)),
+    )
     probe.load_released({k[2:]: torch.from_numpy(v) for k, v in data.items() if k.startswith('w/')})
     running, pooled = probe.evaluate(tokens)
     close(running[:, 0], data['logits_eval'], entry, 'after batch norm')

@@ -12,17 +12,18 @@ from cae_bench.statistics.paired_ap import gaps
 def put(make, tmp_path):
     def write(per_image=None, **fields):
         return str(write_record(tmp_path, make(**fields), per_image))
+
     return write
 
 
 def only(pairs):
-    pair, = pairs
+    (pair,) = pairs
     return pair
 
 
 def test_mcnemar_is_the_two_sided_binomial_test():
-    assert mcnemar(5, 0) == 2 / 2 ** 5                          # 0.0625
-    assert mcnemar(8, 2) == 2 * (1 + 10 + 45) / 2 ** 10         # 0.109375
+    assert mcnemar(5, 0) == 2 / 2**5  # 0.0625
+    assert mcnemar(8, 2) == 2 * (1 + 10 + 45) / 2**10  # 0.109375
     assert mcnemar(3, 3) == 1.0 and mcnemar(0, 0) == 1.0
 
 
@@ -36,18 +37,18 @@ def test_images_are_matched_by_name_and_the_difference_is_worked_by_hand(put):
     a = put({'image': names, 'correct': [i < 60 for i in range(100)]}, model='a', value=60.0)
     flipped = {'image': names[::-1], 'correct': [i < 50 for i in range(100)][::-1]}
     b = put(flipped, model='b', value=50.0, sha256='b' * 64)
-    difference, = only(compare(a, b)).differences
+    (difference,) = only(compare(a, b)).differences
     # ten images only A has right: gap 0.1, standard error sqrt((0.1 - 0.01) / 100) = 0.03
-    assert difference.ci95 == pytest.approx((10 - 5.88, 10 + 5.88)) and difference.p == 2 / 2 ** 10
+    assert difference.ci95 == pytest.approx((10 - 5.88, 10 + 5.88)) and difference.p == 2 / 2**10
     assert difference.significant and difference.test == 'McNemar over 100 images'
 
 
 def test_without_per_image_columns_the_two_intervals_decide(put):
     a = put(model='a', value=53.0, ci95=(50.0, 56.0))
     b = put(model='b', value=50.0, ci95=(46.0, 54.0), sha256='b' * 64)
-    difference, = only(compare(a, b)).differences              # half-widths 3 and 4: 5 together
+    (difference,) = only(compare(a, b)).differences  # half-widths 3 and 4: 5 together
     assert difference.ci95 == pytest.approx((-2.0, 8.0)) and not difference.significant
-    assert difference.p == pytest.approx(0.2396, abs=1e-3)     # z = 3 / (5 / 1.96) = 1.176
+    assert difference.p == pytest.approx(0.2396, abs=1e-3)  # z = 3 / (5 / 1.96) = 1.176
 
 
 def test_where_nothing_is_kept_significance_is_unknown_and_said_so(put):
@@ -60,7 +61,7 @@ def test_the_bootstrap_of_miou_is_paired(put):
     full = {'union': [[100, 100]] * 20}
     a, b = {**full, 'intersection': pixels}, {**full, 'intersection': [[x - 10, y] for x, y in pixels]}
     (low, high), p = bootstrap(miou_gaps(a, b))
-    assert low == pytest.approx(5.0) and high == pytest.approx(5.0) and p < 0.01   # 10 % of one of two classes
+    assert low == pytest.approx(5.0) and high == pytest.approx(5.0) and p < 0.01  # 10 % of one of two classes
     (low, high), p = bootstrap(miou_gaps(a, a))
     assert low == high == 0.0 and p == 1.0
 
@@ -69,16 +70,26 @@ def test_miou_of_two_records_is_compared_by_bootstrap(put):
     columns = {'image': ['x', 'y', 'z'], 'intersection': [[5, 5]] * 3, 'union': [[10, 10]] * 3}
     a = put(columns, task='scenes/upernet', model='a', value=50.0)
     b = put(columns, task='scenes/upernet', model='b', value=50.0, sha256='b' * 64)
-    difference, = only(compare(a, b)).differences
+    (difference,) = only(compare(a, b)).differences
     assert difference.test == 'paired bootstrap over 3 images' and not difference.significant
 
 
 def detections(found, images=30):
     """One object an image. `found`: of image i, bits of the IoU thresholds at which its only detection hits."""
-    return {'image': [f'{i}.jpg' for i in range(images)],
-            **{f'{kind}_{name}': values for kind in ('bbox', 'segm') for name, values in dict(
-                truth=[[1, 0]] * images, score=[[0.9]] * images, label=[[0]] * images,
-                hit=[[found(i)] for i in range(images)], ignored=[[0]] * images).items()}}
+    return {
+        'image': [f'{i}.jpg' for i in range(images)],
+        **{
+            f'{kind}_{name}': values
+            for kind in ('bbox', 'segm')
+            for name, values in dict(
+                truth=[[1, 0]] * images,
+                score=[[0.9]] * images,
+                label=[[0]] * images,
+                hit=[[found(i)] for i in range(images)],
+                ignored=[[0]] * images,
+            ).items()
+        },
+    }
 
 
 def test_the_bootstrap_of_ap_is_paired():
@@ -86,7 +97,7 @@ def test_the_bootstrap_of_ap_is_paired():
     drawn = gaps(all_of_it, half, 50)
     assert set(drawn) == {f'{kind}_mAP{part}' for kind in ('bbox', 'segm') for part in ('', '_50', '_75')}
     assert drawn['bbox_mAP'] == pytest.approx([50] * 50) and drawn['segm_mAP_75'] == pytest.approx([100] * 50)
-    assert drawn['bbox_mAP_50'] == pytest.approx([0] * 50)      # images vary, the two models with them
+    assert drawn['bbox_mAP_50'] == pytest.approx([0] * 50)  # images vary, the two models with them
     mixed = gaps(all_of_it, detections(lambda i: 0b1111111111 if i % 2 else 0), 200)['bbox_mAP']
     assert mixed.std() > 1 and mixed.min() > 0
 
@@ -95,21 +106,24 @@ def test_ap_of_two_records_is_compared_by_paired_bootstrap_if_the_objects_are_th
     all_of_it, half = detections(lambda i: 0b1111111111), detections(lambda i: 0b0000011111)
     a = put(all_of_it, task='scenes/mask_rcnn', model='a', value=100.0)
     b = put(half, task='scenes/mask_rcnn', model='b', value=50.0, sha256='b' * 64)
-    difference, = only(compare(a, b)).differences
+    (difference,) = only(compare(a, b)).differences
     assert difference.test == 'paired bootstrap over 30 images' and difference.ci95 == pytest.approx((50, 50))
     other = dict(half, bbox_truth=[[2, 0]] * 30)
     c = put(other, task='scenes/mask_rcnn', model='c', value=50.0, sha256='c' * 64)
     assert 'unknown' in only(compare(a, c)).differences[0].test
 
 
-@pytest.mark.parametrize('change, reason', [
-    (dict(recipe='paper'), 'different recipes: mini and paper'),
-    (dict(protocol_version=2), 'different versions of the protocol: 1 and 2'),
-    (dict(task='scenes/knn'), 'different tasks: scenes/linear and scenes/knn'),
-    (dict(data='other', num_val=100), 'different files under the name scenes (200 and 100 val images)'),
-    (dict(limit=64), 'different numbers of images used: all and 64'),
-    (dict(status='failed'), 'b: the run ended as failed'),
-])
+@pytest.mark.parametrize(
+    'change, reason',
+    [
+        (dict(recipe='paper'), 'different recipes: mini and paper'),
+        (dict(protocol_version=2), 'different versions of the protocol: 1 and 2'),
+        (dict(task='scenes/knn'), 'different tasks: scenes/linear and scenes/knn'),
+        (dict(data='other', num_val=100), 'different files under the name scenes (200 and 100 val images)'),
+        (dict(limit=64), 'different numbers of images used: all and 64'),
+        (dict(status='failed'), 'b: the run ended as failed'),
+    ],
+)
 def test_what_must_not_be_compared_is_not_and_the_reason_is_said(put, change, reason):
     pairs = compare(put(model='a'), put(model='b', **change))
     assert reason in only(pairs).obstacles and only(pairs).differences == ()

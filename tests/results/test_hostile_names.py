@@ -1,4 +1,5 @@
 """Whatever a model, a data set's class, a metric or a source is called: a table shows it and obeys nothing in it."""
+
 import csv
 import io
 import json
@@ -8,7 +9,16 @@ from dataclasses import replace
 import pytest
 
 from cae_bench.results import (
-    FORMATS, Metric, build_table, compare, explain, list_models, load_records, render, write_record)
+    FORMATS,
+    Metric,
+    build_table,
+    compare,
+    explain,
+    list_models,
+    load_records,
+    render,
+    write_record,
+)
 
 ESCAPES, BIDI = '\x1b[2J\x1b[31mcae\x9b0m', 'cae\u202etxt\u200b'
 BREAKS = 'one\ntwo\tthree\r\x00\u2028four'
@@ -21,6 +31,7 @@ def table_of(make, tmp_path):
         for seed in (0, 1):
             write_record(tmp_path, make(model=name, seed=seed, **fields))
         return build_table(tmp_path)
+
     return build
 
 
@@ -49,7 +60,9 @@ def test_json_keeps_the_true_name(table_of):
 @pytest.mark.parametrize('name', ['=cmd|calc!A1', '+1', '-1', '@SUM(A1)', '\t=1', '\r=1', ' =1', '＝1'])
 def test_no_cell_of_a_csv_is_a_formula_and_numbers_stay_numbers(make, table_of, name):
     metrics = {'gap': Metric(value=-1.25, unit='nats')}
-    rows = list(csv.reader(io.StringIO(render(table_of(name, arch=name, metrics=metrics, overrides={'a': name}), 'csv'))))
+    rows = list(
+        csv.reader(io.StringIO(render(table_of(name, arch=name, metrics=metrics, overrides={'a': name}), 'csv')))
+    )
     for cell in (cell for row in rows for cell in row):
         assert cell[:1] not in ('=', '+', '@', '\t', '\r', '＝') and (cell[:1] != '-' or cell in ('-', '-1.25'))
     assert '-1.25' in rows[1] and rows[1][0].endswith(name.strip().lstrip('\t\r'))
@@ -64,8 +77,10 @@ def test_markdown_opens_no_tag(table_of):
 
 
 def test_a_comparison_and_the_list_of_models_show_control_characters(make, tmp_path):
-    paths = [str(write_record(tmp_path, make(model=name, sha256=letter * 64, overrides={'a\x1b': name})))
-             for name, letter in ((ESCAPES, 'a'), (BREAKS, 'b'))]
+    paths = [
+        str(write_record(tmp_path, make(model=name, sha256=letter * 64, overrides={'a\x1b': name})))
+        for name, letter in ((ESCAPES, 'a'), (BREAKS, 'b'))
+    ]
     shown = explain(compare(*paths))
     assert not OBEYED.search(shown) and r'A = \x1b[2J' in shown and r'B = one\ntwo' in shown
-    assert list_models(load_records(tmp_path))[0][0] == ESCAPES          # for programs; `ls models` prints it visibly
+    assert list_models(load_records(tmp_path))[0][0] == ESCAPES  # for programs; `ls models` prints it visibly

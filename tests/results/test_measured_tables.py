@@ -1,4 +1,5 @@
 """The tables of this repository are what its own records say, and every record holds what a stranger needs."""
+
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ SUITES = ('tiny_cifar10', 'tiny_scenes')
 @pytest.mark.parametrize('suite', SUITES)
 def test_a_table_is_generated_from_the_records(suite):
     """Write it anew with: cae-bench table --suite SUITE > results/SUITE.md"""
-    assert (RESULTS / f'{suite}.md').read_text().strip() == render(build_table(RESULTS, suite=suite), 'markdown').strip()
+    assert (RESULTS / f'{suite}.md').read_text().strip() == render(
+        build_table(RESULTS, suite=suite), 'markdown'
+    ).strip()
 
 
 @pytest.mark.parametrize('suite', SUITES)

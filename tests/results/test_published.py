@@ -10,15 +10,29 @@ from cae_bench.results.published import CONFIDENCES, read_file
 
 # (how many, their sum) of each column and metric, taken from the collection these files were made from.
 SUMS = {
-    'ade20k/linear_seg mIoU': (11, 355.5), 'ade20k/setr_pup mIoU': (4, 179.63), 'ade20k/upernet mIoU': (59, 2908.13),
-    'cifar100/finetune top1': (1, 90.1), 'coco/cascade_mask_rcnn bbox_mAP': (9, 456.9),
-    'coco/cascade_mask_rcnn segm_mAP': (6, 257.0), 'coco/cascade_rcnn bbox_mAP': (2, 108.4),
-    'coco/mask_rcnn bbox_mAP': (28, 1409.6), 'coco/mask_rcnn segm_mAP': (19, 848.0),
-    'coco/vitdet_cascade_mask_rcnn bbox_mAP': (3, 170.3), 'coco/vitdet_cascade_mask_rcnn segm_mAP': (3, 147.7),
-    'coco/vitdet_mask_rcnn bbox_mAP': (5, 271.0), 'coco/vitdet_mask_rcnn segm_mAP': (5, 240.4),
-    'in1k/attentive top1': (28, 2100.54), 'in1k/finetune top1': (145, 12215.702), 'in1k/knn top1': (10, 482.13),
-    'in1k/linear top1': (100, 6929.45), 'inat2017/finetune top1': (4, 308.9), 'inat2018/finetune top1': (4, 325.3),
-    'inat2019/finetune top1': (4, 337.9), 'places205/finetune top1': (4, 262.4), 'places365/finetune top1': (4, 237.4)}
+    'ade20k/linear_seg mIoU': (11, 355.5),
+    'ade20k/setr_pup mIoU': (4, 179.63),
+    'ade20k/upernet mIoU': (59, 2908.13),
+    'cifar100/finetune top1': (1, 90.1),
+    'coco/cascade_mask_rcnn bbox_mAP': (9, 456.9),
+    'coco/cascade_mask_rcnn segm_mAP': (6, 257.0),
+    'coco/cascade_rcnn bbox_mAP': (2, 108.4),
+    'coco/mask_rcnn bbox_mAP': (28, 1409.6),
+    'coco/mask_rcnn segm_mAP': (19, 848.0),
+    'coco/vitdet_cascade_mask_rcnn bbox_mAP': (3, 170.3),
+    'coco/vitdet_cascade_mask_rcnn segm_mAP': (3, 147.7),
+    'coco/vitdet_mask_rcnn bbox_mAP': (5, 271.0),
+    'coco/vitdet_mask_rcnn segm_mAP': (5, 240.4),
+    'in1k/attentive top1': (28, 2100.54),
+    'in1k/finetune top1': (145, 12215.702),
+    'in1k/knn top1': (10, 482.13),
+    'in1k/linear top1': (100, 6929.45),
+    'inat2017/finetune top1': (4, 308.9),
+    'inat2018/finetune top1': (4, 325.3),
+    'inat2019/finetune top1': (4, 337.9),
+    'places205/finetune top1': (4, 262.4),
+    'places365/finetune top1': (4, 237.4),
+}
 
 
 def test_none_of_the_458_numbers_is_lost_or_doubled():
@@ -48,11 +62,11 @@ def test_exact_and_secondary_sources_are_told_apart():
 
 def test_recipes_that_cannot_be_compared_never_share_a_column_and_variant():
     boxes = {n.id: (n.protocol.column, n.protocol.variant) for n in load_published() if n.metric == 'bbox_mAP'}
-    assert boxes['r0029'] == ('coco/mask_rcnn', None)                    # MAE-B 48.4, the recipe of CAE
-    assert boxes['r0154'] == ('coco/mask_rcnn', 'mae-tuned')             # MAE-B 50.3, tuned per entry
-    assert boxes['r0332'] == ('coco/vitdet_mask_rcnn', None)             # MAE-B 51.6, ViTDet
+    assert boxes['r0029'] == ('coco/mask_rcnn', None)  # MAE-B 48.4, the recipe of CAE
+    assert boxes['r0154'] == ('coco/mask_rcnn', 'mae-tuned')  # MAE-B 50.3, tuned per entry
+    assert boxes['r0332'] == ('coco/vitdet_mask_rcnn', None)  # MAE-B 51.6, ViTDet
     linear = {n.id: n.protocol.variant for n in load_published() if n.protocol.column == 'in1k/linear'}
-    assert linear['r0110'] is None and linear['r0233'] == 'middle-layer'          # BEiT-B: 41.8 and 56.7
+    assert linear['r0110'] is None and linear['r0233'] == 'middle-layer'  # BEiT-B: 41.8 and 56.7
     probed = load_published(['efficient_probing'])
     attentive = {n.protocol.variant for n in probed if n.protocol.column == 'in1k/attentive'}
     assert attentive == {'ep32'}
@@ -83,8 +97,9 @@ def test_costs_sizes_and_spreads_are_kept_with_their_sources():
     assert counts == {'params_flops': 16, 'training_cost': 20, 'variance': 10}
 
 
-@pytest.mark.parametrize('text, what', [('results: [', 'ParserError'), ('title: x', "KeyError: 'sources'"),
-                                        ('- 1', 'TypeError')])
+@pytest.mark.parametrize(
+    'text, what', [('results: [', 'ParserError'), ('title: x', "KeyError: 'sources'"), ('- 1', 'TypeError')]
+)
 def test_a_damaged_file_is_named(tmp_path, text, what):
     (tmp_path / 'bad.yml').write_text(text)
     with pytest.raises(RecordError, match=f'bad.yml: not a file of published results .{what}'):
@@ -114,7 +129,12 @@ def test_every_shipped_suite_loads_and_its_picks_exist():
 
 def test_the_suite_of_the_paper_and_of_the_demo_name_their_tasks():
     assert load_suite('cae_paper').tasks == [
-        'in1k/linear', 'in1k/attentive', 'in1k/finetune', 'ade20k/upernet', 'coco/mask_rcnn']
+        'in1k/linear',
+        'in1k/attentive',
+        'in1k/finetune',
+        'ade20k/upernet',
+        'coco/mask_rcnn',
+    ]
     protocols = ('knn', 'linear', 'attentive', 'finetune', 'upernet', 'mask_rcnn')
     assert load_suite('mini').tasks == [f'scenes/{protocol}' for protocol in protocols]
     assert load_suite('mini').recipe == 'mini' and load_suite('mini').picks == ()
@@ -125,9 +145,18 @@ def test_an_unknown_suite_gets_the_nearest_names():
         load_suite('cae_papr')
 
 
-@pytest.mark.parametrize('text, what', [('title: x', 'KeyError'), ('title: [', 'ParserError'), (
-    'title: x\nrecipe: mini\ntasks: [{task: linear, metrics: [top1]}]', "task 'linear' is not <dataset>/<protocol>"), (
-    'title: x\nrecipe: mini\ntasks: [{task: a/b, metric: top1}]', 'KeyError')])
+@pytest.mark.parametrize(
+    'text, what',
+    [
+        ('title: x', 'KeyError'),
+        ('title: [', 'ParserError'),
+        (
+            'title: x\nrecipe: mini\ntasks: [{task: linear, metrics: [top1]}]',
+            "task 'linear' is not <dataset>/<protocol>",
+        ),
+        ('title: x\nrecipe: mini\ntasks: [{task: a/b, metric: top1}]', 'KeyError'),
+    ],
+)
 def test_a_broken_suite_of_ones_own_is_named(tmp_path, text, what):
     path = tmp_path / 'own.yml'
     path.write_text(text)

@@ -14,8 +14,15 @@ from cae_bench.results.schema import RECORD
 
 
 def test_a_record_survives_the_way_to_json_and_back(make):
-    record = make(ci95=(47.5, 52.5), selection={'by': 'held-out', 'chosen': {'lr': 0.3}}, overrides={'a.b': [1, 2]},
-                  extra={'curve': [1.0, 2.0]}, peak_memory_mb=12.5, limit=64, precision='bf16')
+    record = make(
+        ci95=(47.5, 52.5),
+        selection={'by': 'held-out', 'chosen': {'lr': 0.3}},
+        overrides={'a.b': [1, 2]},
+        extra={'curve': [1.0, 2.0]},
+        peak_memory_mb=12.5,
+        limit=64,
+        precision='bf16',
+    )
     data = json.loads(json.dumps(record.to_dict()))
     assert Record.from_dict(data) == record
     assert data['schema'] == 'cae-bench/record/1' and data['task'] == 'scenes/linear'
@@ -42,34 +49,37 @@ def test_a_value_json_cannot_hold_is_named(make):
         make(extra={'model': object()}).to_dict()
 
 
-@pytest.mark.parametrize('path, value, field, what', [
-    ('seed', -1, 'seed', 'less than the minimum'),
-    ('seed', True, 'seed', "not of type 'integer'"),
-    ('status', 'done', 'status', 'is not one of'),
-    ('fingerprint', 'abc', 'fingerprint', 'does not match'),
-    ('started', 'yesterday', 'started', 'does not match'),
-    ('metrics.top1.value', '50', 'metrics.top1.value', "not of type 'number'"),
-    ('metrics.top1.ci95', [1, 2, 3], 'metrics.top1.ci95', 'too long'),
-    ('dataset.name', '../etc', 'dataset.name', 'does not match'),
-    ('git.branch', 'main', 'git', "'branch' was unexpected"),
-    ('schema', 'cae-bench/note/9', 'schema', "'cae-bench/record/1' was expected"),
-    ('schema', 'cae-bench/record/0', 'schema', "'cae-bench/record/1' was expected"),
-    ('task', 'scenes/knn', 'task', 'disagrees'),
-    ('metrics.top1.value', -5, 'metrics.top1.value', '-5 is less than the minimum'),
-    ('metrics.top1.value', 1234.0, 'metrics.top1.value', '1234.0 is greater than the maximum'),
-    ('metrics.top1.value', 10 ** 400, 'metrics.top1.value', 'is greater than the maximum'),
-    ('metrics.top1.ci95', [-3.0, 52.0], 'metrics.top1.ci95.0', '-3.0 is less than the minimum'),
-    ('metrics.top1.ci95', [52.0, 47.0], 'metrics.top1.ci95', '52.0 is above 47.0'),
-    ('metrics.top1.ci95', [60.0, 70.0], 'metrics.top1.ci95', 'the value 50.0 lies outside 60.0 to 70.0'),
-    ('metrics.top1.ci95', [30.0, 49.9], 'metrics.top1.ci95', 'the value 50.0 lies outside 30.0 to 49.9'),
-    ('dataset.num_val', 0, 'dataset.num_val', '0 is less than the minimum of 1'),
-    ('dataset.num_train', -1, 'dataset.num_train', '-1 is less than the minimum of 0'),
-    ('seed', 10 ** 30, 'seed', 'is greater than the maximum'),
-    ('limit', 0, 'limit', '0 is less than the minimum of 1'),
-    ('wall_time_s', 1e300, 'wall_time_s', 'is greater than the maximum'),
-])
+@pytest.mark.parametrize(
+    'path, value, field, what',
+    [
+        ('seed', -1, 'seed', 'less than the minimum'),
+        ('seed', True, 'seed', "not of type 'integer'"),
+        ('status', 'done', 'status', 'is not one of'),
+        ('fingerprint', 'abc', 'fingerprint', 'does not match'),
+        ('started', 'yesterday', 'started', 'does not match'),
+        ('metrics.top1.value', '50', 'metrics.top1.value', "not of type 'number'"),
+        ('metrics.top1.ci95', [1, 2, 3], 'metrics.top1.ci95', 'too long'),
+        ('dataset.name', '../etc', 'dataset.name', 'does not match'),
+        ('git.branch', 'main', 'git', "'branch' was unexpected"),
+        ('schema', 'cae-bench/note/9', 'schema', "'cae-bench/record/1' was expected"),
+        ('schema', 'cae-bench/record/0', 'schema', "'cae-bench/record/1' was expected"),
+        ('task', 'scenes/knn', 'task', 'disagrees'),
+        ('metrics.top1.value', -5, 'metrics.top1.value', '-5 is less than the minimum'),
+        ('metrics.top1.value', 1234.0, 'metrics.top1.value', '1234.0 is greater than the maximum'),
+        ('metrics.top1.value', 10**400, 'metrics.top1.value', 'is greater than the maximum'),
+        ('metrics.top1.ci95', [-3.0, 52.0], 'metrics.top1.ci95.0', '-3.0 is less than the minimum'),
+        ('metrics.top1.ci95', [52.0, 47.0], 'metrics.top1.ci95', '52.0 is above 47.0'),
+        ('metrics.top1.ci95', [60.0, 70.0], 'metrics.top1.ci95', 'the value 50.0 lies outside 60.0 to 70.0'),
+        ('metrics.top1.ci95', [30.0, 49.9], 'metrics.top1.ci95', 'the value 50.0 lies outside 30.0 to 49.9'),
+        ('dataset.num_val', 0, 'dataset.num_val', '0 is less than the minimum of 1'),
+        ('dataset.num_train', -1, 'dataset.num_train', '-1 is less than the minimum of 0'),
+        ('seed', 10**30, 'seed', 'is greater than the maximum'),
+        ('limit', 0, 'limit', '0 is less than the minimum of 1'),
+        ('wall_time_s', 1e300, 'wall_time_s', 'is greater than the maximum'),
+    ],
+)
 def test_a_broken_field_is_named_with_what_is_wrong(make, tmp_path, path, value, field, what):
-    data = make(ci95=(47., 52.)).to_dict()
+    data = make(ci95=(47.0, 52.0)).to_dict()
     *parents, last = path.split('.')
     inner = data
     for key in parents:
@@ -81,19 +91,30 @@ def test_a_broken_field_is_named_with_what_is_wrong(make, tmp_path, path, value,
     assert what in str(error.value) and 'run the task again' in str(error.value)
 
 
-@pytest.mark.parametrize('change, what', [
-    (dict(value=-5.0), '-5.0 is less than the minimum'), (dict(value=101.0), '101.0 is greater than the maximum'),
-    (dict(ci95=(52.0, 47.0)), '52.0 is above 47.0'), (dict(ci95=(60.0, 70.0)), 'the value 50.0 lies outside'),
-    (dict(num_val=0), '0 is less than the minimum of 1')])
+@pytest.mark.parametrize(
+    'change, what',
+    [
+        (dict(value=-5.0), '-5.0 is less than the minimum'),
+        (dict(value=101.0), '101.0 is greater than the maximum'),
+        (dict(ci95=(52.0, 47.0)), '52.0 is above 47.0'),
+        (dict(ci95=(60.0, 70.0)), 'the value 50.0 lies outside'),
+        (dict(num_val=0), '0 is less than the minimum of 1'),
+    ],
+)
 def test_what_could_not_be_read_back_is_not_written(make, change, what):
     with pytest.raises(RecordError, match=f'{re.escape(what)}.*Fix the code that made the record'):
         make(**change).to_dict()
 
 
 def test_only_a_percentage_ends_at_100_and_rounding_is_no_damage(make):
-    for metric in (Metric(value=1234.5, unit='nats'), Metric(value=-2.0, unit='nats', ci95=(-3.0, -1.0)),
-                   Metric(value=100.00000000000001, ci95=(98.0, 100.0)), Metric(value=0.0, ci95=(-1e-15, 3.0)),
-                   Metric(value=50.0, ci95=(50.0, 50.0)), Metric(value=50.0 - 1e-12, ci95=(50.0, 51.0))):
+    for metric in (
+        Metric(value=1234.5, unit='nats'),
+        Metric(value=-2.0, unit='nats', ci95=(-3.0, -1.0)),
+        Metric(value=100.00000000000001, ci95=(98.0, 100.0)),
+        Metric(value=0.0, ci95=(-1e-15, 3.0)),
+        Metric(value=50.0, ci95=(50.0, 50.0)),
+        Metric(value=50.0 - 1e-12, ci95=(50.0, 51.0)),
+    ):
         assert Record.from_dict(make(metrics={'m': metric}).to_dict()).metrics['m'] == metric
 
 
@@ -102,8 +123,10 @@ def test_a_newer_schema_asks_to_upgrade_and_not_to_delete(make, tmp_path, number
     data = {**make().to_dict(), 'schema': f'cae-bench/record/{number}', 'uncertainty': {}}
     with pytest.raises(RecordError) as error:
         Record.from_dict(data, tmp_path / 'x.json')
-    assert str(error.value) == (f'{tmp_path}/x.json: written by a newer cae_bench (cae-bench/record/{number}; this one reads '
-                                f'up to cae-bench/record/1). Upgrade cae_bench to read it.')
+    assert str(error.value) == (
+        f'{tmp_path}/x.json: written by a newer cae_bench (cae-bench/record/{number}; this one reads '
+        f'up to cae-bench/record/1). Upgrade cae_bench to read it.'
+    )
 
 
 def test_every_required_field_is_missed(make):
@@ -114,9 +137,32 @@ def test_every_required_field_is_missed(make):
 
 
 def test_the_quick_check_agrees_with_jsonschema_on_every_single_change(make):
-    data = make(ci95=(47., 52.), selection={'by': 'paper', 'chosen': {}}).to_dict()
+    data = make(ci95=(47.0, 52.0), selection={'by': 'paper', 'chosen': {}}).to_dict()
     quick, judge = compile_schema(RECORD), jsonschema.Draft202012Validator(RECORD)
-    values = [None, True, False, -1, 0, 1, 2.0, 2.5, 101, 1e13, 10 ** 400, '', '%', 'x', 'a' * 64, 'a/b', [], [1], [1, 2], ['a'], {}, {'x': 1}]
+    values = [
+        None,
+        True,
+        False,
+        -1,
+        0,
+        1,
+        2.0,
+        2.5,
+        101,
+        1e13,
+        10**400,
+        '',
+        '%',
+        'x',
+        'a' * 64,
+        'a/b',
+        [],
+        [1],
+        [1, 2],
+        ['a'],
+        {},
+        {'x': 1},
+    ]
     verdicts = set()
 
     def visit(part):
@@ -135,6 +181,7 @@ def test_the_quick_check_agrees_with_jsonschema_on_every_single_change(make):
             part[key] = old
             if isinstance(old, (dict, list)):
                 visit(old)
+
     visit(data)
     assert verdicts == {True, False} and quick(data)
 
@@ -148,8 +195,13 @@ def test_fingerprint_ignores_key_order_and_tuples_but_nothing_else():
     parts = {'sha256': 'a', 'config': {'lr': 0.1, 'taps': [3, 5]}, 'limit': None}
     same = {'limit': None, 'config': {'taps': (3, 5), 'lr': 0.1}, 'sha256': 'a'}
     assert fingerprint(parts) == fingerprint(same)
-    changes = [{'limit': 64}, {'config': {'lr': 0.2, 'taps': [3, 5]}}, {'config': {'lr': 0.1, 'taps': [5, 3]}},
-               {'sha256': 'b'}, {}]
+    changes = [
+        {'limit': 64},
+        {'config': {'lr': 0.2, 'taps': [3, 5]}},
+        {'config': {'lr': 0.1, 'taps': [5, 3]}},
+        {'sha256': 'b'},
+        {},
+    ]
     assert len({fingerprint({**parts, **change}) for change in changes}) == 5
 
 

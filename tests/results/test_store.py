@@ -12,8 +12,17 @@ import pytest
 import cae_bench
 from cae_bench.errors import RecordError
 from cae_bench.results import (
-    build_table, check_writable, find, load_records, path_for, read_per_image, read_record, render, write_record)
-from cae_bench.results import files
+    build_table,
+    check_writable,
+    files,
+    find,
+    load_records,
+    path_for,
+    read_per_image,
+    read_record,
+    render,
+    write_record,
+)
 
 
 def listing(folder: Path) -> list[str]:
@@ -27,10 +36,19 @@ def test_a_record_lies_under_model_dataset_protocol_recipe_fingerprint_and_seed(
     assert read_record(path) == record and read_record(path).path == path
 
 
-@pytest.mark.parametrize('name, safe', [('cae_base-1600e.v2+ema', 'cae_base-1600e.v2+ema'),
-                                        ('random:vit-tiny', 'random_vit-tiny'), ('timm:vit_base.mae', 'timm_vit_base.mae'),
-                                        ('../../etc', '_.._etc'), ('..', 'unnamed'), ('', 'unnamed'), ('ä b', '_b'),
-                                        ('x' * 300, 'x' * 91)])
+@pytest.mark.parametrize(
+    'name, safe',
+    [
+        ('cae_base-1600e.v2+ema', 'cae_base-1600e.v2+ema'),
+        ('random:vit-tiny', 'random_vit-tiny'),
+        ('timm:vit_base.mae', 'timm_vit_base.mae'),
+        ('../../etc', '_.._etc'),
+        ('..', 'unnamed'),
+        ('', 'unnamed'),
+        ('ä b', '_b'),
+        ('x' * 300, 'x' * 91),
+    ],
+)
 def test_odd_model_names_stay_inside_the_results_folder(make, tmp_path, name, safe):
     path = path_for(tmp_path, make(model=name))
     part = path.relative_to(tmp_path / 'measured').parts[0]
@@ -39,15 +57,26 @@ def test_odd_model_names_stay_inside_the_results_folder(make, tmp_path, name, sa
 
 
 def test_runs_that_differ_in_anything_never_share_a_file(make, tmp_path):
-    runs = [make(), make(seed=1), make(recipe='paper'), make(protocol_version=2), make(limit=8), make(precision='bf16'),
-            make(data='other'), make(sha256='b' * 64), make('scenes/knn'), make(model='mae'), make(overrides={'lr': 1})]
+    runs = [
+        make(),
+        make(seed=1),
+        make(recipe='paper'),
+        make(protocol_version=2),
+        make(limit=8),
+        make(precision='bf16'),
+        make(data='other'),
+        make(sha256='b' * 64),
+        make('scenes/knn'),
+        make(model='mae'),
+        make(overrides={'lr': 1}),
+    ]
     assert len({path_for(tmp_path, run) for run in runs}) == len(runs)
 
 
 def test_per_image_columns_come_back_as_written(make, tmp_path):
     columns = {'image': ['a.jpg', 'b.jpg'], 'correct': [True, False], 'score': [0.5, None], 'label': [3, 4]}
     write_record(tmp_path, make(), columns)
-    record, = load_records(tmp_path)
+    (record,) = load_records(tmp_path)
     assert read_per_image(record) == columns == read_per_image(record.path)
     assert [Path(p).suffix for p in listing(tmp_path)] == ['.json', '.parquet']
 
@@ -73,6 +102,7 @@ def test_a_damaged_parquet_is_named(make, tmp_path):
 def test_a_parquet_that_is_a_fifo_or_names_no_images_is_named(make, tmp_path):
     import pyarrow as pa
     import pyarrow.parquet as pq
+
     path = write_record(tmp_path, make())
     for columns in ({'correct': [True]}, {'image': [1]}):
         pq.write_table(pa.table(columns), path.with_suffix('.parquet'))
@@ -91,6 +121,7 @@ def test_a_full_disk_leaves_the_old_record_and_no_temporary_file(make, tmp_path,
 
     def full(_):
         raise OSError(errno.ENOSPC, 'No space left on device')
+
     monkeypatch.setattr(files.os, 'fsync', full)
     with pytest.raises(RecordError, match='no space left on the disk, nothing was written. Free some space'):
         write_record(tmp_path, replace(old, wall_time_s=9.0), {'image': ['b']})
@@ -98,14 +129,17 @@ def test_a_full_disk_leaves_the_old_record_and_no_temporary_file(make, tmp_path,
     assert load_records(tmp_path) == [old] and read_per_image(load_records(tmp_path)[0]) == {'image': ['a']}
 
 
-@pytest.mark.parametrize('error, raised', [(OSError(errno.EACCES, 'Permission denied'), RecordError),
-                                           (KeyboardInterrupt(), KeyboardInterrupt)])
+@pytest.mark.parametrize(
+    'error, raised',
+    [(OSError(errno.EACCES, 'Permission denied'), RecordError), (KeyboardInterrupt(), KeyboardInterrupt)],
+)
 def test_whatever_stops_the_renaming_no_temporary_file_stays(make, tmp_path, monkeypatch, error, raised):
     write_record(tmp_path, make(value=1.0))
     before = listing(tmp_path)
 
     def stop(*_):
         raise error
+
     monkeypatch.setattr(files.os, 'replace', stop)
     with pytest.raises(raised):
         write_record(tmp_path, make(value=2.0))
@@ -125,9 +159,16 @@ def test_a_half_written_file_of_another_process_is_not_a_record(make, tmp_path):
     assert len(load_records(tmp_path, damaged := [])) == 1 and damaged == []
 
 
-@pytest.mark.parametrize('content, what', [(b'{"schema": ', 'not a readable record'), (b'', 'not a readable record'),
-                                           (b'[]', 'the whole record'), (b'\xff\xfe\x00', 'not a text file'),
-                                           (b'{"a": NaN}', 'NaN is not a number')])
+@pytest.mark.parametrize(
+    'content, what',
+    [
+        (b'{"schema": ', 'not a readable record'),
+        (b'', 'not a readable record'),
+        (b'[]', 'the whole record'),
+        (b'\xff\xfe\x00', 'not a text file'),
+        (b'{"a": NaN}', 'NaN is not a number'),
+    ],
+)
 def test_a_damaged_record_is_named_and_the_good_ones_are_still_there(make, tmp_path, content, what):
     good = make(model='good')
     write_record(tmp_path, good)
@@ -144,12 +185,18 @@ def nested(depth):
     return b'{"a":' * depth + b'1' + b'}' * depth
 
 
-@pytest.mark.parametrize('content, what', [
-    (nested(100_000), 'not a readable record (maximum recursion depth exceeded'),
-    (b'[' * 100_000, 'not a readable record (maximum recursion depth exceeded'),
-    (b'{"a": 1' + b'0' * 400 + b'}', 'a number of 401 digits'), (b'{"a": 1' + b'0' * 9000 + b'}', 'a number of 9001 digits'),
-    (b'{"a": 1e400}', '1e400 is no finite number'), (b'{"a": -1e+9999}', '-1e+9999 is no finite number'),
-    (b'{"a": Infinity}', 'Infinity is not a number')])
+@pytest.mark.parametrize(
+    'content, what',
+    [
+        (nested(100_000), 'not a readable record (maximum recursion depth exceeded'),
+        (b'[' * 100_000, 'not a readable record (maximum recursion depth exceeded'),
+        (b'{"a": 1' + b'0' * 400 + b'}', 'a number of 401 digits'),
+        (b'{"a": 1' + b'0' * 9000 + b'}', 'a number of 9001 digits'),
+        (b'{"a": 1e400}', '1e400 is no finite number'),
+        (b'{"a": -1e+9999}', '-1e+9999 is no finite number'),
+        (b'{"a": Infinity}', 'Infinity is not a number'),
+    ],
+)
 def test_no_content_of_one_file_hides_the_others(make, tmp_path, content, what):
     write_record(tmp_path, good := make(model='good'))
     bad = write_record(tmp_path, make(model='bad'))
@@ -170,26 +217,38 @@ def test_no_number_of_one_record_hides_the_others_or_is_shown(make, tmp_path, nu
 
 def test_a_thousand_records_are_read_and_shown_within_a_second(make, tmp_path):
     import time
+
     shipped = Path(__file__).resolve().parents[2] / 'results/measured/cae_vit-tiny_scenes/scenes/upernet'
     data = json.loads(next(shipped.glob('*.json')).read_text())
     for seed in range(1000):
         path = tmp_path / f'measured/m{seed % 20}/scenes/upernet/mini-{data["fingerprint"][:8]}-seed{seed}.json'
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({**data, 'seed': seed, 'model': {**data['model'], 'name': f'm{seed % 20}'}}, indent=1))
+        path.write_text(
+            json.dumps({**data, 'seed': seed, 'model': {**data['model'], 'name': f'm{seed % 20}'}}, indent=1)
+        )
 
     def seconds() -> float:
-        started = time.process_time()                        # of this process: others may be at work
+        started = time.process_time()  # of this process: others may be at work
         assert len(build_table(tmp_path).rows) == 20
         return time.process_time() - started
+
     assert any(seconds() < 1 for _ in range(3))
 
 
-@pytest.mark.parametrize('make_bad, what', [
-    (lambda path: path.mkdir(), 'no regular file'), (os.mkfifo, 'no regular file'),
-    (lambda path: path.symlink_to('nowhere'), 'cannot be read (No such file or directory)'),
-    (lambda path: path.symlink_to(path.name), 'cannot be read (Too many levels of symbolic links)'),
-    (lambda path: path.symlink_to('/dev/zero'), 'no regular file'),
-    (lambda path: os.truncate(os.open(path, os.O_CREAT | os.O_WRONLY), 65 * 2 ** 20), '65 MiB are too many for a record')])
+@pytest.mark.parametrize(
+    'make_bad, what',
+    [
+        (lambda path: path.mkdir(), 'no regular file'),
+        (os.mkfifo, 'no regular file'),
+        (lambda path: path.symlink_to('nowhere'), 'cannot be read (No such file or directory)'),
+        (lambda path: path.symlink_to(path.name), 'cannot be read (Too many levels of symbolic links)'),
+        (lambda path: path.symlink_to('/dev/zero'), 'no regular file'),
+        (
+            lambda path: os.truncate(os.open(path, os.O_CREAT | os.O_WRONLY), 65 * 2**20),
+            '65 MiB are too many for a record',
+        ),
+    ],
+)
 def test_what_is_no_file_of_a_record_neither_blocks_nor_hides(make, tmp_path, make_bad, what):
     path = write_record(tmp_path, good := make())
     make_bad(bad := path.with_name('x.json'))
@@ -202,10 +261,11 @@ def test_a_record_that_may_not_be_read_is_named(make, tmp_path, monkeypatch):
     bad = write_record(tmp_path, make(model='bad'))
     read = Path.read_text
 
-    def refuse(path, *arguments, **options):                # the tests may run as root, whom no mode stops
+    def refuse(path, *arguments, **options):  # the tests may run as root, whom no mode stops
         if path == bad:
             raise PermissionError(errno.EACCES, 'Permission denied', str(path))
         return read(path, *arguments, **options)
+
     monkeypatch.setattr(Path, 'read_text', refuse)
     assert load_records(tmp_path, damaged := []) == [good]
     assert f'{bad}: cannot be read (Permission denied)' in str(damaged[0])
@@ -224,7 +284,9 @@ def test_a_name_that_is_no_utf8_is_written_and_read_back(make, tmp_path):
     assert read_record(write_record(tmp_path, record)) == record
 
 
-@pytest.mark.parametrize('names', [('a/b', 'a_b'), ('a_b', 'a/b'), ('a:b', 'a b'), ('a_b', '.a_b.'), ('x' * 300, 'x' * 301)])
+@pytest.mark.parametrize(
+    'names', [('a/b', 'a_b'), ('a_b', 'a/b'), ('a:b', 'a b'), ('a_b', '.a_b.'), ('x' * 300, 'x' * 301)]
+)
 def test_two_names_of_one_file_name_have_their_own_records(make, tmp_path, names):
     first, second = (make(model=name, value=value) for name, value in zip(names, (1.0, 2.0)))
     assert first.fingerprint == second.fingerprint
@@ -241,15 +303,18 @@ def test_a_record_in_the_folder_of_an_older_version_is_found_by_its_own_name_alo
     new = write_record(tmp_path, record)
     old = new.parents[2].with_name('a_b') / new.relative_to(new.parents[2])
     new.parents[2].rename(old.parents[2])
-    assert find(tmp_path, record.fingerprint, 0, 'a/b').path == old and find(tmp_path, record.fingerprint, 0, 'a_b') is None
-    write_record(tmp_path, other := make(model='a_b', value=1.0))          # its place is taken: it lies elsewhere
+    assert (
+        find(tmp_path, record.fingerprint, 0, 'a/b').path == old
+        and find(tmp_path, record.fingerprint, 0, 'a_b') is None
+    )
+    write_record(tmp_path, other := make(model='a_b', value=1.0))  # its place is taken: it lies elsewhere
     assert read_record(old) == record and find(tmp_path, other.fingerprint, 0, 'a_b') == other
 
 
 def test_where_upper_and_lower_case_are_one_folder_both_records_stay(make, tmp_path):
     lower = make(model='cae')
     path = write_record(tmp_path, lower)
-    os.symlink(path.parents[2], path.parents[2].with_name('CAE'))          # as on a file system that ignores case
+    os.symlink(path.parents[2], path.parents[2].with_name('CAE'))  # as on a file system that ignores case
     write_record(tmp_path, upper := make(model='CAE', value=1.0))
     assert read_record(path) == lower
     assert find(tmp_path, upper.fingerprint, 0, 'CAE') == upper and find(tmp_path, lower.fingerprint, 0, 'cae') == lower
@@ -270,6 +335,7 @@ def test_a_results_folder_that_is_a_file_is_refused_before_computing(tmp_path):
 def test_a_read_only_results_folder_is_refused_before_computing(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise OSError(errno.EROFS, 'Read-only file system')
+
     monkeypatch.setattr(files.tempfile, 'NamedTemporaryFile', refuse)
     with pytest.raises(RecordError, match=r'measured: cannot be written \(Read-only file system\). Fix'):
         check_writable(tmp_path)
@@ -299,8 +365,10 @@ def test_failed_and_damaged_runs_do_not_count_as_done(make, tmp_path):
 
 def test_reading_results_imports_neither_torch_nor_mmengine_nor_pyarrow(make, tmp_path):
     write_record(tmp_path, make(), {'image': ['a']})
-    code = ('import sys; from cae_bench.results import build_table, render;'
-            f'print(render(build_table({str(tmp_path)!r})));'
-            "print(sorted({'torch', 'mmengine', 'numpy', 'pyarrow', 'jsonschema'} & set(sys.modules)))")
+    code = (
+        'import sys; from cae_bench.results import build_table, render;'
+        f'print(render(build_table({str(tmp_path)!r})));'
+        "print(sorted({'torch', 'mmengine', 'numpy', 'pyarrow', 'jsonschema'} & set(sys.modules)))"
+    )
     out = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True, env=os.environ)
     assert '50.0' in out.stdout and out.stdout.strip().endswith('[]')

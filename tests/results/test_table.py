@@ -20,6 +20,7 @@ def fill(make, tmp_path):
         for record in records:
             write_record(tmp_path, record)
         return tmp_path
+
     return write
 
 
@@ -44,8 +45,12 @@ def small(make, fill):
     boxes = {'bbox_mAP': Metric(value=30.24), 'segm_mAP': Metric(value=20.0), 'bbox_mAP_50': Metric(value=50.0)}
     other = {'model': 'random:vit-tiny', 'sha256': None}
     seeds = [make('scenes/mask_rcnn', value=v, seed=i, limit=64, **other) for i, v in enumerate((10.0, 11.0, 12.0))]
-    return fill(make(ci95=(47.0, 52.0)), make('scenes/mask_rcnn', metrics=boxes),
-                make('scenes/upernet', value=61.25 + 1e-9, **other), *seeds)
+    return fill(
+        make(ci95=(47.0, 52.0)),
+        make('scenes/mask_rcnn', metrics=boxes),
+        make('scenes/upernet', value=61.25 + 1e-9, **other),
+        *seeds,
+    )
 
 
 def test_the_markdown_table_is_this_text(small):
@@ -55,7 +60,7 @@ def test_the_markdown_table_is_this_text(small):
 def test_seeds_become_mean_and_sample_deviation(small):
     data = json.loads(render(build_table(small), 'json'))
     cell = data['rows'][1]['cells']['box AP']
-    assert (cell['value'], cell['std'], cell['n']) == (11.0, 1.0, 3)          # 10, 11, 12
+    assert (cell['value'], cell['std'], cell['n']) == (11.0, 1.0, 3)  # 10, 11, 12
     assert len(cell['evidence']) == 3 and cell['kind'] == 'measured' and 'ci95' not in cell
 
 
@@ -70,8 +75,17 @@ def test_csv_has_numbers_in_full_and_a_dash_for_what_is_missing(small):
 def test_a_missing_cell_is_null_in_json(small):
     data = json.loads(render(build_table(small), 'json'))
     assert data['rows'][0]['cells']['mIoU'] is None
-    assert data['columns'][0] == {'head': 'linear top-1', 'dataset': 'scenes', 'protocol': 'linear', 'metric': 'top1',
-                                  'recipe': 'mini', 'version': 1, 'variant': None, 'data': None, 'unit': '%'}
+    assert data['columns'][0] == {
+        'head': 'linear top-1',
+        'dataset': 'scenes',
+        'protocol': 'linear',
+        'metric': 'top1',
+        'recipe': 'mini',
+        'version': 1,
+        'variant': None,
+        'data': None,
+        'unit': '%',
+    }
 
 
 def test_the_terminal_text_keeps_every_line_within_the_width(small):
@@ -82,8 +96,10 @@ def test_the_terminal_text_keeps_every_line_within_the_width(small):
 def test_latex_and_html_escape_what_would_break_them(make, fill):
     table = build_table(fill(make(model=r'a_b & <c> 100% $x {y} \z #1 ~^')))
     tex, page = render(table, 'latex'), render(table, 'html')
-    assert (r'a\_b \& \textless{}c\textgreater{} 100\% \$x \{y\} \textbackslash{}z \#1 '
-            r'\textasciitilde{}\textasciicircum{} & ') in tex
+    assert (
+        r'a\_b \& \textless{}c\textgreater{} 100\% \$x \{y\} \textbackslash{}z \#1 '
+        r'\textasciitilde{}\textasciicircum{} & '
+    ) in tex
     assert tex.count('{') == tex.count('}') and r'\begin{tabular}{lllr}' in tex
     assert '<td style="text-align:left">a_b &amp; &lt;c&gt; 100% $x {y} \\z #1 ~^</td>' in page
 
@@ -97,11 +113,14 @@ def test_an_unknown_format_gets_the_nearest_names(small):
         render(build_table(small), 'markdwn')
 
 
-@pytest.mark.parametrize('change, heads', [
-    (dict(recipe='paper'), ['linear top-1', 'linear top-1 (mini)']),
-    (dict(protocol_version=2), ['linear top-1 (v2)', 'linear top-1 (v1)']),
-    (dict(data='ffffffffffff'), ['linear top-1 (data data0)', 'linear top-1 (data ffffffff)']),
-])
+@pytest.mark.parametrize(
+    'change, heads',
+    [
+        (dict(recipe='paper'), ['linear top-1', 'linear top-1 (mini)']),
+        (dict(protocol_version=2), ['linear top-1 (v2)', 'linear top-1 (v1)']),
+        (dict(data='ffffffffffff'), ['linear top-1 (data data0)', 'linear top-1 (data ffffffff)']),
+    ],
+)
 def test_other_recipes_versions_and_data_are_other_columns(make, fill, change, heads):
     table = build_table(fill(make(value=50.0), make(value=60.0, **change)))
     assert list(table.heads) == heads
@@ -125,7 +144,9 @@ def test_a_run_with_other_settings_is_a_row_of_its_own_with_its_setting_named(ma
     later = make(value=60.0, seed=1, overrides={'lr': 1}, started='2026-11-24T08:00:00+00:00')
     table = build_table(fill(make(value=50.0), later))
     assert [(row.source[:14], [(c.value, c.n) for c in row.cells.values()]) for row in table.rows] == [
-        ('measured', [(60.0, 1)]), ('measured, run ', [(50.0, 1)])]
+        ('measured', [(60.0, 1)]),
+        ('measured, run ', [(50.0, 1)]),
+    ]
     assert 'a: with lr=1.' in table.footnotes
 
 
@@ -151,8 +172,10 @@ def test_only_the_models_asked_for_are_shown(make, fill):
 
 def test_how_hyper_parameters_were_chosen_is_said(make, fill):
     chosen = make(selection={'by': 'held-out', 'chosen': {'lr': 0.1}})
-    assert build_table(fill(chosen)).footnotes[-1] == \
-        'Hyper-parameters of linear were chosen on a held-out part of the training images.'
+    assert (
+        build_table(fill(chosen)).footnotes[-1]
+        == 'Hyper-parameters of linear were chosen on a held-out part of the training images.'
+    )
 
 
 def test_a_damaged_record_is_warned_about_and_the_others_are_shown(make, fill, small):
@@ -169,7 +192,7 @@ def test_the_table_of_the_paper_shows_the_published_numbers():
     assert [row.cells[column].value for column in table.columns] == [70.3, 77.2, 83.9, 50.3, 50.3, 44.2]
     row = next(row for row in table.rows if (row.model, row.arch, row.epochs) == ('MAE', 'ViT-L/16', 1600))
     assert [row.cells[column].value for column in table.columns] == [76.0, 78.8, 86.0, 53.6, 54.0, 47.1]
-    assert found['BEiT', 'ade20k mIoU'] is None                # only measured under another recipe than CAE's
+    assert found['BEiT', 'ade20k mIoU'] is None  # only measured under another recipe than CAE's
 
 
 def test_a_row_of_two_sources_cites_them_cell_by_cell():
@@ -202,8 +225,10 @@ def test_measured_paper_rows_share_the_published_column_and_mini_rows_do_not(mak
     official = dict(num_val=50_000, model='mine')
     paper, mini = make('in1k/linear', 66.0, recipe='paper', **official), make('in1k/linear', 5.0, **official)
     table = build_table(fill(paper, mini), suite='cae_paper')
-    by_head = {h: {row.model: row.cells[c].value for row in table.rows if c in row.cells}
-               for c, h in zip(table.columns, table.heads)}
+    by_head = {
+        h: {row.model: row.cells[c].value for row in table.rows if c in row.cells}
+        for c, h in zip(table.columns, table.heads)
+    }
     assert by_head['in1k linear top-1']['mine'] == 66.0 and by_head['in1k linear top-1']['CAE'] == 77.8
     assert by_head['in1k linear top-1 (mini)'] == {'mine': 5.0}
 
@@ -218,8 +243,9 @@ def test_published_numbers_stand_beside_the_newest_version_only(make, fill):
     official = dict(recipe='paper', num_val=50_000)
     old, new = make('in1k/linear', 60.0, **official), make('in1k/linear', 61.0, protocol_version=2, **official)
     table = build_table(fill(old, new))
-    counts = {h: sum(not row.measured and c in row.cells for row in table.rows)
-              for c, h in zip(table.columns, table.heads)}
+    counts = {
+        h: sum(not row.measured and c in row.cells for row in table.rows) for c, h in zip(table.columns, table.heads)
+    }
     assert counts['linear top-1 (v1)'] == 0 and counts['linear top-1 (v2)'] > 5
 
 
@@ -230,7 +256,7 @@ def test_methods_can_be_chosen_whatever_their_case():
 
 def test_methods_beyond_the_suite_come_with_a_row_for_each_source():
     table = build_table(None, suite='cae_paper', published=['MAE', 'CrossMAE', 'I-JEPA', 'EVA MAE-style', 'supervised'])
-    assert {row.model for row in table.rows} == {'MAE'}        # the others were only probed under variants
+    assert {row.model for row in table.rows} == {'MAE'}  # the others were only probed under variants
     seeds = build_table(None, suite='coco_recipes', published=['supervised', 'iBOT'])
     assert {row.model for row in seeds.rows} == {'supervised'}
 
@@ -242,16 +268,19 @@ def test_an_unknown_method_gets_the_nearest_names():
 
 def test_methods_that_fit_no_column_are_said_so(make, fill):
     assert build_table(fill(make()), published=['MAE']).warnings == (
-        'no published number fits these columns; name a suite, e.g. --suite cae_paper',)
+        'no published number fits these columns; name a suite, e.g. --suite cae_paper',
+    )
 
 
 def test_seeds_given_by_a_source_become_mean_and_deviation(tmp_path):
     suite = tmp_path / 'seeds.yml'
-    suite.write_text('title: Seeds\nrecipe: paper\ntasks: [{task: in1k/finetune, metrics: [top1]}]\n'
-                     'published: [{file: mae_repo, sources: [finetune_md]}]\n')
+    suite.write_text(
+        'title: Seeds\nrecipe: paper\ntasks: [{task: in1k/finetune, metrics: [top1]}]\n'
+        'published: [{file: mae_repo, sources: [finetune_md]}]\n'
+    )
     table = build_table(None, suite=str(suite))
     row = next(row for row in table.rows if row.arch == 'ViT-B/16')
-    assert row.cells[table.columns[0]].value == 83.664          # the released checkpoint stands before the seeds
+    assert row.cells[table.columns[0]].value == 83.664  # the released checkpoint stands before the seeds
     assert [value for value, _ in row.cells[table.columns[0]].others] == [83.63, 83.66, 83.52, 83.46]
 
 
@@ -277,8 +306,10 @@ def test_a_metric_that_is_no_percentage_keeps_its_own_digits(make, fill):
 
 def test_models_are_listed_with_what_was_measured(make, fill):
     records = load_records(fill(make(), make('scenes/knn'), make(model='mae', recipe='paper')))
-    assert list_models(records) == [('cae', 'vit-tiny', 'scenes/knn (mini), scenes/linear (mini)'),
-                                    ('mae', 'vit-tiny', 'scenes/linear (paper)')]
+    assert list_models(records) == [
+        ('cae', 'vit-tiny', 'scenes/knn (mini), scenes/linear (mini)'),
+        ('mae', 'vit-tiny', 'scenes/linear (paper)'),
+    ]
 
 
 def test_a_copied_record_does_not_count_as_a_second_seed(make, fill, small):
@@ -291,10 +322,11 @@ def test_a_series_of_seeds_alone_becomes_mean_and_deviation():
     from cae_bench.results import load_published
     from cae_bench.results.columns import Column
     from cae_bench.results.published_rows import published_rows
+
     seeds = [n for n in load_published(['mae_repo']) if n.seed and n.model.arch == 'vit-base']
     column = Column('in1k', 'finetune', 'top1', 'paper')
     (row,), _, _ = published_rows(seeds, [column], len(seeds))
-    cell = row.cells[column]                                    # the source itself says 83.57 and 0.08
+    cell = row.cells[column]  # the source itself says 83.57 and 0.08
     assert (round(cell.value, 2), round(cell.std, 1), cell.n) == (83.57, 0.1, 4)
 
 
@@ -302,27 +334,50 @@ def test_scores_selected_otherwise_stand_below_the_table(make, fill):
     def scored(top1, last, held_out, by='paper', **fields):
         metrics = {'top1': Metric(value=top1), 'top1_last': Metric(value=last), 'top1_held_out': Metric(value=held_out)}
         return make(metrics=metrics, selection={'by': by, 'chosen': {'lr': 0.1}}, **fields)
-    table = build_table(fill(scored(70., 69., 68.), scored(72., 71., 66., seed=1), scored(50., 50., 40., 'last epoch',
-                                                                                          model='mae')))
+
+    table = build_table(
+        fill(
+            scored(70.0, 69.0, 68.0),
+            scored(72.0, 71.0, 66.0, seed=1),
+            scored(50.0, 50.0, 40.0, 'last epoch', model='mae'),
+        )
+    )
     assert list(table.heads) == ['linear top-1']
-    assert table.footnotes[-2:] == ('linear top-1 by held-out training images: cae 67.0, mae 40.0.',
-                                    'linear top-1 in the last epoch: cae 70.0.')
+    assert table.footnotes[-2:] == (
+        'linear top-1 by held-out training images: cae 67.0, mae 40.0.',
+        'linear top-1 in the last epoch: cae 70.0.',
+    )
     assert json.loads(render(table, 'json'))['rows'][0]['cells']['linear top-1']['otherwise'] == [
-        ['held-out', 67.], ['last epoch', 70.]]
+        ['held-out', 67.0],
+        ['last epoch', 70.0],
+    ]
 
 
 def test_further_scores_of_the_same_head_stand_below_the_table_whatever_was_selected(make, fill):
     def scored(task, beside, selection, **fields):
-        return make(task=task, metrics={'top1': Metric(value=72.), f'top1_{beside}': Metric(value=73.)},
-                    selection=selection, **fields)
-    table = build_table(fill(scored('scenes/attentive', 'running_stats', {'by': 'paper', 'chosen': {'lr': 0.4}}),
-                             scored('scenes/finetune', 'best_epoch', None)))
+        return make(
+            task=task,
+            metrics={'top1': Metric(value=72.0), f'top1_{beside}': Metric(value=73.0)},
+            selection=selection,
+            **fields,
+        )
+
+    table = build_table(
+        fill(
+            scored('scenes/attentive', 'running_stats', {'by': 'paper', 'chosen': {'lr': 0.4}}),
+            scored('scenes/finetune', 'best_epoch', None),
+        )
+    )
     assert 'attentive top-1 by running statistics of batch norm: cae 73.0.' in table.footnotes
     assert 'fine-tune top-1 in the epoch that is best on the validation images: cae 73.0.' in table.footnotes
 
 
 def test_one_folder_read_in_two_layouts_is_not_two_data_sets(make, tmp_path):
     """Each layout has its own file list and so its own hash; only within a task do two hashes mean other data."""
-    for task, data in (('scenes/linear', 'aaaaaaaa0'), ('scenes/upernet', 'bbbbbbbb0'), ('scenes/knn_meanpool', 'aaaaaaaa0')):
+    for task, data in (
+        ('scenes/linear', 'aaaaaaaa0'),
+        ('scenes/upernet', 'bbbbbbbb0'),
+        ('scenes/knn_meanpool', 'aaaaaaaa0'),
+    ):
         write_record(tmp_path, make(task=task, data=data), None)
     assert list(build_table(tmp_path).heads) == ['k-NN, mean top-1', 'linear top-1', 'mIoU']

@@ -1,4 +1,5 @@
 """--eval-only: a trained network, ours or released, is scored as it is, strictly, and the record says so."""
+
 import json
 from dataclasses import replace
 from types import SimpleNamespace
@@ -10,19 +11,26 @@ import torch
 from mmengine.registry import DefaultScope
 
 from cae_bench import benchmark, checkpoints
-from cae_bench.runs import recipe as recipes
 from cae_bench.checkpoints import from_released, read_network, to_released
 from cae_bench.datasets.describe import describe
 from cae_bench.datasets.scenes.make import make_scenes
 from cae_bench.errors import CheckpointError, ConfigError
-from cae_bench.runs.eval_only import check, evaluate
 from cae_bench.models.trained import fill
 from cae_bench.registry import MODELS
 from cae_bench.results import build_table, render
+from cae_bench.runs import recipe as recipes
+from cae_bench.runs.eval_only import check, evaluate
 from cae_bench.tasks import Task
 
-LAYOUT = {'upernet': 'ade', 'upernet_ms': 'ade', 'linear_seg': 'ade', 'mask_rcnn': 'coco', 'vitdet_mask_rcnn': 'coco',
-          'finetune': 'image_folder', 'linear': 'image_folder'}
+LAYOUT = {
+    'upernet': 'ade',
+    'upernet_ms': 'ade',
+    'linear_seg': 'ade',
+    'mask_rcnn': 'coco',
+    'vitdet_mask_rcnn': 'coco',
+    'finetune': 'image_folder',
+    'linear': 'image_folder',
+}
 SMALL = 'random:vit-24x12x2'
 RELEASED = ('upernet', 'mask_rcnn', 'finetune')
 
@@ -62,7 +70,7 @@ def trained(protocol, scenes, path, recipe='paper', released=False, **entries):
 def test_a_network_of_our_own_runs_is_filled_value_by_value(protocol, scenes, tmp_path):
     model = trained(protocol, scenes, tmp_path / 'iter_1.pth')
     cfg, ckpt = fitted(protocol, scenes, tmp_path / 'iter_1.pth', eval_only=True)
-    assert cfg.benchmark.config == f'{protocol}/vit-base.py'           # the recipe it was trained with
+    assert cfg.benchmark.config == f'{protocol}/vit-base.py'  # the recipe it was trained with
     filled = built(cfg)
     fill(filled, ckpt, read_network(ckpt.source))
     ours, theirs = filled.state_dict(), model.state_dict()
@@ -83,12 +91,25 @@ def test_a_released_network_is_filled_value_by_value(protocol, scenes, tmp_path)
 
 
 KEYS = {  # protocols of the official repositories, as their files have them
-    'upernet': ('backbone.fpn1.0.weight', 'backbone.fpn1.1.running_mean', 'backbone.fpn1.3.weight',
-                'backbone.fpn2.0.bias', 'decode_head.psp_modules.0.1.conv.weight', 'auxiliary_head.conv_seg.weight'),
-    'mask_rcnn': ('backbone.fpn1.0.weight', 'neck.lateral_convs.0.conv.weight', 'neck.fpn_convs.3.conv.bias',
-                  'rpn_head.rpn_conv.weight', 'roi_head.bbox_head.shared_convs.0.conv.weight',
-                  'roi_head.mask_head.conv_logits.weight', 'backbone.pos_embed'),
-    'finetune': ('blocks.0.attn.relative_position_bias_table', 'fc_norm.weight', 'head.weight', 'cls_token')}
+    'upernet': (
+        'backbone.fpn1.0.weight',
+        'backbone.fpn1.1.running_mean',
+        'backbone.fpn1.3.weight',
+        'backbone.fpn2.0.bias',
+        'decode_head.psp_modules.0.1.conv.weight',
+        'auxiliary_head.conv_seg.weight',
+    ),
+    'mask_rcnn': (
+        'backbone.fpn1.0.weight',
+        'neck.lateral_convs.0.conv.weight',
+        'neck.fpn_convs.3.conv.bias',
+        'rpn_head.rpn_conv.weight',
+        'roi_head.bbox_head.shared_convs.0.conv.weight',
+        'roi_head.mask_head.conv_logits.weight',
+        'backbone.pos_embed',
+    ),
+    'finetune': ('blocks.0.attn.relative_position_bias_table', 'fc_norm.weight', 'head.weight', 'cls_token'),
+}
 
 
 @pytest.mark.parametrize('protocol', RELEASED)
@@ -140,12 +161,19 @@ def test_a_released_segmentation_file_gives_the_recorded_pyramid(name, variant, 
     if f'{variant}/pos_embed' in data:
         sd['pos_embed'] = data[f'{variant}/pos_embed']
     mini = fitted('upernet', scenes, recipe='mini')[0].model
-    heads = {f'{h}.{k}': torch.zeros(s) for h in ('decode_head', 'auxiliary_head')
-             for k, s in (('conv_seg.weight', (7, mini[h].channels, 1, 1)), ('conv_seg.bias', (7,)))}
+    heads = {
+        f'{h}.{k}': torch.zeros(s)
+        for h in ('decode_head', 'auxiliary_head')
+        for k, s in (('conv_seg.weight', (7, mini[h].channels, 1, 1)), ('conv_seg.bias', (7,)))
+    }
     torch.save(dict(state_dict={f'backbone.{k}': v for k, v in sd.items()} | heads), tmp_path / 'seg.pth')
     released = checkpoints.load(tmp_path / 'seg.pth', num_heads=dims['heads'])
-    cfg = recipes.build(Task('scenes', 'upernet'), released, describe('scenes', scenes, 'ade'),
-                        recipes.Options(recipe='mini', eval_only=True))
+    cfg = recipes.build(
+        Task('scenes', 'upernet'),
+        released,
+        describe('scenes', scenes, 'ade'),
+        recipes.Options(recipe='mini', eval_only=True),
+    )
     cfg.model.backbone.out_indices = dims['out_indices']
     cfg.model.backbone.img_size = images.shape[-1]
     cfg.model.backbone.final_norm = False
@@ -154,33 +182,53 @@ def test_a_released_segmentation_file_gives_the_recorded_pyramid(name, variant, 
     missing = {k: v for k, v in model.state_dict().items() if k.startswith('decode_head.') and k not in heads}
     fill(model, released, replace(network, state_dict=network.state_dict | missing))
     for level, got in enumerate(model.extract_feat(images)):
-        np.testing.assert_allclose(got.numpy(), data[f'{variant}/level{level}'].numpy(),
-                                   **golden.tolerance(case['tolerance']), err_msg=f'{name} level {level}')
+        np.testing.assert_allclose(
+            got.numpy(),
+            data[f'{variant}/level{level}'].numpy(),
+            **golden.tolerance(case['tolerance']),
+            err_msg=f'{name} level {level}',
+        )
 
 
 QUICK = dict(recipe='mini', cfg_options={'val_dataloader.num_workers': 0, 'val_dataloader.persistent_workers': False})
 
 
 def scored(path, protocol, scenes, results, **options):
-    outcome = benchmark.run(str(path), tasks=[f'scenes/{protocol}'], data={'scenes': str(scenes)}, results=results,
-                            **{**QUICK, 'eval_only': True, **options})
+    outcome = benchmark.run(
+        str(path),
+        tasks=[f'scenes/{protocol}'],
+        data={'scenes': str(scenes)},
+        results=results,
+        **{**QUICK, 'eval_only': True, **options},
+    )
     assert not outcome.failures, outcome.failures
     return outcome.records[0]
 
 
 def test_a_training_and_the_evaluation_of_its_file_give_one_score(scenes, tmp_path):
-    options = dict(QUICK['cfg_options']) | {'train_dataloader.batch_size': 2, 'train_dataloader.num_workers': 0,
-                                            'train_dataloader.persistent_workers': False}
-    first = benchmark.run('random:vit-48x4x3', tasks=['scenes/upernet'], data={'scenes': str(scenes)}, results=tmp_path,
-                          recipe='mini', shorten=0.005, name='trained', cfg_options=options).records[0]
-    file, = (tmp_path / 'work_dirs/trained').glob('*/*/iter_*.pth')
-    again = scored(file, 'upernet', scenes, tmp_path, name='scored')                  # no --num-heads: the file says it
+    options = dict(QUICK['cfg_options']) | {
+        'train_dataloader.batch_size': 2,
+        'train_dataloader.num_workers': 0,
+        'train_dataloader.persistent_workers': False,
+    }
+    first = benchmark.run(
+        'random:vit-48x4x3',
+        tasks=['scenes/upernet'],
+        data={'scenes': str(scenes)},
+        results=tmp_path,
+        recipe='mini',
+        shorten=0.005,
+        name='trained',
+        cfg_options=options,
+    ).records[0]
+    (file,) = (tmp_path / 'work_dirs/trained').glob('*/*/iter_*.pth')
+    again = scored(file, 'upernet', scenes, tmp_path, name='scored')  # no --num-heads: the file says it
     assert {k: m.value for k, m in again.metrics.items()} == {k: m.value for k, m in first.metrics.items()}
     assert again.overrides['eval_only'] and again.fingerprint != first.fingerprint
     assert 'optim_wrapper' not in again.config and again.model.family == 'random'
     assert 'decode_head.conv_seg.weight' in again.model.load_report['used']
     assert 'nothing trained' in render(build_table(tmp_path), 'text')
-    assert scored(file, 'upernet', scenes, tmp_path, name='scored').started == again.started       # already done
+    assert scored(file, 'upernet', scenes, tmp_path, name='scored').started == again.started  # already done
     limited = scored(file, 'upernet', scenes, tmp_path, name='scored', limit=2)
     assert limited.limit == 2 and limited.fingerprint != again.fingerprint
 
@@ -189,7 +237,7 @@ def test_a_training_and_the_evaluation_of_its_file_give_one_score(scenes, tmp_pa
 def test_detection_and_classification_files_are_scored(protocol, released, scenes, tmp_path):
     trained(protocol, scenes, tmp_path / 'net.pth', recipe='mini', released=released)
     record = scored(tmp_path / 'net.pth', protocol, scenes, tmp_path, num_heads=2)
-    file, = tmp_path.glob('measured/**/*.json')
+    (file,) = tmp_path.glob('measured/**/*.json')
     assert record.metrics and json.loads(file.read_text())['overrides']['eval_only'] is True
 
 
@@ -233,8 +281,14 @@ def test_a_network_of_another_recipe_is_refused_tensor_by_tensor(scenes, tmp_pat
 def test_the_plan_of_an_evaluation_trains_nothing(scenes, tmp_path, caplog):
     trained('upernet', scenes, tmp_path / 'a.pth', recipe='mini')
     with caplog.at_level('INFO', 'cae_bench'):
-        benchmark.run(str(tmp_path / 'a.pth'), tasks=['scenes/upernet'], data={'scenes': str(scenes)}, dry_run=True,
-                      **QUICK, eval_only=True)
+        benchmark.run(
+            str(tmp_path / 'a.pth'),
+            tasks=['scenes/upernet'],
+            data={'scenes': str(scenes)},
+            dry_run=True,
+            **QUICK,
+            eval_only=True,
+        )
     assert 'nothing is trained' in caplog.text and '6 images are scored' in caplog.text
     assert 'optimizer' not in caplog.text
 

@@ -1,4 +1,5 @@
 """What a record keeps of a finished run besides its scores."""
+
 from types import SimpleNamespace
 
 import pytest
@@ -12,26 +13,28 @@ class Progress:
 
 
 def findings(protocol, history, *metrics, **hook):
-    runner = SimpleNamespace(hooks=[Progress(history), SimpleNamespace(**hook)],
-                             val_evaluator=SimpleNamespace(metrics=[SimpleNamespace(**m) for m in metrics]))
+    runner = SimpleNamespace(
+        hooks=[Progress(history), SimpleNamespace(**hook)],
+        val_evaluator=SimpleNamespace(metrics=[SimpleNamespace(**m) for m in metrics]),
+    )
     return _Findings(runner, protocol)
 
 
 def test_classes_and_errors_of_a_detection_are_kept_although_they_are_nested(tmp_path):
     metric = dict(per_class={'bbox': {'car': 1.5, 'bus': float('nan')}}, details={'errors': {'bbox': {'cost': {}}}})
-    extra = findings('mask_rcnn', [{'bbox_mAP': 1.}, {'bbox_mAP': 2.}], metric).extra(tmp_path)
+    extra = findings('mask_rcnn', [{'bbox_mAP': 1.0}, {'bbox_mAP': 2.0}], metric).extra(tmp_path)
     assert extra['per_class'] == {'bbox': {'car': 1.5, 'bus': None}} and 'bbox' in extra['details']['errors']
     assert [scores['bbox_mAP'] for scores in extra['history']] == [1, 2]
 
 
-@pytest.mark.parametrize('history', [[{'linear/top1': 1., 'knn/top1': 2.}], [{'knn/top1': 2.}]])
+@pytest.mark.parametrize('history', [[{'linear/top1': 1.0, 'knn/top1': 2.0}], [{'knn/top1': 2.0}]])
 def test_what_belongs_to_another_protocol_of_the_pass_is_left_out(history, tmp_path):
     told = findings('knn', history, dict(selection={'linear': {'by': 'paper'}}, per_image={'knn': {'image': ['a']}}))
     assert told.about('selection') is None and told.about('per_image') == {'image': ['a']}
 
 
 def test_pictures_are_named_from_the_results_folder(tmp_path):
-    told = findings('upernet', [{'mIoU': 1.}], pictures=[str(tmp_path / 'work_dirs' / 'm' / 'pictures' / '1-a.png')])
+    told = findings('upernet', [{'mIoU': 1.0}], pictures=[str(tmp_path / 'work_dirs' / 'm' / 'pictures' / '1-a.png')])
     assert told.extra(tmp_path)['pictures'] == ['work_dirs/m/pictures/1-a.png']
 
 

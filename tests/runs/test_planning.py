@@ -1,4 +1,5 @@
 """What a run plans: which settings make another fingerprint, what is already done, what no record could hold."""
+
 import json
 import os
 import subprocess
@@ -22,15 +23,21 @@ def scenes(tmp_path_factory):
 
 def planned(scenes, protocol, **cfg_options):
     options = Options(recipe='mini', cfg_options=cfg_options)
-    job, = benchmark.plan([Task('scenes', protocol)], checkpoints.load(TINY), {'scenes': str(scenes)}, options)
+    (job,) = benchmark.plan([Task('scenes', protocol)], checkpoints.load(TINY), {'scenes': str(scenes)}, options)
     return job, options
 
 
 @pytest.mark.parametrize('protocol', ['knn', 'linear', 'finetune', 'upernet', 'mask_rcnn'])
 def test_how_fast_the_data_are_read_moves_no_fingerprint_and_is_recorded(protocol, scenes):
     from cae_bench.runs.recipe import overrides_of
-    speed = {'train_dataloader.num_workers': 0, 'train_dataloader.persistent_workers': False,
-             'val_dataloader.num_workers': 7, 'train_dataloader.pin_memory': True, 'train_dataloader.prefetch_factor': None}
+
+    speed = {
+        'train_dataloader.num_workers': 0,
+        'train_dataloader.persistent_workers': False,
+        'val_dataloader.num_workers': 7,
+        'train_dataloader.pin_memory': True,
+        'train_dataloader.prefetch_factor': None,
+    }
     plain, fast = planned(scenes, protocol)[0], planned(scenes, protocol, **speed)
     assert fast[0].fingerprint == plain.fingerprint and overrides_of(fast[0].cfg, fast[1]) == speed
     assert fast[0].cfg.train_dataloader.num_workers == 0 and fast[0].cfg.val_dataloader.num_workers == 7
@@ -39,21 +46,51 @@ def test_how_fast_the_data_are_read_moves_no_fingerprint_and_is_recorded(protoco
 
 
 def run_cli(*arguments, **kwargs):
-    command = [sys.executable, '-m', 'cae_bench', 'run', *map(os.fsdecode, arguments), '--device', 'cpu', '--recipe', 'mini']
+    command = [
+        sys.executable,
+        '-m',
+        'cae_bench',
+        'run',
+        *map(os.fsdecode, arguments),
+        '--device',
+        'cpu',
+        '--recipe',
+        'mini',
+    ]
     return subprocess.run(command, capture_output=True, text=True, **kwargs)
 
 
-@pytest.mark.parametrize('change, message', [
-    (dict(name='caf\udce9'), r'scenes/finetune: its record could not be written: "name": "caf\\udce9" is no UTF-8 text'),
-    (dict(dataset='my scenes'), r"my scenes/finetune: its record could not be written: dataset.name: 'my scenes' does not match.*Change that name"),
-    (dict(cfg_options={'optim_wrapper.optimizer.weight_decay': float('nan')}), 'weight_decay is nan: give a finite number'),
-])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (
+            dict(name='caf\udce9'),
+            r'scenes/finetune: its record could not be written: "name": "caf\\udce9" is no UTF-8 text',
+        ),
+        (
+            dict(dataset='my scenes'),
+            r"my scenes/finetune: its record could not be written: dataset.name: 'my scenes' does not match"
+            r'.*Change that name',
+        ),
+        (
+            dict(cfg_options={'optim_wrapper.optimizer.weight_decay': float('nan')}),
+            'weight_decay is nan: give a finite number',
+        ),
+    ],
+)
 def test_what_no_record_could_hold_is_refused_before_anything_is_computed(scenes, tmp_path, change, message):
     dataset = change.pop('dataset', 'scenes')
     for dry_run in (True, False):
         with pytest.raises(CaeBenchError, match=message):
-            benchmark.run(TINY, tasks=[f'{dataset}/finetune'], data={dataset: str(scenes)}, results=tmp_path / 'r',
-                          recipe='mini', dry_run=dry_run, **change)
+            benchmark.run(
+                TINY,
+                tasks=[f'{dataset}/finetune'],
+                data={dataset: str(scenes)},
+                results=tmp_path / 'r',
+                recipe='mini',
+                dry_run=dry_run,
+                **change,
+            )
     assert not (tmp_path / 'r').exists()
 
 
@@ -66,17 +103,24 @@ def test_a_data_folder_and_a_checkpoint_whose_names_are_no_text_are_refused_in_p
     assert 'sc\\udce8nes" is no UTF-8 text. Rename that' in done.stderr
 
 
-@pytest.mark.parametrize('commit, torch, note', [
-    (None, None, ''), ('0123456789abcdef', None, 'measured by commit 0123456789ab, this is '),
-    ('0123456789abcdef', '1.13.1', '; by torch 1.13.1, this is ')])
-def test_a_skipped_record_of_other_code_or_another_torch_is_said_to_be_that(scenes, tmp_path, monkeypatch, commit, torch,
-                                                                            note):
+@pytest.mark.parametrize(
+    'commit, torch, note',
+    [
+        (None, None, ''),
+        ('0123456789abcdef', None, 'measured by commit 0123456789ab, this is '),
+        ('0123456789abcdef', '1.13.1', '; by torch 1.13.1, this is '),
+    ],
+)
+def test_a_skipped_record_of_other_code_or_another_torch_is_said_to_be_that(
+    scenes, tmp_path, monkeypatch, commit, torch, note
+):
     from cae_bench.runs import provenance
+
     lines = []
     monkeypatch.setattr(benchmark, 'say', lines.append)
     options = dict(tasks=['scenes/knn'], data={'scenes': str(scenes)}, results=tmp_path, recipe='mini', device='cpu')
-    record, = benchmark.run(TINY, **options).records
-    path, = (tmp_path / 'measured').rglob('*.json')
+    (record,) = benchmark.run(TINY, **options).records
+    (path,) = (tmp_path / 'measured').rglob('*.json')
     content = json.loads(path.read_text())
     content['git']['commit'] = commit or content['git']['commit']
     content['packages']['torch'] = torch or content['packages']['torch']

@@ -1,4 +1,5 @@
 """--shorten scales whatever has a schedule, and is not said of anything else."""
+
 import logging
 import sys
 from pathlib import Path
@@ -8,9 +9,9 @@ import pytest
 sys.path.append(str(Path(__file__).parent / 'configs'))
 import shipped_configs as shipped  # noqa: E402
 
-from cae_bench.runs import recipe as recipes  # noqa: E402
 from cae_bench.errors import ConfigError  # noqa: E402
 from cae_bench.results import fingerprint  # noqa: E402
+from cae_bench.runs import recipe as recipes  # noqa: E402
 
 
 def fitted(protocol, recipe='mini', **options):
@@ -18,9 +19,16 @@ def fitted(protocol, recipe='mini', **options):
     return shipped.fitted(path, 'random', 'vit-base', **options)
 
 
-@pytest.mark.parametrize('recipe, protocol, factor, epochs, warmup', [
-    ('mini', 'linear', 0.5, 2, 0.25), ('mini', 'attentive', 0.1, 1, 0.125), ('mini', 'linear_multilayer', 0.5, 2, 0),
-    ('paper', 'linear', 0.1, 9, 1.0), ('paper', 'attentive', 0.5, 45, 5.0)])
+@pytest.mark.parametrize(
+    'recipe, protocol, factor, epochs, warmup',
+    [
+        ('mini', 'linear', 0.5, 2, 0.25),
+        ('mini', 'attentive', 0.1, 1, 0.125),
+        ('mini', 'linear_multilayer', 0.5, 2, 0),
+        ('paper', 'linear', 0.1, 9, 1.0),
+        ('paper', 'attentive', 0.5, 45, 5.0),
+    ],
+)
 def test_heads_on_frozen_features_are_shortened_and_their_warm_up_with_them(recipe, protocol, factor, epochs, warmup):
     cfg = fitted(protocol, recipe, shorten=factor)
     assert cfg.train_cfg.max_epochs == epochs
@@ -34,8 +42,11 @@ def test_one_pass_that_fills_a_bank_is_what_it_was_and_the_record_does_not_say_s
     for factor in (1.0, 0.1):
         cfg, options = fitted(protocol, shorten=factor), recipes.Options(recipe='mini', shorten=factor)
         assert recipes.overrides_of(cfg, options) == {}
-        parts.append(recipes.scoring_parts(cfg, shipped.checkpoint('random', 'vit-base'), shipped.described(
-            'image_folder'), options))
+        parts.append(
+            recipes.scoring_parts(
+                cfg, shipped.checkpoint('random', 'vit-base'), shipped.described('image_folder'), options
+            )
+        )
     assert fingerprint(parts[0]) == fingerprint(parts[1])
 
 

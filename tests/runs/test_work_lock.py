@@ -1,4 +1,5 @@
 """Runs of one command at once: one works, the others wait for it and find its record; pretraining refuses."""
+
 import json
 import os
 import subprocess
@@ -10,8 +11,8 @@ import pytest
 from cae_bench import benchmark, checkpoints
 from cae_bench.datasets.scenes.make import make_scenes
 from cae_bench.runs.recipe import Options
-from cae_bench.tasks import Task
 from cae_bench.runs.work_lock import work_lock
+from cae_bench.tasks import Task
 
 HOLD = """import sys, time
 from pathlib import Path
@@ -28,8 +29,9 @@ def scenes(tmp_path_factory):
 
 
 def hold(folder) -> subprocess.Popen:
-    process = subprocess.Popen([sys.executable, '-c', HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                               text=True)
+    process = subprocess.Popen(
+        [sys.executable, '-c', HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout.readline() == 'held\n'
     return process
 
@@ -47,14 +49,32 @@ def holder(tmp_path):
 
 
 def command(scenes, results, *launch):
-    return [sys.executable, *(launch or ['-m', 'cae_bench']), 'run', 'random:vit-24x2x2', '--recipe', 'mini', '--tasks',
-            'scenes/knn,scenes/finetune', '--data', f'scenes={scenes}', '--results', str(results), '--device', 'cpu',
-            '--shorten', '0.01', *(['--launcher', 'torchrun'] if launch else [])]
+    return [
+        sys.executable,
+        *(launch or ['-m', 'cae_bench']),
+        'run',
+        'random:vit-24x2x2',
+        '--recipe',
+        'mini',
+        '--tasks',
+        'scenes/knn,scenes/finetune',
+        '--data',
+        f'scenes={scenes}',
+        '--results',
+        str(results),
+        '--device',
+        'cpu',
+        '--shorten',
+        '0.01',
+        *(['--launcher', 'torchrun'] if launch else []),
+    ]
 
 
 def test_three_runs_of_one_command_leave_one_record_of_each_task_and_no_error(scenes, tmp_path):
-    runs = [subprocess.Popen(command(scenes, tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-            for _ in range(3)]
+    runs = [
+        subprocess.Popen(command(scenes, tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
     said = [run.communicate(timeout=300)[1] for run in runs]
     assert [run.returncode for run in runs] == [0, 0, 0], said
     lines = '\n'.join(said)
@@ -65,6 +85,7 @@ def test_three_runs_of_one_command_leave_one_record_of_each_task_and_no_error(sc
 
 def test_a_second_run_says_who_is_at_work_and_waits(tmp_path, monkeypatch, holder):
     import cae_bench.runs.work_lock as module
+
     lines = []
     monkeypatch.setattr(module, 'say', lines.append)
     monkeypatch.setattr(module.time, 'sleep', lambda seconds: release(holder))
@@ -84,9 +105,25 @@ def test_the_lock_of_a_killed_run_is_free_at_once(tmp_path, holder):
 
 
 def test_pretraining_refuses_a_folder_that_another_run_is_at_work_in(scenes, tmp_path, holder):
-    done = subprocess.run([sys.executable, '-m', 'cae_bench', 'pretrain', 'mae_vit-tiny_scenes', '--data',
-                           f'scenes={scenes}', '-o', str(tmp_path / 'work'), '--device', 'cpu', '--cfg-options',
-                           'pretrain.batch=8'], capture_output=True, text=True)
+    done = subprocess.run(
+        [
+            sys.executable,
+            '-m',
+            'cae_bench',
+            'pretrain',
+            'mae_vit-tiny_scenes',
+            '--data',
+            f'scenes={scenes}',
+            '-o',
+            str(tmp_path / 'work'),
+            '--device',
+            'cpu',
+            '--cfg-options',
+            'pretrain.batch=8',
+        ],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 2 and 'Traceback' not in done.stderr
     assert f'{tmp_path}/work: process {holder.pid} of ' in done.stderr and 'another folder with -o' in done.stderr
 
@@ -97,7 +134,9 @@ def test_two_processes_of_one_launch_wait_together_and_then_share_the_lock(scene
     jobs = benchmark.plan([Task('scenes', 'knn')], ckpt, data, options)
     first = hold(benchmark._work_dir(jobs, ckpt.name, tmp_path, 0))
     launch = ['-m', 'torch.distributed.run', '--nproc_per_node', '2', '--master_port', '29613', '-m', 'cae_bench']
-    second = subprocess.Popen(command(scenes, tmp_path, *launch), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    second = subprocess.Popen(
+        command(scenes, tmp_path, *launch), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     try:
         said = ''
         while 'waits until that run is done' not in said:

@@ -1,4 +1,5 @@
 """Which checkpoint an interrupted run goes on from, and what becomes of those that cannot be read or written."""
+
 import resource
 import signal
 
@@ -51,12 +52,18 @@ def point_elsewhere(path):
     path.with_name('last_checkpoint').write_text('https://example.org/evil.pth')
 
 
-@pytest.mark.parametrize('harm, said, after', [
-    (cut, 'iter_3.pth is damaged: the interrupted run cannot go on from it.', 2),
-    (lambda path: path.write_bytes(b''), 'iter_3.pth is damaged', 2), (lambda path: path.unlink(), 'iter_2.pth', 2),
-    (of_another_network, 'iter_3.pth is of another network (head.weight differs)', 2),
-    (without_optimizer, 'iter_3.pth has no optimizer', 2), (point_elsewhere, 'iter_3.pth', 3),
-    (lambda path: path.with_name('.iter_4.pth.writing').write_bytes(b'half'), 'iter_3.pth', 3)])
+@pytest.mark.parametrize(
+    'harm, said, after',
+    [
+        (cut, 'iter_3.pth is damaged: the interrupted run cannot go on from it.', 2),
+        (lambda path: path.write_bytes(b''), 'iter_3.pth is damaged', 2),
+        (lambda path: path.unlink(), 'iter_2.pth', 2),
+        (of_another_network, 'iter_3.pth is of another network (head.weight differs)', 2),
+        (without_optimizer, 'iter_3.pth has no optimizer', 2),
+        (point_elsewhere, 'iter_3.pth', 3),
+        (lambda path: path.with_name('.iter_4.pth.writing').write_bytes(b'half'), 'iter_3.pth', 3),
+    ],
+)
 def test_a_run_goes_on_from_the_newest_file_that_can_be_read(harm, said, after, scenes, undisturbed, tmp_path):
     finish(start('finetune', scenes, tmp_path, kill_at=3), -signal.SIGKILL)
     assert files(tmp_path) == ['iter_2.pth', 'iter_3.pth']
@@ -91,14 +98,14 @@ def test_a_run_interrupted_twice_lists_both(scenes, undisturbed, tmp_path):
 def test_no_resume_starts_anew_and_its_files_replace_the_old_ones(scenes, undisturbed, tmp_path):
     finish(start('finetune', scenes, tmp_path, kill_at=5), -signal.SIGKILL)
     finish(start('finetune', scenes, tmp_path, kill_at=2, resume=False), -signal.SIGKILL)
-    assert files(tmp_path) == ['iter_1.pth', 'iter_2.pth']              # and none of the 5 updates before
+    assert files(tmp_path) == ['iter_1.pth', 'iter_2.pth']  # and none of the 5 updates before
     finish(start('finetune', scenes, tmp_path))
     assert_same(undisturbed, end(tmp_path))
     assert end(tmp_path)[1]['extra']['resumed'] == [2]
 
 
 def fill_the_disk():
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))     # no larger file can be written
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))  # no larger file can be written
 
 
 def test_a_full_disk_leaves_the_checkpoint_before_and_the_run_goes_on(scenes, undisturbed, tmp_path):

@@ -1,4 +1,5 @@
 """The published batch on fewer devices: micro-batches give the weights, schedules and lengths of whole batches."""
+
 import multiprocessing
 import os
 import random
@@ -12,11 +13,12 @@ from mmengine.registry import DATASETS, MODELS
 from mmengine.runner import Runner
 from torch import nn
 
-from cae_bench.runs import global_batch as effective_batch, recipe as recipes
 from cae_bench.distributed import cpu_processes
-from cae_bench.training.schedules import poly_with_warmup
-from cae_bench.forecast.training_cost import length
 from cae_bench.errors import ConfigError, DataError
+from cae_bench.forecast.training_cost import length
+from cae_bench.runs import global_batch as effective_batch
+from cae_bench.runs import recipe as recipes
+from cae_bench.training.schedules import poly_with_warmup
 
 
 @DATASETS.register_module(force=True)
@@ -47,22 +49,39 @@ class Fit(BaseModel):
 
 UPDATES = {'EpochBasedTrainLoop': dict(max_epochs=2, val_interval=2), 'IterBasedTrainLoop': dict(max_iters=6)}
 SCHEDULES = {
-    'EpochBasedTrainLoop': dict(type='cae_bench.WarmupStepLR', milestones=[1], warmup_iters=2, by_epoch=True,
-                                convert_to_iter_based=True),
-    'IterBasedTrainLoop': dict(type='cae_bench.WarmupPolyLR', warmup_iters=2, by_epoch=False)}
+    'EpochBasedTrainLoop': dict(
+        type='cae_bench.WarmupStepLR', milestones=[1], warmup_iters=2, by_epoch=True, convert_to_iter_based=True
+    ),
+    'IterBasedTrainLoop': dict(type='cae_bench.WarmupPolyLR', warmup_iters=2, by_epoch=False),
+}
 
 
 def config(folder, loop, images=24, batch=8, clip=0.3, drop_last=False, **train):
     sampler = dict(type='InfiniteSampler' if loop.startswith('Iter') else 'DefaultSampler', shuffle=False)
-    return Config(dict(
-        model=dict(type='Fit'), work_dir=str(folder), log_level='ERROR', default_scope='mmengine',
-        benchmark=dict(global_batch=8, devices=1), randomness=dict(seed=0),
-        train_dataloader=dict(batch_size=batch, num_workers=0, drop_last=drop_last, sampler=sampler,
-                              dataset=dict(type='Numbers', length=images),
-                              collate_fn=dict(type='default_collate')),
-        optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=0.05), clip_grad=dict(max_norm=clip)),
-        param_scheduler=SCHEDULES[loop], train_cfg=dict(type=loop, **{**UPDATES[loop], **train}),
-        default_hooks=dict(checkpoint=dict(type='CheckpointHook', by_epoch=loop.startswith('Epoch'), interval=3))))
+    return Config(
+        dict(
+            model=dict(type='Fit'),
+            work_dir=str(folder),
+            log_level='ERROR',
+            default_scope='mmengine',
+            benchmark=dict(global_batch=8, devices=1),
+            randomness=dict(seed=0),
+            train_dataloader=dict(
+                batch_size=batch,
+                num_workers=0,
+                drop_last=drop_last,
+                sampler=sampler,
+                dataset=dict(type='Numbers', length=images),
+                collate_fn=dict(type='default_collate'),
+            ),
+            optim_wrapper=dict(
+                type='OptimWrapper', optimizer=dict(type='AdamW', lr=0.05), clip_grad=dict(max_norm=clip)
+            ),
+            param_scheduler=SCHEDULES[loop],
+            train_cfg=dict(type=loop, **{**UPDATES[loop], **train}),
+            default_hooks=dict(checkpoint=dict(type='CheckpointHook', by_epoch=loop.startswith('Epoch'), interval=3)),
+        )
+    )
 
 
 def trained(folder, loop, batch, **settings):
@@ -107,7 +126,7 @@ def test_the_gradient_is_clipped_once_an_update_as_a_whole(tmp_path):
 
 @pytest.mark.parametrize('drop_last, updates', [(False, 8), (True, 6)])
 def test_an_update_that_the_data_cannot_fill_is_taken_or_dropped_like_a_whole_batch(drop_last, updates, tmp_path):
-    settings = dict(images=28, drop_last=drop_last)                       # 3 updates of 8 and one of 4, twice
+    settings = dict(images=28, drop_last=drop_last)  # 3 updates of 8 and one of 4, twice
     whole, rates, _ = trained(tmp_path / 'whole', 'EpochBasedTrainLoop', 8, **settings)
     parts, same_rates, runner = trained(tmp_path / 'parts', 'EpochBasedTrainLoop', 2, **settings)
     assert len(rates) == updates == runner.iter == runner.max_iters and rates == same_rates
@@ -117,7 +136,7 @@ def test_an_update_that_the_data_cannot_fill_is_taken_or_dropped_like_a_whole_ba
 
 def test_a_resumed_training_goes_on_with_the_images_it_had_not_seen(tmp_path):
     uninterrupted, _, _ = trained(tmp_path / 'a', 'IterBasedTrainLoop', 2)
-    cfg = config(tmp_path / 'a', 'IterBasedTrainLoop', batch=2)           # iter_3.pth is half of the way
+    cfg = config(tmp_path / 'a', 'IterBasedTrainLoop', batch=2)  # iter_3.pth is half of the way
     effective_batch.keep(cfg, 1, cfg)
     cfg.work_dir, cfg.load_from, cfg.resume = str(tmp_path / 'b'), str(tmp_path / 'a/iter_3.pth'), True
     resumed = Runner.from_cfg(cfg).train()
@@ -136,8 +155,14 @@ def one_of_two(rank, folder, loop, batch, benchmark):
     effective_batch.keep(cfg, 2, cfg)
     runner = Runner.from_cfg(cfg)
     runner.train()
-    torch.save(dict(weights=dict(runner.model.module.state_dict()), sizes=runner.model.module.sizes,
-                    micro_batches=cfg.train_cfg.get('micro_batches')), folder / f'{rank}.pth')
+    torch.save(
+        dict(
+            weights=dict(runner.model.module.state_dict()),
+            sizes=runner.model.module.sizes,
+            micro_batches=cfg.train_cfg.get('micro_batches'),
+        ),
+        folder / f'{rank}.pth',
+    )
 
 
 def ends_of_two(folder, loop, batch, benchmark=None):
@@ -176,12 +201,16 @@ def test_mini_recipes_are_for_one_device_and_keep_their_batch_on_two(protocol, b
     one, two = kept(f'{protocol}/mini.py', 1), kept(f'{protocol}/mini.py', 2)
     assert one.train_dataloader.batch_size == batch and two.train_dataloader.batch_size == batch // 2
     assert two.train_cfg == one.train_cfg and length(two, 1000) == length(one, 1000) == (
-        one.train_cfg.max_iters, one.train_cfg.max_iters * batch)
+        one.train_cfg.max_iters,
+        one.train_cfg.max_iters * batch,
+    )
     assert two.benchmark.batch == f'batch {batch}; here: 2 x {batch // 2}' and 'batch' not in one.benchmark
 
 
 def test_processes_that_cannot_share_the_batch_are_told_how_many_can():
-    with pytest.raises(ConfigError, match='a batch of 24 cannot be shared by 5 processes: start 1, 2, 3, 4, 6, 8, 12, 24'):
+    with pytest.raises(
+        ConfigError, match='a batch of 24 cannot be shared by 5 processes: start 1, 2, 3, 4, 6, 8, 12, 24'
+    ):
         kept('finetune/mini.py', 5)
 
 
@@ -202,13 +231,25 @@ def kept(protocol, devices, **changes):
     return cfg
 
 
-@pytest.mark.parametrize('devices, per_device, says', [
-    (8, 2, 'batch 16; published: 8 x 2; here: 8 x 2'),
-    (1, 16, 'batch 16; published: 8 x 2; here: 1 x 16'),
-    (1, 2, 'batch 16; published: 8 x 2; here: 1 x 2, 8 accumulated steps; batch norms see 2 images at a time '
-           '(published: 16)'),
-    (2, 4, 'batch 16; published: 8 x 2; here: 2 x 4, 2 accumulated steps; batch norms see 8 images at a time '
-           '(published: 16)')])
+@pytest.mark.parametrize(
+    'devices, per_device, says',
+    [
+        (8, 2, 'batch 16; published: 8 x 2; here: 8 x 2'),
+        (1, 16, 'batch 16; published: 8 x 2; here: 1 x 16'),
+        (
+            1,
+            2,
+            'batch 16; published: 8 x 2; here: 1 x 2, 8 accumulated steps; batch norms see 2 images at a time '
+            '(published: 16)',
+        ),
+        (
+            2,
+            4,
+            'batch 16; published: 8 x 2; here: 2 x 4, 2 accumulated steps; batch norms see 8 images at a time '
+            '(published: 16)',
+        ),
+    ],
+)
 def test_a_run_says_how_the_published_batch_is_made(devices, per_device, says):
     cfg = kept('upernet/cae_vit-base.py', devices, **{'train_dataloader.batch_size': per_device})
     assert cfg.benchmark.batch == says
@@ -219,14 +260,26 @@ def test_a_run_says_how_the_published_batch_is_made(devices, per_device, says):
 
 def test_the_large_fine_tuning_recipe_accumulated_already():
     cfg = kept('finetune/cae_vit-large.py', 4, **{'train_dataloader.batch_size': 32})
-    assert cfg.benchmark.batch == ('batch 4096; published: 32 x 64, 2 accumulated steps; here: 4 x 32, 32 accumulated '
-                                   'steps; mixup is drawn for 32 images at a time (published: 64)')
+    assert cfg.benchmark.batch == (
+        'batch 4096; published: 32 x 64, 2 accumulated steps; here: 4 x 32, 32 accumulated '
+        'steps; mixup is drawn for 32 images at a time (published: 64)'
+    )
 
 
-@pytest.mark.parametrize('devices, per_device, says', [
-    (1, 3, '1 device x 3 images do not divide the published batch of 16. '
-           'Choose --cfg-options train_dataloader.batch_size=N among 1, 2, 4, 8, 16'),
-    (16, 2, 'among 1'), (1, 32, 'among 1, 2, 4, 8, 16'), (3, 2, 'Start another number of processes')])
+@pytest.mark.parametrize(
+    'devices, per_device, says',
+    [
+        (
+            1,
+            3,
+            '1 device x 3 images do not divide the published batch of 16. '
+            'Choose --cfg-options train_dataloader.batch_size=N among 1, 2, 4, 8, 16',
+        ),
+        (16, 2, 'among 1'),
+        (1, 32, 'among 1, 2, 4, 8, 16'),
+        (3, 2, 'Start another number of processes'),
+    ],
+)
 def test_a_batch_that_does_not_divide_names_those_that_do(devices, per_device, says):
     with pytest.raises(ConfigError, match=says):
         kept('upernet/cae_vit-base.py', devices, **{'train_dataloader.batch_size': per_device})
@@ -240,11 +293,18 @@ def test_accumulation_by_hand_and_too_few_images_are_refused():
         effective_batch.check_enough(cfg, 40)
 
 
-@pytest.mark.parametrize('changes, says', [
-    ({}, r'with 2 images at a time. Try --cfg-options train_dataloader.batch_size=1 \(the batch is kept\) or '
-         r'model.backbone.with_cp=true'),
-    ({'train_dataloader.batch_size': 1}, 'Try --cfg-options model.backbone.with_cp=true'),
-    ({'train_dataloader.batch_size': 1, 'model.backbone.with_cp': True}, 'needs a device with more memory')])
+@pytest.mark.parametrize(
+    'changes, says',
+    [
+        (
+            {},
+            r'with 2 images at a time. Try --cfg-options train_dataloader.batch_size=1 \(the batch is kept\) or '
+            r'model.backbone.with_cp=true',
+        ),
+        ({'train_dataloader.batch_size': 1}, 'Try --cfg-options model.backbone.with_cp=true'),
+        ({'train_dataloader.batch_size': 1, 'model.backbone.with_cp': True}, 'needs a device with more memory'),
+    ],
+)
 def test_a_lack_of_memory_names_what_needs_less(changes, says):
     cfg = kept('upernet/cae_vit-base.py', 1, **changes)
     with pytest.raises(ConfigError, match=says), effective_batch.told_if_too_large(cfg):
@@ -279,7 +339,7 @@ def drawn(folder, batch, **train):
 def test_every_micro_batch_of_every_update_draws_its_own_numbers(tmp_path):
     by_four = drawn(tmp_path / 'a', 2)
     assert len(by_four) == 12 and all(len(set(numbers)) == 12 for numbers in zip(*by_four))
-    by_two = drawn(tmp_path / 'b', 4)                       # micro-batches 0 and 1 of each update, however many there are
+    by_two = drawn(tmp_path / 'b', 4)  # micro-batches 0 and 1 of each update, however many there are
     assert by_two == [by_four[i] for i in (0, 1, 4, 5, 8, 9)]
 
 

@@ -1,4 +1,5 @@
 """Two processes train to the weights of one that accumulates, mixup, cutmix and drop path included."""
+
 import os
 import socket
 
@@ -14,7 +15,9 @@ def in_two_processes(scenes, folder):
         port = str(free.getsockname()[1])
     children = []
     for rank in range(2):
-        os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=port)
+        os.environ.update(
+            RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=port
+        )
         children.append(start('paper_finetune', scenes, folder, launcher='torchrun'))
     for name in ('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'):
         del os.environ[name]
@@ -31,5 +34,7 @@ def test_two_processes_reach_the_weights_of_one_that_accumulates(tmp_path):
     one, two = end(tmp_path / 'one'), end(tmp_path / 'two')
     assert one[1]['config']['train_cfg']['micro_batches'] == 2 and 'micro_batches' not in two[1]['config']['train_cfg']
     for name, tensor in one[0]['state_dict'].items():
-        torch.testing.assert_close(tensor, two[0]['state_dict'][name], rtol=1e-3, atol=2e-5, msg=lambda m: f'{name}: {m}')
+        torch.testing.assert_close(
+            tensor, two[0]['state_dict'][name], rtol=1e-3, atol=2e-5, msg=lambda m, name=name: f'{name}: {m}'
+        )
     assert one[1]['metrics'] == two[1]['metrics']

@@ -1,4 +1,5 @@
 """A training killed at any update ends with the weights, scores and history of one that nobody disturbed."""
+
 import random
 import signal
 
@@ -15,6 +16,7 @@ PROTOCOLS = ('finetune', 'paper_finetune', 'upernet', 'linear_seg', 'mask_rcnn',
 def scenes(tmp_path_factory):
     import mmdet.models  # noqa: F401  before children are forked: each would spend seconds on it
     import mmseg.models  # noqa: F401
+
     return make_scenes(tmp_path_factory.mktemp('data') / 'scenes', num_train=24, num_val=8, size=64)
 
 
@@ -29,6 +31,7 @@ def undisturbed(scenes, tmp_path_factory):
             finish(start(protocol, scenes, folder))
             made[protocol] = end(folder)
         return made[protocol]
+
     return of
 
 
@@ -47,7 +50,7 @@ def assert_same(one, other):
 def test_a_run_killed_on_its_way_ends_where_an_undisturbed_one_does(protocol, scenes, undisturbed, tmp_path):
     at = random.Random(protocol).randrange(1, ITERATIONS)
     finish(start(protocol, scenes, tmp_path, kill_at=at), -signal.SIGKILL)
-    finish(start(protocol, scenes, tmp_path, workers=2))                 # a loader with workers resumes by another way
+    finish(start(protocol, scenes, tmp_path, workers=2))  # a loader with workers resumes by another way
     resumed = end(tmp_path)
     assert_same(undisturbed(protocol), resumed)
     saved = at if protocol != 'paper_finetune' else at // 6 * 6

@@ -1,13 +1,14 @@
 """Learning rates against the recorded tables of the official code."""
+
 import golden
 import numpy as np
 import pytest
 import torch
 from mmengine.optim import OptimWrapper
 
-from cae_bench.training import schedules
 from cae_bench.errors import ConfigError
 from cae_bench.registry import PARAM_SCHEDULERS
+from cae_bench.training import schedules
 
 RTOL = 1e-9
 
@@ -20,8 +21,9 @@ def warmup_length(table):
 
 def cosine(table, step):
     total = table['epochs'] * table['iters_per_epoch']
-    return schedules.cosine_table_value(step, total, warmup_length(table), table['base'], table['final'],
-                                        table.get('start_warmup_value', 0.0))
+    return schedules.cosine_table_value(
+        step, total, warmup_length(table), table['base'], table['final'], table.get('start_warmup_value', 0.0)
+    )
 
 
 @pytest.mark.golden
@@ -35,7 +37,7 @@ def test_cosine_tables_hold_the_recorded_values_of_every_recipe(name):
     np.testing.assert_allclose(last, table['last_iter_of_epoch'], rtol=RTOL)
     for step, value in table['probes'].items():
         assert cosine(table, int(step)) == pytest.approx(value, rel=RTOL, abs=0)
-    if table['length'] <= 50_000:                                # a table of half a million steps takes a while
+    if table['length'] <= 50_000:  # a table of half a million steps takes a while
         assert sum(cosine(table, i) for i in range(table['length'])) == pytest.approx(table['sum'], rel=RTOL)
 
 
@@ -62,8 +64,9 @@ def test_linear_probing_follows_the_fractional_epoch_without_a_floor(name):
 def test_poly_with_warmup_is_the_product_of_both_as_in_mmcv_1(name):
     t = golden.record(name)
     for i, value in t['lr_at_iter'].items():
-        ours = schedules.poly_with_warmup(int(i), t['base'], t['max_iters'], t['warmup_iters'], t['warmup_ratio'],
-                                          t['power'], t['min_lr'])
+        ours = schedules.poly_with_warmup(
+            int(i), t['base'], t['max_iters'], t['warmup_iters'], t['warmup_ratio'], t['power'], t['min_lr']
+        )
         assert ours == pytest.approx(value, rel=RTOL, abs=0)
 
 
@@ -73,15 +76,18 @@ def test_step_with_warmup_holds_the_recorded_values(name):
     t = golden.record(name)
     milestones = [e * t['iters_per_epoch'] for e in t['step_epochs']]
     for i, value in t['lr_at_iter'].items():
-        ours = schedules.step_with_warmup(int(i), t['base'], milestones, t['gamma'], t['warmup_iters'],
-                                          t['warmup_ratio'])
+        ours = schedules.step_with_warmup(
+            int(i), t['base'], milestones, t['gamma'], t['warmup_iters'], t['warmup_ratio']
+        )
         assert ours == pytest.approx(value, rel=RTOL, abs=0)
 
 
 def two_groups(base, scale, accumulation=1):
     """A real optimizer with a plain group and one whose learning rate is held at `scale` of the schedule."""
-    groups = [dict(params=[torch.nn.Parameter(torch.ones(1))], lr=base),
-              dict(params=[torch.nn.Parameter(torch.ones(1))], lr=base * scale, lr_scale=scale)]
+    groups = [
+        dict(params=[torch.nn.Parameter(torch.ones(1))], lr=base),
+        dict(params=[torch.nn.Parameter(torch.ones(1))], lr=base * scale, lr_scale=scale),
+    ]
     return OptimWrapper(torch.optim.SGD(groups, lr=base), accumulative_counts=accumulation)
 
 
@@ -104,8 +110,12 @@ def test_cosine_scheduler_walks_the_recorded_tables_and_scales_a_group_with_its_
     length = dict(warmup_iters=t['warmup_steps'], end=len(t['values']), by_epoch=False)
     if t['warmup_steps'] < 0:
         length = dict(warmup_epochs=t['warmup_epochs'], end=t['epochs'], convert_to_iter_based=True)
-    seen = walked(two_groups(t['base'], 0.25), dict(type='cae_bench.WarmupCosineLR', min_lr=t['final'], **length),
-                  len(t['values']), t['iters_per_epoch'])
+    seen = walked(
+        two_groups(t['base'], 0.25),
+        dict(type='cae_bench.WarmupCosineLR', min_lr=t['final'], **length),
+        len(t['values']),
+        t['iters_per_epoch'],
+    )
     np.testing.assert_allclose(seen[:, 0], t['values'], rtol=RTOL)
     np.testing.assert_allclose(seen[:, 1], np.array(t['values']) * 0.25, rtol=RTOL)
 
@@ -116,10 +126,14 @@ def test_the_first_step_of_a_cosine_schedule_trains_with_exactly_zero():
 
 
 def test_under_accumulation_the_cosine_moves_once_per_update():
-    plain = walked(two_groups(0.1, 0.5),
-                   dict(type='cae_bench.WarmupCosineLR', warmup_iters=4, end=12, by_epoch=False), 12)
-    twice = walked(two_groups(0.1, 0.5, accumulation=2),
-                   dict(type='cae_bench.WarmupCosineLR', warmup_iters=8, end=24, by_epoch=False), 24)
+    plain = walked(
+        two_groups(0.1, 0.5), dict(type='cae_bench.WarmupCosineLR', warmup_iters=4, end=12, by_epoch=False), 12
+    )
+    twice = walked(
+        two_groups(0.1, 0.5, accumulation=2),
+        dict(type='cae_bench.WarmupCosineLR', warmup_iters=8, end=24, by_epoch=False),
+        24,
+    )
     np.testing.assert_array_equal(np.repeat(plain, 2, axis=0), twice)
 
 
@@ -128,11 +142,20 @@ def test_under_accumulation_the_cosine_moves_once_per_update():
 def test_fractional_cosine_scheduler_walks_the_recorded_linear_probe(name):
     t = golden.record(name)
     n = t['iters_per_epoch']
-    seen = walked(two_groups(t['absolute_lr'], 1.0),
-                  dict(type='cae_bench.FractionalCosineLR', warmup_epochs=t['warmup_epochs'], min_lr=t['min_lr'],
-                       end=t['epochs'], convert_to_iter_based=True), t['epochs'] * n, n)
+    seen = walked(
+        two_groups(t['absolute_lr'], 1.0),
+        dict(
+            type='cae_bench.FractionalCosineLR',
+            warmup_epochs=t['warmup_epochs'],
+            min_lr=t['min_lr'],
+            end=t['epochs'],
+            convert_to_iter_based=True,
+        ),
+        t['epochs'] * n,
+        n,
+    )
     np.testing.assert_allclose(seen[::n, 0], t['first_iter_of_epoch'], rtol=RTOL)
-    np.testing.assert_allclose(seen[n - 1::n, 0], t['last_iter_of_epoch'], rtol=RTOL)
+    np.testing.assert_allclose(seen[n - 1 :: n, 0], t['last_iter_of_epoch'], rtol=RTOL)
 
 
 def test_poly_scheduler_multiplies_warmup_and_decay():
@@ -143,9 +166,13 @@ def test_poly_scheduler_multiplies_warmup_and_decay():
 
 
 def test_step_scheduler_takes_milestones_in_epochs_and_warmup_in_iterations():
-    seen = walked(two_groups(1.0, 0.1), dict(type='cae_bench.WarmupStepLR', milestones=[2, 3], warmup_iters=2, end=4,
-                                             convert_to_iter_based=True), 12, epoch_length=3)
-    expected = [0.001, 0.5005, 1, 1, 1, 1, .1, .1, .1, .01, .01, .01]
+    seen = walked(
+        two_groups(1.0, 0.1),
+        dict(type='cae_bench.WarmupStepLR', milestones=[2, 3], warmup_iters=2, end=4, convert_to_iter_based=True),
+        12,
+        epoch_length=3,
+    )
+    expected = [0.001, 0.5005, 1, 1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.01]
     np.testing.assert_allclose(seen[:, 0], expected, rtol=RTOL)
     np.testing.assert_allclose(seen[:, 1], np.array(expected) * 0.1, rtol=RTOL)
 

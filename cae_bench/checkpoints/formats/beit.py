@@ -1,4 +1,5 @@
 """BEiT pretraining (microsoft/unilm): one relative table for all blocks, no absolute positions unless asked for."""
+
 from .._conversion import BEIT_HEADS, Conversion, StateDict, has, plain, separate_bias, take
 from ..spec import HALF
 

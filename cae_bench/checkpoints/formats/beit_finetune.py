@@ -1,4 +1,5 @@
 """BEiT fine-tuned (microsoft/unilm, timm): a relative table in every block, fc_norm in place of the final norm."""
+
 from .._conversion import BEIT_HEADS, Conversion, StateDict, has, no_norm_if_pooled, plain, separate_bias, take
 from ..spec import HALF
 
@@ -11,5 +12,12 @@ def matches(sd: StateDict) -> bool:
 
 
 def convert(sd: StateDict) -> Conversion:
-    return take(sd, 'beit', drop={'head.*': 'classifier head'}, pos_embed='none', heads=BEIT_HEADS, pixels=HALF,
-                absent=no_norm_if_pooled(sd))
+    return take(
+        sd,
+        'beit',
+        drop={'head.*': 'classifier head'},
+        pos_embed='none',
+        heads=BEIT_HEADS,
+        pixels=HALF,
+        absent=no_norm_if_pooled(sd),
+    )

@@ -1,4 +1,5 @@
 """CAE pretraining as Atten4Vis/CAE saves it (v1), with or without the projection between encoder and regressor."""
+
 from .._conversion import CAE_HEADS, Conversion, StateDict, has, take
 
 NAME = 'CAE pretraining'

@@ -1,9 +1,14 @@
 """CAE under its attentive probe: frozen encoder, query token, one cross-attention block, batch norm, head."""
+
 from .._conversion import CAE_HEADS, Conversion, StateDict, has, plain, separate_bias, take
 
 NAME = 'CAE attentive probe'
-DROP = {'query_token': 'attentive probe', 'attentive_blocks.*': 'attentive probe', 'fc_norm.*': 'attentive probe',
-        'head.*': 'classifier head'}
+DROP = {
+    'query_token': 'attentive probe',
+    'attentive_blocks.*': 'attentive probe',
+    'fc_norm.*': 'attentive probe',
+    'head.*': 'classifier head',
+}
 
 
 def matches(sd: StateDict) -> bool:

@@ -1,4 +1,5 @@
 """The CAE encoder alone, with or without its prefix `encoder.`: what is left when the pretraining parts are removed."""
+
 from .._conversion import CAE_HEADS, Conversion, StateDict, has, plain, separate_bias, take
 
 NAME = 'CAE encoder'

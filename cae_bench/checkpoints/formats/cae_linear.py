@@ -1,4 +1,5 @@
 """CAE or BEiT under CAE's linear probe: the frozen encoder, a head of batch norm (head.0) and linear layer (head.1)."""
+
 from .._conversion import BEIT_HEADS, CAE_HEADS, Conversion, StateDict, has, plain, separate_bias, take
 
 NAME = 'CAE linear probe'

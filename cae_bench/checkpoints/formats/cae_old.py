@@ -1,4 +1,5 @@
 """CAE pretraining in the older layout (lxtGH/CAE), where regressor and decoder share the module `pretext_neck`."""
+
 from .._conversion import CAE_HEADS, Conversion, StateDict, has, take
 
 NAME = 'CAE pretraining, old layout'

@@ -1,6 +1,7 @@
 """CAE v2 pretraining (Atten4Vis/CAE): no alignment encoder, no decoder blocks, a head of CLIP's width."""
-from . import cae
+
 from .._conversion import CAE_HEADS, Conversion, StateDict, has, take
+from . import cae
 
 NAME = 'CAE v2 pretraining'
 

@@ -1,4 +1,5 @@
 """Segmentation and detection files of the CAE repository (CAE, BEiT, MAE): `backbone.*` with its pyramid fpn1, fpn2."""
+
 from .._conversion import NO_NORM, Conversion, StateDict, beside, has, plain, take
 from .._guess import guess, under
 

@@ -1,4 +1,5 @@
 """MAE pretraining (facebookresearch/mae): encoder with decoder, or the encoder alone as released."""
+
 from .._conversion import MAE_HEADS, Conversion, StateDict, has, plain, separate_bias, take
 from .._infer import looks_like
 

@@ -1,4 +1,5 @@
 """A network around the ViT under the released names: what cae_bench's own runs write, or DINO with its head."""
+
 from .._conversion import NO_NORM, Conversion, StateDict, beside, has, plain, take
 from .._guess import guess, under
 
@@ -11,8 +12,12 @@ def matches(sd: StateDict) -> bool:
 
 
 def convert(sd: StateDict) -> Conversion:
-    drop = {f'{PREFIX}mask_token': 'mask token', f'{PREFIX}blocks.*.attn.rel_pos_[hw]': 'relative positions of ViTDet',
-            f'{PREFIX}head.*': 'classifier head', **beside(sd, PREFIX)}
+    drop = {
+        f'{PREFIX}mask_token': 'mask token',
+        f'{PREFIX}blocks.*.attn.rel_pos_[hw]': 'relative positions of ViTDet',
+        f'{PREFIX}head.*': 'classifier head',
+        **beside(sd, PREFIX),
+    }
     inside = under(sd, PREFIX)
     # Only a network with its own task modules may go without the norm: it taps the blocks or normalises in its head.
     absent = NO_NORM if len(inside) < len(sd) else {}

@@ -1,21 +1,35 @@
 """timm's and DeiT's plain ViTs, also DeiT III, DINOv2 and SigLIP where they have nothing our ViT lacks."""
+
 from fnmatch import fnmatchcase
 
 import torch
 
 from ...errors import CheckpointError
-from . import mae
 from .._conversion import TIMM_HEADS, Conversion, StateDict, has, no_norm_if_pooled, plain, separate_bias, take
 from .._infer import looks_like
+from . import mae
 
 NAME = 'timm or DeiT ViT'
-DROP = {'head.*': 'classifier head', 'pre_logits.*': 'classifier head', 'attn_pool.*': 'pooling head',
-        'mask_token': 'mask token'}
+DROP = {
+    'head.*': 'classifier head',
+    'pre_logits.*': 'classifier head',
+    'attn_pool.*': 'pooling head',
+    'mask_token': 'mask token',
+}
 # What would silently change the features if it were dropped.
-LACKING = {'dist_token': 'a distillation token', 'head_dist.*': 'a distillation token', 'reg_token': 'register tokens',
-           'register_tokens': 'register tokens', 'norm_pre.*': 'a norm before the blocks', 'rope.*': 'rotary positions',
-           '*.q_norm.*': 'query and key norms', '*.mlp.w*': 'a gated MLP', '*.mlp.norm.*': 'a norm in the MLP',
-           '*.attn.norm.*': 'a norm in the attention', 'patch_embed.backbone.*': 'a convolutional stem'}
+LACKING = {
+    'dist_token': 'a distillation token',
+    'head_dist.*': 'a distillation token',
+    'reg_token': 'register tokens',
+    'register_tokens': 'register tokens',
+    'norm_pre.*': 'a norm before the blocks',
+    'rope.*': 'rotary positions',
+    '*.q_norm.*': 'query and key norms',
+    '*.mlp.w*': 'a gated MLP',
+    '*.mlp.norm.*': 'a norm in the MLP',
+    '*.attn.norm.*': 'a norm in the attention',
+    'patch_embed.backbone.*': 'a convolutional stem',
+}
 
 
 def matches(sd: StateDict) -> bool:
@@ -27,10 +41,12 @@ def convert(sd: StateDict) -> Conversion:
         second = sd.get(key.replace('fc1', 'fc2'), tensor.T) if key.endswith('mlp.fc1.weight') else None
         gated = second is not None and tensor.shape[0] == 2 * second.shape[1]
         if gated or lacking(key):
-            raise CheckpointError(f'{key} means {lacking(key) or "a gated MLP"}, which cae_bench.ViT does not have. '
-                                  'If timm knows the model, load it as timm:NAME.')
+            raise CheckpointError(
+                f'{key} means {lacking(key) or "a gated MLP"}, which cae_bench.ViT does not have. '
+                'If timm knows the model, load it as timm:NAME.'
+            )
     done = take(sd, 'timm', drop=DROP, rename=layer_scale_name, heads=TIMM_HEADS, absent=no_norm_if_pooled(sd))
-    done.notes.append('mean and std of the pixels are not in such a file: ImageNet\'s are taken')
+    done.notes.append("mean and std of the pixels are not in such a file: ImageNet's are taken")
     return _with_class_row(done)
 
 
@@ -46,7 +62,7 @@ def _with_class_row(done: Conversion) -> Conversion:
     """DeiT III and its like add no position to the class token: a class row of zeros. SigLIP has no class token."""
     pos_embed = done.state_dict.get('pos_embed')
     rows = pos_embed.shape[1] if pos_embed is not None and pos_embed.dim() == 3 else 2
-    patches_only = round(rows ** 0.5) ** 2 == rows           # n * n + 1 with a class row is a square for no square grid
+    patches_only = round(rows**0.5) ** 2 == rows  # n * n + 1 with a class row is a square for no square grid
     if patches_only and 'cls_token' in done.state_dict:
         done.state_dict['pos_embed'] = torch.cat([torch.zeros_like(pos_embed[:, :1]), pos_embed], dim=1)
         done.notes.append('pos_embed has no row for the class token: zeros are put there, which changes nothing')

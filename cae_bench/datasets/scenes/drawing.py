@@ -2,6 +2,7 @@
 
 Edges come from signed distances, so coverage is exact to a fraction of a pixel without drawing at a larger size.
 """
+
 import colorsys
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from .shapes import SHAPES
 NAMES = tuple(SHAPES)
 # Each class wears its own texture and its own hue, both more often than not: cues, as in photographs, but no proof.
 TEXTURES = ('checks', 'stripes', 'dots', 'grain', 'waves', 'plain')
-HUES = (0.0, 0.33, 0.13, 0.62, 0.80, 0.48)      # red, green, yellow, blue, violet, cyan, in the order of NAMES
+HUES = (0.0, 0.33, 0.13, 0.62, 0.80, 0.48)  # red, green, yellow, blue, violet, cyan, in the order of NAMES
 # Grounds are mostly rough and seldom regular, and softer in contrast than things.
 GROUNDS = ('grain', 'grain', 'grain', 'plain', 'plain', 'stripes', 'waves', 'checks')
 
@@ -21,6 +22,7 @@ GROUNDS = ('grain', 'grain', 'grain', 'plain', 'plain', 'stripes', 'waves', 'che
 @dataclass(frozen=True)
 class Scene:
     """image: (H, W, 3) uint8. owner: (H, W), -1 for background, else the object's number. classes: one per object."""
+
     image: np.ndarray
     owner: np.ndarray
     classes: tuple[int, ...]
@@ -69,9 +71,10 @@ def _arrange(rng: np.random.Generator, size: int, dominant: int, xs: np.ndarray,
     while True:
         count = int(rng.integers(2, 5))
         objects = [_throw(rng, size, dominant, rng.uniform(20, 28) * unit)]
-        objects += [_throw(rng, size, int(rng.integers(len(NAMES))), rng.uniform(13, 24) * unit)
-                    for _ in range(count - 1)]
-        objects = [objects[i] for i in rng.permutation(count)]         # painted in this order, the last on top
+        objects += [
+            _throw(rng, size, int(rng.integers(len(NAMES))), rng.uniform(13, 24) * unit) for _ in range(count - 1)
+        ]
+        objects = [objects[i] for i in rng.permutation(count)]  # painted in this order, the last on top
         distances = [thing.distance(xs, ys) for thing in objects]
         owner = np.full((size, size), -1, np.int64)
         for i, distance in enumerate(distances):
@@ -101,8 +104,15 @@ def _background(rng: np.random.Generator, size: int, xs: np.ndarray, ys: np.ndar
     return canvas
 
 
-def _surface(rng: np.random.Generator, thing: _Object, distance: np.ndarray, light: np.ndarray, canvas: np.ndarray,
-             xs: np.ndarray, ys: np.ndarray) -> np.ndarray:
+def _surface(
+    rng: np.random.Generator,
+    thing: _Object,
+    distance: np.ndarray,
+    light: np.ndarray,
+    canvas: np.ndarray,
+    xs: np.ndarray,
+    ys: np.ndarray,
+) -> np.ndarray:
     """(H, W, 3) float32: the object's material under the scene's light, rounded towards its edge."""
     texture = TEXTURES[thing.label] if rng.random() < 0.8 else rng.choice(TEXTURES)
     behind = canvas[distance < 0].mean(0)
@@ -121,8 +131,9 @@ def _surface(rng: np.random.Generator, thing: _Object, distance: np.ndarray, lig
     return albedo * (0.45 + 0.7 * facing) + gloss
 
 
-def _material(rng: np.random.Generator, texture: str, colour: np.ndarray, contrast: float, u: np.ndarray,
-              v: np.ndarray) -> np.ndarray:
+def _material(
+    rng: np.random.Generator, texture: str, colour: np.ndarray, contrast: float, u: np.ndarray, v: np.ndarray
+) -> np.ndarray:
     """Two shades of one tint mixed by a pattern, roughened by noise. u, v: (H, W) pixels. Returns (H, W, 3)."""
     shift = rng.normal(0, 0.08 * contrast, 3).astype(np.float32)
     other = np.clip(colour * (1 - contrast * rng.uniform(0.25, 0.7)) + shift, 0, 1)
@@ -135,7 +146,7 @@ def _pattern(rng: np.random.Generator, texture: str, u: np.ndarray, v: np.ndarra
     """(H, W) in 0..1; the period is 5 to 11 pixels of a 128-pixel picture."""
     size = len(u)
     wave = np.float32(2 * np.pi / (rng.uniform(5, 11) * size / 128))
-    angle = rng.uniform(0.9, 1.5)                                      # stripes lie, as waves and layers do
+    angle = rng.uniform(0.9, 1.5)  # stripes lie, as waves and layers do
     a, b = np.float32(np.cos(angle)) * wave, np.float32(np.sin(angle)) * wave
     along, across = a * u + b * v, a * v - b * u
     if texture == 'stripes':
@@ -148,7 +159,7 @@ def _pattern(rng: np.random.Generator, texture: str, u: np.ndarray, v: np.ndarra
         return np.clip(1.5 * np.sin(along + 1.5 * np.sin(0.7 * across)) + 0.5, 0, 1)
     if texture == 'grain':
         return np.clip((_noise(rng, size, first=16) - 0.5) * 4 + 0.5, 0, 1)
-    return np.full(u.shape, 0.25 * rng.random(), np.float32)           # plain
+    return np.full(u.shape, 0.25 * rng.random(), np.float32)  # plain
 
 
 def _noise(rng: np.random.Generator, size: int, first: int) -> np.ndarray:

@@ -1,10 +1,11 @@
 """The embedded data: drawn scenes as image folder, ADE layout and COCO layout at once, under one root.
 
-    train/<class>/*.jpg  val/<class>/*.jpg                      the class of the largest visible object
-    images/{train,val}/*.jpg  annotations/{train,val}/*.png     0 is background, a class of its own; meta.json
-    annotations/instances_{train,val}.json                      visible masks (RLE), tight boxes
-    scenes.json                                                 what it was drawn with
+train/<class>/*.jpg  val/<class>/*.jpg                      the class of the largest visible object
+images/{train,val}/*.jpg  annotations/{train,val}/*.png     0 is background, a class of its own; meta.json
+annotations/instances_{train,val}.json                      visible masks (RLE), tight boxes
+scenes.json                                                 what it was drawn with
 """
+
 import json
 import os
 import shutil
@@ -19,13 +20,19 @@ from pycocotools import mask as coco_mask
 from ...errors import DataError
 from .drawing import NAMES, Scene, draw_scene
 
-DRAWING = 3                                    # raise it when a seed begins to give other pictures
+DRAWING = 3  # raise it when a seed begins to give other pictures
 MARKER = 'scenes.json'
 Progress = Callable[[int, int], None]
 
 
-def make_scenes(root: str | Path, seed: int = 0, num_train: int = 600, num_val: int = 200, size: int = 128,
-                progress: Progress | None = None) -> Path:
+def make_scenes(
+    root: str | Path,
+    seed: int = 0,
+    num_train: int = 600,
+    num_val: int = 200,
+    size: int = 128,
+    progress: Progress | None = None,
+) -> Path:
     """Draws scenes into `root` and returns it; a folder already drawn with the same numbers is left as it is.
 
     The same numbers and library versions give the same bytes. Nothing appears at `root` before all of it is there.
@@ -48,7 +55,7 @@ def make_scenes(root: str | Path, seed: int = 0, num_train: int = 600, num_val: 
     except OSError as error:
         raise DataError(f'{root}: no folder can be made there ({error.strerror}). Name another one.') from None
     try:
-        building.chmod(0o755)                  # mkdtemp makes it private; a data folder is as readable as any other
+        building.chmod(0o755)  # mkdtemp makes it private; a data folder is as readable as any other
         _write(building, numbers, progress)
         building.replace(root)
     finally:
@@ -58,8 +65,10 @@ def make_scenes(root: str | Path, seed: int = 0, num_train: int = 600, num_val: 
 
 def _check_numbers(numbers: dict) -> None:
     if min(numbers['num_train'], numbers['num_val']) < len(NAMES):
-        raise DataError(f'Scenes need at least {len(NAMES)} pictures in each split, one of each class: '
-                        f'raise num_train={numbers["num_train"]} or num_val={numbers["num_val"]}.')
+        raise DataError(
+            f'Scenes need at least {len(NAMES)} pictures in each split, one of each class: '
+            f'raise num_train={numbers["num_train"]} or num_val={numbers["num_val"]}.'
+        )
     if numbers['size'] < 64 or numbers['seed'] < 0:
         raise DataError(f'Scenes need size >= 64 and seed >= 0, not size={numbers["size"]}, seed={numbers["seed"]}.')
 
@@ -72,8 +81,11 @@ def _already_there(root: Path, numbers: dict) -> bool:
     except (OSError, ValueError):
         raise DataError(f'{root} exists and holds no scenes: give a folder that does not exist yet.') from None
     if found != numbers:
-        differ = ', '.join(f'{k}={found.get(k) if isinstance(found, dict) else None} instead of {v}'
-                           for k, v in numbers.items() if not isinstance(found, dict) or found.get(k) != v)
+        differ = ', '.join(
+            f'{k}={found.get(k) if isinstance(found, dict) else None} instead of {v}'
+            for k, v in numbers.items()
+            if not isinstance(found, dict) or found.get(k) != v
+        )
         raise DataError(f'{root} holds scenes drawn with {differ}: give another folder, or delete this one.')
     return True
 
@@ -85,7 +97,7 @@ def _write(root: Path, numbers: dict, progress: Progress | None) -> None:
         for folder in (f'images/{split}', f'annotations/{split}', *(f'{split}/{name}' for name in NAMES)):
             (root / folder).mkdir(parents=True)
         for index in range(numbers[f'num_{split}']):
-            rng = np.random.default_rng([numbers['seed'], number, index])     # one stream a scene: order cannot matter
+            rng = np.random.default_rng([numbers['seed'], number, index])  # one stream a scene: order cannot matter
             dominant = index % len(NAMES)
             scene = draw_scene(rng, numbers['size'], dominant)
             _write_scene(root, split, f'{index + 1:05d}', NAMES[dominant], scene)
@@ -106,7 +118,7 @@ def _write_scene(root: Path, split: str, stem: str, name: str, scene: Scene) -> 
     Image.fromarray(labels).save(root / f'annotations/{split}/{stem}.png')
     try:
         os.link(picture, root / f'{split}/{name}/{stem}.jpg')
-    except OSError:                            # a file system without hard links
+    except OSError:  # a file system without hard links
         shutil.copyfile(picture, root / f'{split}/{name}/{stem}.jpg')
 
 
@@ -123,6 +135,14 @@ def _add_to_coco(coco: dict, image_id: int, scene: Scene) -> None:
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         box = [int(columns[0]), int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1]
         rle = coco_mask.encode(np.asfortranarray(mask, np.uint8))
-        coco['annotations'].append(dict(
-            id=len(coco['annotations']) + 1, image_id=image_id, category_id=label + 1, bbox=box, iscrowd=0,
-            area=int(mask.sum()), segmentation=dict(size=rle['size'], counts=rle['counts'].decode())))
+        coco['annotations'].append(
+            dict(
+                id=len(coco['annotations']) + 1,
+                image_id=image_id,
+                category_id=label + 1,
+                bbox=box,
+                iscrowd=0,
+                area=int(mask.sum()),
+                segmentation=dict(size=rle['size'], counts=rle['counts'].decode()),
+            )
+        )

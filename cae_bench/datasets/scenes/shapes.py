@@ -1,4 +1,5 @@
 """The outlines of the scenes' classes, as signed distances: negative inside, in units of the shape's radius."""
+
 from collections.abc import Callable
 
 import numpy as np
@@ -38,6 +39,7 @@ def _polygon(corners: np.ndarray) -> Distance:
             # Even-odd rule: count the edges that a ray to the right crosses.
             inside ^= ((ay > y) != (by > y)) & (px * ey * np.sign(ey) < py * ex * np.sign(ey))
         return np.where(inside, -1, 1).astype(np.float32) * np.sqrt(nearest)
+
     return distance
 
 

@@ -1,4 +1,5 @@
 """Attention by the fastest kernel at hand; every model of the package comes here."""
+
 from collections.abc import Iterator
 
 import torch
@@ -7,8 +8,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-SHORT = 512           # keys up to which the matrix of weights is small enough to be written out
-PART = 1 << 22        # weights that are computed at a time where there is a bias to train: they stay in the cache
+SHORT = 512  # keys up to which the matrix of weights is small enough to be written out
+PART = 1 << 22  # weights that are computed at a time where there is a bias to train: they stay in the cache
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -20,7 +21,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tenso
     weights, kept until the backward pass, in one and a half times to twice the time of `_Biased` once it is large.
     A trace holds the plain products: counters of operations and exporters know no fused kernel.
     """
-    bias = None if bias is None else bias.to(q.dtype)          # under autocast q is half, a table is not
+    bias = None if bias is None else bias.to(q.dtype)  # under autocast q is half, a table is not
     if torch.jit.is_tracing():
         logits = (q * q.shape[3] ** -0.5) @ k.transpose(2, 3)
         return (logits if bias is None else logits + bias).softmax(-1) @ v
@@ -57,7 +58,7 @@ class _Biased(Function):
     def backward(ctx, grad: Tensor) -> tuple[Tensor, ...]:
         q, k, v, bias = ctx.saved_tensors
         to_q, to_k, to_v = (torch.empty_like(t) for t in (q, k, v))
-        wide = torch.promote_types(q.dtype, torch.float32)               # for a sum over images
+        wide = torch.promote_types(q.dtype, torch.float32)  # for a sum over images
         to_bias = torch.zeros(bias.shape, dtype=wide)
         scale = q.shape[-1] ** -0.5
         for part in _parts(q, k):

@@ -3,13 +3,14 @@
 As torch computes it, a step of CAE-base holds the logits four times in float32 (copy, log-softmax, two gradients).
 Here rows are turned into their gradient while they are in the cache, and only that is kept, in the logits' precision.
 """
+
 import torch
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-PART = 1 << 20                           # logits at a time on a CPU: what stays in the cache
-LARGE_PART = 1 << 26                     # elsewhere: a GPU has less to gain from the cache than from few calls
+PART = 1 << 20  # logits at a time on a CPU: what stays in the cache
+LARGE_PART = 1 << 26  # elsewhere: a GPU has less to gain from the cache than from few calls
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -18,7 +19,6 @@ def cross_entropy(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class _CrossEntropy(Function):
-
     @staticmethod
     def forward(ctx, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         wide = torch.promote_types(logits.dtype, torch.float32)
@@ -42,5 +42,5 @@ class _CrossEntropy(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, to_loss: Tensor, _: Tensor) -> tuple[Tensor, None]:
-        gradient, = ctx.saved_tensors
-        return gradient * (to_loss / len(gradient)), None     # the factor is a scalar, which stays in float32
+        (gradient,) = ctx.saved_tensors
+        return gradient * (to_loss / len(gradient)), None  # the factor is a scalar, which stays in float32

@@ -4,6 +4,7 @@ Autocast casts each weight whenever it is used, and oneDNN lays it out anew. Her
 kept in oneDNN's layout with GELU done before the result is rounded. The numbers are autocast's up to that rounding.
 Parameters stay as they are: checkpoints and hashes do not notice.
 """
+
 import functools
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from ..blocks import Attention, Mlp, PatchEmbed
 from ..whole_patches import check_whole
 
-ROWS = 4096                       # tokens of a call, about: for oneDNN's choice of layout
+ROWS = 4096  # tokens of a call, about: for oneDNN's choice of layout
 
 
 class HalfLinear:
@@ -67,8 +68,13 @@ class HalfPatches:
 @functools.cache
 def _has_packed(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether this torch has oneDNN's packed linear layer, which torch.compile uses as well, and this CPU the type."""
-    return (device.type == 'cpu' and dtype == torch.bfloat16 and torch.backends.mkldnn.is_available()
-            and hasattr(torch.ops.mkldnn, '_linear_pointwise') and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return (
+        device.type == 'cpu'
+        and dtype == torch.bfloat16
+        and torch.backends.mkldnn.is_available()
+        and hasattr(torch.ops.mkldnn, '_linear_pointwise')
+        and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    )
 
 
 @torch.no_grad()

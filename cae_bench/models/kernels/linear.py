@@ -4,6 +4,7 @@ Autocast keeps a half-precision copy of each weight until the backward pass has 
 are both kept. On a CPU, where batches are small, that is more than half of what a step of a ViT-base holds beside its
 parameters. Here weights are cast, and GELU computed, once more instead.
 """
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -46,7 +47,6 @@ def _is_lean(x: Tensor) -> bool:
 
 
 class _Linear(Function):
-
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, weight)
@@ -60,7 +60,6 @@ class _Linear(Function):
 
 
 class _LinearOfGelu(Function):
-
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)

@@ -1,4 +1,5 @@
 """What every pretraining model shares: an encoder, a target, a preprocessor, a checkpoint in the released layout."""
+
 from typing import NamedTuple
 
 import torch
@@ -7,13 +8,14 @@ from torch import Tensor, nn
 
 from ...checkpoints import ViTSpec
 from ...errors import CheckpointError, ConfigError
-from ...registry import MODELS
 from ...models.kernels.cross_entropy import cross_entropy
+from ...registry import MODELS
 from ..masking import count
 
 
 class Views(NamedTuple):
     """One batch as targets see it: normalised images (B, 3, H, W), the same as uint8, and the second view as uint8."""
+
     images: Tensor
     raw: Tensor | None = None
     second: Tensor | None = None
@@ -35,11 +37,16 @@ class PretrainPreprocessor(BaseDataPreprocessor):
     def forward(self, data: dict, training: bool = False) -> dict:
         """dict(inputs=uint8 (B, 3, S, S), mask=(B, N), second=uint8 or absent, ...) -> keyword arguments of a model."""
         equal = 'mask' in data and bool((data['mask'].sum(1) == data['mask'][0].sum()).all())
-        num_masked = count(data['mask']) if equal else None              # BEiT's masks may differ in size
-        data = self.cast_data({k: data[k] for k in ('inputs', 'second', 'mask') if k in data})      # to the device
+        num_masked = count(data['mask']) if equal else None  # BEiT's masks may differ in size
+        data = self.cast_data({k: data[k] for k in ('inputs', 'second', 'mask') if k in data})  # to the device
         raw = data['inputs']
-        return dict(inputs=(raw.float() - self.mean) / self.std, raw=raw, second=data.get('second'),
-                    mask=data.get('mask'), num_masked=num_masked)
+        return dict(
+            inputs=(raw.float() - self.mean) / self.std,
+            raw=raw,
+            second=data.get('second'),
+            mask=data.get('mask'),
+            num_masked=num_masked,
+        )
 
 
 class Pretrainer(BaseModel):
@@ -50,10 +57,15 @@ class Pretrainer(BaseModel):
         target: config of what is predicted, see `tokenizers/`; None for methods that bring their own.
     """
 
-    released_prefix = 'encoder.'             # of the encoder in the released files; '' where it lies at the root
+    released_prefix = 'encoder.'  # of the encoder in the released files; '' where it lies at the root
 
-    def __init__(self, encoder: dict, target: dict | None = None, data_preprocessor: dict | None = None,
-                 init_cfg: dict | None = None):
+    def __init__(
+        self,
+        encoder: dict,
+        target: dict | None = None,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ):
         preprocessor = dict(type='cae_bench.PretrainPreprocessor', **data_preprocessor) if data_preprocessor else None
         super().__init__(preprocessor, init_cfg)
         self._encoder_cfg = dict(dict(type='cae_bench.ViT'), **encoder)
@@ -77,8 +89,15 @@ class Pretrainer(BaseModel):
     def spec(self) -> ViTSpec:
         return self.encoder.spec
 
-    def forward(self, inputs: Tensor, mask: Tensor, raw: Tensor | None = None, second: Tensor | None = None,
-                num_masked: int | None = None, mode: str = 'loss') -> dict[str, Tensor]:
+    def forward(
+        self,
+        inputs: Tensor,
+        mask: Tensor,
+        raw: Tensor | None = None,
+        second: Tensor | None = None,
+        num_masked: int | None = None,
+        mode: str = 'loss',
+    ) -> dict[str, Tensor]:
         """Normalised images (B, 3, H, W) and mask (B, N), True = masked -> losses and statistics by name.
 
         Keys that begin with `loss` are summed and minimised; the others are logged.
@@ -122,23 +141,31 @@ class Pretrainer(BaseModel):
     def released_state_dict(self) -> dict[str, Tensor]:
         """Weights under the names of the released files; targets and teachers are not part of a checkpoint."""
         return {
-            self._released(k): v for k, v in self.state_dict().items()
+            self._released(k): v
+            for k, v in self.state_dict().items()
             if not k.startswith(('target.', 'data_preprocessor.'))
         }
 
     def load_released(self, sd: dict[str, Tensor]) -> None:
         """Takes weights under the released names, strictly; CheckpointError names what does not fit."""
-        own = {self._released(k): (k, v) for k, v in self.state_dict().items()
-               if not k.startswith(('target.', 'data_preprocessor.'))}
+        own = {
+            self._released(k): (k, v)
+            for k, v in self.state_dict().items()
+            if not k.startswith(('target.', 'data_preprocessor.'))
+        }
         sd = {k: v for k, v in sd.items() if k in own or not self._may_be_left(k)}
         missing, extra = sorted(set(own) - set(sd)), sorted(set(sd) - set(own))
         shapes = sorted(k for k in set(own) & set(sd) if own[k][1].shape != sd[k].shape)
-        for what, keys in (('lacks', missing), ('has what the model has not:', extra), ('has other shapes for',
-                                                                                        shapes)):
+        for what, keys in (
+            ('lacks', missing),
+            ('has what the model has not:', extra),
+            ('has other shapes for', shapes),
+        ):
             if keys:
                 raise CheckpointError(
                     f'these weights are not of this {type(self).__name__}: the file {what} '
-                    f'{", ".join(keys[:4])}{" ..." * (len(keys) > 4)}. Give the config it was trained with.')
+                    f'{", ".join(keys[:4])}{" ..." * (len(keys) > 4)}. Give the config it was trained with.'
+                )
         with torch.no_grad():
             for name, (_, tensor) in own.items():
                 tensor.copy_(sd[name])

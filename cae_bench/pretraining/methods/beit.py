@@ -2,12 +2,13 @@
 
 Source of the forward: microsoft/unilm, beit/modeling_pretrain.py.
 """
+
 import torch
 from torch import Tensor, nn
 
 from ...errors import ConfigError
-from ...registry import MODELS
 from ...models.kernels.linear import Linear
+from ...registry import MODELS
 from .. import init
 from .base import Pretrainer, Views
 
@@ -25,8 +26,14 @@ class BEiT(Pretrainer):
 
     released_prefix = ''
 
-    def __init__(self, encoder: dict, target: dict | None = None, drop_path_rate: float = 0.1,
-                 data_preprocessor: dict | None = None, init_cfg: dict | None = None):
+    def __init__(
+        self,
+        encoder: dict,
+        target: dict | None = None,
+        drop_path_rate: float = 0.1,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ):
         super().__init__({'drop_path_rate': drop_path_rate, **ENCODER, **encoder}, target, data_preprocessor, init_cfg)
         encoder = self._build_encoder()
         if target is None:
@@ -54,7 +61,7 @@ class BEiT(Pretrainer):
         if encoder.pos_embed is not None:
             tokens = tokens + encoder.pos_embed
         tokens = encoder.encode(tokens, grid, (encoder.num_layers - 1,))[0]
-        return self.lm_head(encoder.norm(tokens[:, 1:][mask]))       # a norm is per token: only the masked ones need it
+        return self.lm_head(encoder.norm(tokens[:, 1:][mask]))  # a norm is per token: only the masked ones need it
 
     def losses(self, inputs: Tensor, mask: Tensor, target: Tensor, num_masked: int | None = None) -> dict[str, Tensor]:
         out = self.target.loss(self.run(inputs, mask), target[mask])

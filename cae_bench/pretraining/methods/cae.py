@@ -3,6 +3,7 @@
 Encoder on visible patches only; regressor; decoder; loss = cross entropy + 2 x MSE to the encoder's own latents of
 the masked patches. The forward and its surprises: Atten4Vis/CAE, models/modeling_cae.py.
 """
+
 import copy
 from typing import NamedTuple
 
@@ -12,18 +13,19 @@ from torch import Tensor, nn
 
 from ...checkpoints import resize
 from ...errors import ConfigError
-from ...registry import MODELS
 from ...models.blocks import Block
 from ...models.kernels.linear import Linear
+from ...registry import MODELS
 from .. import init, masking
-from .base import Pretrainer, Views
 from ..regressor import Regressor
+from .base import Pretrainer, Views
 
 ALIGNMENTS = ('current', 'stale', 'none')
 
 
 class Parts(NamedTuple):
     """encoded (B, 1 + V, D), predicted and aligned (B, M, Dd), logits (B * M, K) or None without a decoder."""
+
     encoded: Tensor
     predicted: Tensor
     aligned: Tensor | None
@@ -33,8 +35,17 @@ class Parts(NamedTuple):
 class Decoder(nn.Module):
     """Self-attention over the predicted latents alone, then a linear head."""
 
-    def __init__(self, embed_dims: int, depth: int, num_heads: int, mlp_ratio: float, layer_scale: float,
-                 drop_path_rate: float, norm_eps: float, outputs: int):
+    def __init__(
+        self,
+        embed_dims: int,
+        depth: int,
+        num_heads: int,
+        mlp_ratio: float,
+        layer_scale: float,
+        drop_path_rate: float,
+        norm_eps: float,
+        outputs: int,
+    ):
         super().__init__()
         rates = torch.linspace(0, drop_path_rate, depth, dtype=torch.float64, device='cpu').tolist()
         self.layer_scale = layer_scale
@@ -76,13 +87,26 @@ class CAE(Pretrainer):
         init_rule: 'xavier' as published, 'beit' for what `--fix_init_weight` meant.
     """
 
-    def __init__(self, encoder: dict, target: dict | None = None, decoder_embed_dims: int | None = None,
-                 regressor_depth: int = 4, decoder_depth: int = 4, decoder_num_heads: int = 12,
-                 drop_path_rate: float = 0.1, layer_scale_init_value: float = 0.1, align_weight: float = 2.0,
-                 main_weight: float = 1.0, alignment: str = 'current', init_rule: str = 'xavier',
-                 data_preprocessor: dict | None = None, init_cfg: dict | None = None):
-        super().__init__({'family': 'cae', 'drop_path_rate': drop_path_rate, **encoder}, target, data_preprocessor,
-                         init_cfg)
+    def __init__(
+        self,
+        encoder: dict,
+        target: dict | None = None,
+        decoder_embed_dims: int | None = None,
+        regressor_depth: int = 4,
+        decoder_depth: int = 4,
+        decoder_num_heads: int = 12,
+        drop_path_rate: float = 0.1,
+        layer_scale_init_value: float = 0.1,
+        align_weight: float = 2.0,
+        main_weight: float = 1.0,
+        alignment: str = 'current',
+        init_rule: str = 'xavier',
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ):
+        super().__init__(
+            {'family': 'cae', 'drop_path_rate': drop_path_rate, **encoder}, target, data_preprocessor, init_cfg
+        )
         if alignment not in ALIGNMENTS:
             raise ConfigError(f'CAE: alignment={alignment!r}, choose one of {", ".join(ALIGNMENTS)}')
         if init_rule not in ('xavier', 'beit'):
@@ -96,9 +120,15 @@ class CAE(Pretrainer):
         dims = decoder_embed_dims or spec.embed_dims
         if dims % decoder_num_heads or dims % 4:
             raise ConfigError(
-                f'CAE: decoder_embed_dims={dims} must be divisible by decoder_num_heads={decoder_num_heads} and by 4')
-        shared = dict(num_heads=decoder_num_heads, mlp_ratio=spec.mlp_ratio, layer_scale=layer_scale_init_value,
-                      drop_path_rate=drop_path_rate, norm_eps=spec.norm_eps)
+                f'CAE: decoder_embed_dims={dims} must be divisible by decoder_num_heads={decoder_num_heads} and by 4'
+            )
+        shared = dict(
+            num_heads=decoder_num_heads,
+            mlp_ratio=spec.mlp_ratio,
+            layer_scale=layer_scale_init_value,
+            drop_path_rate=drop_path_rate,
+            norm_eps=spec.norm_eps,
+        )
         self.target = self._build_target(spec)
         self.rd_pos_embed = nn.Parameter(resize.sincos_2d(dims, spec.grid), requires_grad=False)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, dims))
@@ -165,7 +195,7 @@ class CAE(Pretrainer):
         if logits is None:
             return None, None
         everywhere = logits.new_zeros(*mask.shape, logits.shape[-1])
-        everywhere[mask] = logits                            # rows are in raster order, as boolean indexing has them
+        everywhere[mask] = logits  # rows are in raster order, as boolean indexing has them
         return self._codes_or_values(everywhere, self.make_target(views))
 
     def _encode(self, encoder: nn.Module, tokens: Tensor, index: Tensor, grid: tuple[int, int]) -> Tensor:

@@ -2,17 +2,18 @@
 
 Source of the forward: Atten4Vis/CAE, `--model_type caev2`.
 """
+
 import torch
 from torch import Tensor, nn
 
 from ...checkpoints import resize
 from ...errors import ConfigError
-from ...registry import MODELS
 from ...models.kernels.linear import Linear
+from ...registry import MODELS
 from .. import init, masking
+from ..regressor import Regressor
 from .base import Pretrainer
 from .cae import Decoder
-from ..regressor import Regressor
 
 
 @MODELS.register_module()
@@ -25,29 +26,39 @@ class CAEv2(Pretrainer):
         regressor_depth: 4, 1, 1 for base, small, tiny as published.
     """
 
-    def __init__(self,
-                 encoder: dict,
-                 target: dict | None = None,
-                 decoder_embed_dims: int | None = None,
-                 regressor_depth: int = 4,
-                 decoder_num_heads: int = 12,
-                 drop_path_rate: float = 0.1,
-                 layer_scale_init_value: float = 0.1,
-                 data_preprocessor: dict | None = None,
-                 init_cfg: dict | None = None):
-        super().__init__({'family': 'cae_v2', 'drop_path_rate': drop_path_rate, **encoder}, target, data_preprocessor,
-                         init_cfg)
+    def __init__(
+        self,
+        encoder: dict,
+        target: dict | None = None,
+        decoder_embed_dims: int | None = None,
+        regressor_depth: int = 4,
+        decoder_num_heads: int = 12,
+        drop_path_rate: float = 0.1,
+        layer_scale_init_value: float = 0.1,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ):
+        super().__init__(
+            {'family': 'cae_v2', 'drop_path_rate': drop_path_rate, **encoder}, target, data_preprocessor, init_cfg
+        )
         if target is None:
             raise ConfigError(
-                "CAEv2 needs a teacher, e.g. target=dict(type='cae_bench.ClipTokens', checkpoint='ViT-B-16.pt')")
+                "CAEv2 needs a teacher, e.g. target=dict(type='cae_bench.ClipTokens', checkpoint='ViT-B-16.pt')"
+            )
         encoder = self._build_encoder()
         spec = encoder.spec
         dims = decoder_embed_dims or spec.embed_dims
         if dims % decoder_num_heads or dims % 4:
             raise ConfigError(
-                f'CAEv2: decoder_embed_dims={dims} must be divisible by decoder_num_heads={decoder_num_heads} and by 4')
-        shared = dict(num_heads=decoder_num_heads, mlp_ratio=spec.mlp_ratio, layer_scale=layer_scale_init_value,
-                      drop_path_rate=drop_path_rate, norm_eps=spec.norm_eps)
+                f'CAEv2: decoder_embed_dims={dims} must be divisible by decoder_num_heads={decoder_num_heads} and by 4'
+            )
+        shared = dict(
+            num_heads=decoder_num_heads,
+            mlp_ratio=spec.mlp_ratio,
+            layer_scale=layer_scale_init_value,
+            drop_path_rate=drop_path_rate,
+            norm_eps=spec.norm_eps,
+        )
         self.target = self._build_target(spec)
         self.rd_pos_embed = nn.Parameter(resize.sincos_2d(dims, spec.grid), requires_grad=False)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, dims))
@@ -57,13 +68,14 @@ class CAEv2(Pretrainer):
             self.encoder_to_regresser = Linear(spec.embed_dims, dims)
             self.encoder_to_regresser_norm = nn.LayerNorm(dims, eps=spec.norm_eps)
         self.regresser = Regressor(dims, regressor_depth, use_norm=False, **shared)
-        self.decoder = Decoder(dims, 0, outputs=self.target.dims, **shared)          # a norm and a linear head
+        self.decoder = Decoder(dims, 0, outputs=self.target.dims, **shared)  # a norm and a linear head
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
         self.encoder.reset_parameters()
-        for part in filter(None,
-                           (self.encoder_to_regresser, self.encoder_to_regresser_norm, self.regresser, self.decoder)):
+        for part in filter(
+            None, (self.encoder_to_regresser, self.encoder_to_regresser_norm, self.regresser, self.decoder)
+        ):
             init.xavier(part)
         self.regresser.reset_scales()
         self.rd_pos_embed.copy_(resize.sincos_2d(self.rd_pos_embed.shape[2], self.spec.grid))

@@ -2,14 +2,15 @@
 
 Source of the forward: facebookresearch/mae, models_mae.py. `norm_pix_loss` as in the released weights.
 """
+
 import torch
 from torch import Tensor, nn
 
 from ...checkpoints import resize
 from ...errors import ConfigError
-from ...registry import MODELS
 from ...models.blocks import Block
 from ...models.kernels.linear import Linear
+from ...registry import MODELS
 from .. import init, masking
 from .base import Pretrainer, Views
 
@@ -28,15 +29,24 @@ class MAE(Pretrainer):
 
     released_prefix = ''
 
-    def __init__(self, encoder: dict, target: dict | None = None, decoder_embed_dims: int = 512, decoder_depth: int = 8,
-                 decoder_num_heads: int = 16, data_preprocessor: dict | None = None, init_cfg: dict | None = None):
+    def __init__(
+        self,
+        encoder: dict,
+        target: dict | None = None,
+        decoder_embed_dims: int = 512,
+        decoder_depth: int = 8,
+        decoder_num_heads: int = 16,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ):
         target = target or dict(type='cae_bench.NormalizedPixels')
         super().__init__({**ENCODER, **encoder}, target, data_preprocessor, init_cfg)
         encoder = self._build_encoder()
         spec, dims = encoder.spec, decoder_embed_dims
         if dims % decoder_num_heads or dims % 4:
             raise ConfigError(
-                f'MAE: decoder_embed_dims={dims} must be divisible by decoder_num_heads={decoder_num_heads} and by 4')
+                f'MAE: decoder_embed_dims={dims} must be divisible by decoder_num_heads={decoder_num_heads} and by 4'
+            )
         self.target = self._build_target(spec)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, dims))
         self.decoder_pos_embed = nn.Parameter(self._positions(dims, spec), requires_grad=False)
@@ -44,7 +54,8 @@ class MAE(Pretrainer):
         self.decoder_embed = Linear(spec.embed_dims, dims)
         self.decoder_blocks = nn.ModuleList(
             Block(dims, decoder_num_heads, spec.mlp_ratio, spec.qkv_bias, norm_eps=spec.norm_eps)
-            for _ in range(decoder_depth))
+            for _ in range(decoder_depth)
+        )
         self.decoder_norm = nn.LayerNorm(dims, eps=spec.norm_eps)
         self.decoder_pred = Linear(dims, self.target.dims)
 
@@ -57,9 +68,9 @@ class MAE(Pretrainer):
         self.encoder.reset_parameters()
         init.xavier(self)
         patch = self.encoder.patch_embed.proj.weight
-        nn.init.xavier_uniform_(patch.view(len(patch), -1))          # as the linear layer it is
+        nn.init.xavier_uniform_(patch.view(len(patch), -1))  # as the linear layer it is
         for token in (self.encoder.cls_token, self.mask_token):
-            nn.init.normal_(token, std=.02)
+            nn.init.normal_(token, std=0.02)
         self.decoder_pos_embed.copy_(self._positions(self.decoder_pos_embed.shape[2], self.spec))
 
     def run(self, images: Tensor, mask: Tensor, num_masked: int | None = None) -> Tensor:
@@ -74,7 +85,7 @@ class MAE(Pretrainer):
         x = torch.cat([x[:, :1], full], 1) + self.decoder_pos_embed
         for block in self.decoder_blocks:
             x = block(x)
-        return self.decoder_pred(self.decoder_norm(x))[:, 1:]        # class token off
+        return self.decoder_pred(self.decoder_norm(x))[:, 1:]  # class token off
 
     def losses(self, inputs: Tensor, mask: Tensor, target: Tensor, num_masked: int | None = None) -> dict[str, Tensor]:
         """Mean over the masked patches of the mean over their values."""
@@ -82,7 +93,6 @@ class MAE(Pretrainer):
         predicted = masking.pick(self.run(inputs, mask, num_masked), masked).flatten(0, 1)
         out = self.target.loss(predicted, masking.pick(target, masked).flatten(0, 1))
         return {'loss_main': out.pop('loss'), **out}
-
 
     def guess(self, views: Views, mask: Tensor) -> tuple[Tensor | None, Tensor | None]:
         return self._codes_or_values(self.run(views.images, mask), self.make_target(views))

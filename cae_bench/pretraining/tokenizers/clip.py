@@ -3,6 +3,7 @@
 Weights: OpenAI's ViT-B-16.pt (a TorchScript archive, read without running it) or open_clip's files; key layout
 `visual.*`. Only the image tower is read.
 """
+
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -18,8 +19,20 @@ from ..methods.base import Target, Views
 from .unpickle import read_module, tensors_of
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-NOT_THE_TOWER = ('transformer.*', 'token_embedding.*', 'positional_embedding', 'ln_final.*', 'text_projection',
-                 'logit_scale', 'logit_bias', 'input_resolution', 'context_length', 'vocab_size', 'attn_mask', 'text.*')
+NOT_THE_TOWER = (
+    'transformer.*',
+    'token_embedding.*',
+    'positional_embedding',
+    'ln_final.*',
+    'text_projection',
+    'logit_scale',
+    'logit_bias',
+    'input_resolution',
+    'context_length',
+    'vocab_size',
+    'attn_mask',
+    'text.*',
+)
 ACTIVATIONS = {'quick_gelu': lambda x: x * torch.sigmoid(1.702 * x), 'gelu': F.gelu}
 
 
@@ -38,7 +51,7 @@ class ClipTower(nn.Module):
         self.depth = 1 + max(int(k.split('.')[2]) for k in weights if k.startswith('transformer.resblocks.'))
         self.heads, self.activation = self.width // 64 or 1, ACTIVATIONS[activation]  # 64 wide in every released CLIP
         self.dims = weights['proj'].shape[1]
-        self.grid = (round((len(weights['positional_embedding']) - 1) ** 0.5), ) * 2
+        self.grid = (round((len(weights['positional_embedding']) - 1) ** 0.5),) * 2
         for name, tensor in weights.items():
             self.register_buffer(name.replace('.', '/'), tensor.float(), persistent=False)
 
@@ -46,7 +59,7 @@ class ClipTower(nn.Module):
         return getattr(self, name.replace('.', '/'))
 
     def _norm(self, name: str, x: Tensor) -> Tensor:
-        return F.layer_norm(x, (self.width, ), self.w(f'{name}.weight'), self.w(f'{name}.bias'), 1e-5)
+        return F.layer_norm(x, (self.width,), self.w(f'{name}.weight'), self.w(f'{name}.bias'), 1e-5)
 
     def forward(self, images: Tensor) -> Tensor:
         """CLIP-normalised (B, 3, H, W) -> projected tokens (B, 1 + N, dims), class token first."""
@@ -57,10 +70,12 @@ class ClipTower(nn.Module):
         for i in range(self.depth):
             block = f'transformer.resblocks.{i}'
             x = x + self._attention(f'{block}.attn', self._norm(f'{block}.ln_1', x))
-            y = F.linear(self._norm(f'{block}.ln_2', x), self.w(f'{block}.mlp.c_fc.weight'),
-                         self.w(f'{block}.mlp.c_fc.bias'))
-            x = x + F.linear(self.activation(y), self.w(f'{block}.mlp.c_proj.weight'),
-                             self.w(f'{block}.mlp.c_proj.bias'))
+            y = F.linear(
+                self._norm(f'{block}.ln_2', x), self.w(f'{block}.mlp.c_fc.weight'), self.w(f'{block}.mlp.c_fc.bias')
+            )
+            x = x + F.linear(
+                self.activation(y), self.w(f'{block}.mlp.c_proj.weight'), self.w(f'{block}.mlp.c_proj.bias')
+            )
         return self._norm('ln_post', x) @ self.w('proj')
 
     def _attention(self, name: str, x: Tensor) -> Tensor:
@@ -79,13 +94,31 @@ def _tower(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     ]
     blocks = {k.split('.')[2] for k in tower if k.startswith('transformer.resblocks.')}
     parts = [
-        f'transformer.resblocks.{i}.{part}' for i in blocks
-        for part in ('ln_1.weight', 'ln_1.bias', 'ln_2.weight', 'ln_2.bias', 'attn.in_proj_weight', 'attn.in_proj_bias',
-                     'attn.out_proj.weight', 'attn.out_proj.bias', 'mlp.c_fc.weight', 'mlp.c_fc.bias',
-                     'mlp.c_proj.weight', 'mlp.c_proj.bias')
+        f'transformer.resblocks.{i}.{part}'
+        for i in blocks
+        for part in (
+            'ln_1.weight',
+            'ln_1.bias',
+            'ln_2.weight',
+            'ln_2.bias',
+            'attn.in_proj_weight',
+            'attn.in_proj_bias',
+            'attn.out_proj.weight',
+            'attn.out_proj.bias',
+            'mlp.c_fc.weight',
+            'mlp.c_fc.bias',
+            'mlp.c_proj.weight',
+            'mlp.c_proj.bias',
+        )
     ]
-    wanted = {'class_embedding', 'positional_embedding', 'proj', 'conv1.weight', *parts,
-              *(f'{n}.{p}' for n in ('ln_pre', 'ln_post') for p in ('weight', 'bias'))}
+    wanted = {
+        'class_embedding',
+        'positional_embedding',
+        'proj',
+        'conv1.weight',
+        *parts,
+        *(f'{n}.{p}' for n in ('ln_pre', 'ln_post') for p in ('weight', 'bias')),
+    }
     missing, extra = sorted(wanted - set(tower)), left + sorted(set(tower) - wanted)
     if missing or extra or not blocks:
         what = f'has {", ".join(extra[:3])}' if extra else 'has no blocks'
@@ -111,8 +144,9 @@ class ClipTokens(Target):
         super().__init__()
         if checkpoint is None:
             raise ConfigError(
-                'ClipTokens needs a teacher: name CLIP\'s weights (OpenAI\'s ViT-B-16.pt or open_clip\'s file of '
-                'ViT-B-16) with --tokenizer FILE')
+                "ClipTokens needs a teacher: name CLIP's weights (OpenAI's ViT-B-16.pt or open_clip's file of "
+                'ViT-B-16) with --tokenizer FILE'
+            )
         self.tower = ClipTower(read_weights(checkpoint), activation)
         self.dims = self.tower.dims
         self.register_buffer('mean', torch.tensor(MEAN).view(-1, 1, 1) * 255, persistent=False)
@@ -124,8 +158,10 @@ class ClipTokens(Target):
     @torch.no_grad()
     def forward(self, views: Views) -> Tensor:
         if views.second is None or views.second.shape[-1] != self.second_size:
-            raise ConfigError(f'ClipTokens reads a second view with as many patches as the encoder\'s: say '
-                              f'view.second_size={self.second_size}')
+            raise ConfigError(
+                f"ClipTokens reads a second view with as many patches as the encoder's: say "
+                f'view.second_size={self.second_size}'
+            )
         return self.tower((views.second.float() - self.mean) / self.std)
 
     def loss(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:

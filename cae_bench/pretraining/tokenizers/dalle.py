@@ -3,6 +3,7 @@
 Weights: https://cdn.openai.com/dall-e/encoder.pkl, a pickled module that is read without running it, or the same
 tensors as .safetensors or a state dict.
 """
+
 import re
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from ..methods.base import Codes, Views
 from .unpickle import read_module, tensors_of
 
 URL = 'https://cdn.openai.com/dall-e/encoder.pkl'
-SHRINK = 8                                   # three poolings by two
+SHRINK = 8  # three poolings by two
 
 
 class DalleEncoder(nn.Module):
@@ -33,10 +34,12 @@ class DalleEncoder(nn.Module):
         check_finite(weights)
         self.weights = {name: tensor.float() for name, tensor in weights.items()}
         blocks = sorted(
-            {tuple(map(int, m.groups())) for k in weights if (m := re.match(r'blocks\.group_(\d+)\.block_(\d+)\.', k))})
+            {tuple(map(int, m.groups())) for k in weights if (m := re.match(r'blocks\.group_(\d+)\.block_(\d+)\.', k))}
+        )
         if not blocks or 'blocks.output.conv.w' not in weights or 'blocks.input.w' not in weights:
             raise CheckpointError(
-                f'these are not the weights of DALL-E\'s encoder; first tensors are {list(weights)[:3]}')
+                f"these are not the weights of DALL-E's encoder; first tensors are {list(weights)[:3]}"
+            )
         self.blocks = blocks
         self.gain = 1 / len(blocks) ** 2
         for name, tensor in self.weights.items():  # buffers move with the model and are in no checkpoint of it
@@ -81,7 +84,8 @@ class DalleCodes(Codes):
         super().__init__()
         if checkpoint is None:
             raise ConfigError(
-                f'DalleCodes needs the tokenizer\'s weights: download {URL} and name it with --tokenizer FILE')
+                f"DalleCodes needs the tokenizer's weights: download {URL} and name it with --tokenizer FILE"
+            )
         self.encoder = DalleEncoder(read_weights(checkpoint))
         self.dims = self.encoder.codes
 
@@ -98,14 +102,15 @@ class DalleCodes(Codes):
             raise ConfigError(
                 f'a second view of {views.second.shape[-1]} pixels gives {logits.shape[2]}x{logits.shape[3]} codes, '
                 f'the '
-                f'encoder has {self.grid[0]}x{self.grid[1]} patches: say view.second_size={self.second_size}')
+                f'encoder has {self.grid[0]}x{self.grid[1]} patches: say view.second_size={self.second_size}'
+            )
         return logits.argmax(1).flatten(1)
 
 
 def read_weights(path: str) -> dict[str, Tensor]:
     """The encoder's tensors by released name. CheckpointError: no such file, or one of another kind."""
     if not Path(path).is_file():
-        raise CheckpointError(f'{path}: no such tokenizer file. DALL-E\'s encoder is at {URL}.')
+        raise CheckpointError(f"{path}: no such tokenizer file. DALL-E's encoder is at {URL}.")
     try:
         content = read_module(path) if path.endswith('.pkl') else safe_load.read(path)
         return DalleEncoder(tensors_of(content)).weights

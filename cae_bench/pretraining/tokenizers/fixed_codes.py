@@ -1,4 +1,5 @@
 """Codes that somebody else has made: the head of a code book, without the tokenizer. For tests and measurements."""
+
 from torch import Tensor
 
 from ...errors import ConfigError

@@ -1,4 +1,5 @@
 """The pixels of a patch, normalised patch by patch (MAE, arXiv 2111.06377)."""
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -20,7 +21,7 @@ class NormalizedPixels(Target):
         self.normalize = normalize
 
     def fit(self, spec: ViTSpec) -> None:
-        self.patch_size, self.dims = spec.patch_size, spec.patch_size ** 2 * spec.in_channels
+        self.patch_size, self.dims = spec.patch_size, spec.patch_size**2 * spec.in_channels
 
     def forward(self, views: Views) -> Tensor:
         patches = patchify(views.images.float(), self.patch_size)

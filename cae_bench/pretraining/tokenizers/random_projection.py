@@ -3,6 +3,7 @@
 BEST-RQ (Chiu et al., arXiv 2202.01855) on image patches: per-patch normalised pixels, projected by a Xavier matrix,
 matched to the nearest of `codes` normal vectors by cosine. Seed and patch size fix it, so nothing is stored.
 """
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -30,7 +31,7 @@ class RandomProjectionCodes(Codes):
 
     def fit(self, spec: ViTSpec) -> None:
         self.patch_size = spec.patch_size
-        pixels = spec.patch_size ** 2 * spec.in_channels
+        pixels = spec.patch_size**2 * spec.in_channels
         rng = torch.Generator().manual_seed(self.seed)
         bound = (6 / (pixels + self.code_dims)) ** 0.5
         projection = (torch.rand(pixels, self.code_dims, generator=rng) * 2 - 1) * bound
@@ -43,4 +44,4 @@ class RandomProjectionCodes(Codes):
         patches = patchify(views.images.float(), self.patch_size)
         if self.normalize:
             patches = normalised(patches)
-        return (patches @ self.projection @ self.codebook.T).argmax(-1)      # the projection's length moves no arg-max
+        return (patches @ self.projection @ self.codebook.T).argmax(-1)  # the projection's length moves no arg-max

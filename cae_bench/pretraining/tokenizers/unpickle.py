@@ -3,6 +3,7 @@
 Classes that such a file names become empty shells; only tensors and plain containers are real. Everything else that a
 pickle could ask for is refused.
 """
+
 from pathlib import Path
 
 from torch import Tensor
@@ -13,14 +14,14 @@ from ...errors import CheckpointError
 
 # Modules whose classes and functions are stood for by shells: what a pickled network is made of.
 SHELLED = ('dall_e.', 'torch.nn.modules.', 'torch.nn.functional.', '__torch__.', 'torch.jit._pickle.')
-MAX_DEPTH = 50                                               # of modules in modules
+MAX_DEPTH = 50  # of modules in modules
 
 
 class Shell:
     """Stands for an instance of a class that is not installed; holds its attributes, does nothing."""
 
     def set_state(self, state) -> None:
-        for part in state if isinstance(state, tuple) else (state, ):        # (dict, slots)
+        for part in state if isinstance(state, tuple) else (state,):  # (dict, slots)
             if isinstance(part, dict):
                 vars(self).update((name, value) for name, value in part.items() if isinstance(name, str))
 
@@ -40,8 +41,10 @@ def read_module(path: str | Path) -> dict[str, Tensor]:
     try:
         root = safe_load.read(path, reader=ShellUnpickler, states={Shell: Shell.set_state})
     except CheckpointError as error:
-        raise CheckpointError(f'it is no pickled module of plain layers ({error}) Download the official file again, or '
-                              'pass its weights as .safetensors.') from None
+        raise CheckpointError(
+            f'it is no pickled module of plain layers ({error}) Download the official file again, or '
+            'pass its weights as .safetensors.'
+        ) from None
     if not isinstance(root, Shell):
         raise CheckpointError(f'it holds a {type(root).__name__}, no module: download the official file again.')
     found = dict(_tensors(root))

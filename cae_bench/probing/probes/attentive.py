@@ -6,6 +6,7 @@ constant that softmax ignores, and since attention weights sum to one the value 
 The numbers are those of the textbook form up to rounding, for about a fiftieth of the arithmetic, and xhat serves every
 cell.
 """
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -17,12 +18,17 @@ from ..batch_statistics import BatchScores, score
 from .linear import FreeBatchNorm, TrainedProbe, generator, stack
 
 # name of a released attentive checkpoint -> name here (there without the cell axis)
-RELEASED = {'query_token': 'query_token', 'head.weight': 'weight', 'head.bias': 'bias',
-            **{f'attentive_blocks.0.norm_{x}.{p}': f'norm_{x}_{p}' for x in 'qkv' for p in ('weight', 'bias')},
-            **{f'attentive_blocks.0.cross_attn.{x}.weight': f'{x}_weight' for x in ('q', 'k', 'v', 'proj')},
-            **{f'attentive_blocks.0.cross_attn.{x}': x for x in ('q_bias', 'v_bias')},
-            'attentive_blocks.0.cross_attn.proj.bias': 'proj_bias',
-            'fc_norm.running_mean': 'norm.running_mean', 'fc_norm.running_var': 'norm.running_var'}
+RELEASED = {
+    'query_token': 'query_token',
+    'head.weight': 'weight',
+    'head.bias': 'bias',
+    **{f'attentive_blocks.0.norm_{x}.{p}': f'norm_{x}_{p}' for x in 'qkv' for p in ('weight', 'bias')},
+    **{f'attentive_blocks.0.cross_attn.{x}.weight': f'{x}_weight' for x in ('q', 'k', 'v', 'proj')},
+    **{f'attentive_blocks.0.cross_attn.{x}': x for x in ('q_bias', 'v_bias')},
+    'attentive_blocks.0.cross_attn.proj.bias': 'proj_bias',
+    'fc_norm.running_mean': 'norm.running_mean',
+    'fc_norm.running_var': 'norm.running_var',
+}
 
 
 @MODELS.register_module()
@@ -39,10 +45,21 @@ class AttentiveProbe(TrainedProbe):
             it. None: running statistics alone.
     """
 
-    def __init__(self, in_dims: int, num_classes: int, cells: list[dict], num_heads: int, name: str = 'attentive',
-                 feature: str = 'tokens', bn_eps: float = 1e-5, norm_eps: float = 1e-6, query_std: float = 0.,
-                 init_std: float = 0.02, head_std: float = 0.01,
-                 eval_batch_stats: dict | None = None):
+    def __init__(
+        self,
+        in_dims: int,
+        num_classes: int,
+        cells: list[dict],
+        num_heads: int,
+        name: str = 'attentive',
+        feature: str = 'tokens',
+        bn_eps: float = 1e-5,
+        norm_eps: float = 1e-6,
+        query_std: float = 0.0,
+        init_std: float = 0.02,
+        head_std: float = 0.01,
+        eval_batch_stats: dict | None = None,
+    ):
         super().__init__(num_classes, feature, cells)
         self.num_heads, self.norm_eps = num_heads, norm_eps
         self.eval_batch_stats = checked(eval_batch_stats, name)
@@ -68,7 +85,7 @@ class AttentiveProbe(TrainedProbe):
         batch, _, dims = tokens.shape
         cells, heads = len(self.cells), self.num_heads
         xhat = F.layer_norm(tokens, (dims,), eps=self.norm_eps)
-        attention = (xhat @ self._key_directions().flatten(0, 1).T).softmax(1)         # (B, N, G * heads)
+        attention = (xhat @ self._key_directions().flatten(0, 1).T).softmax(1)  # (B, N, G * heads)
         pooled = (attention.transpose(1, 2) @ xhat).view(batch, cells, heads, dims)
         pooled = pooled * self.norm_v_weight[:, None] + self.norm_v_bias[:, None]
         weight = self.v_weight.view(cells, heads, dims // heads, dims)
@@ -116,6 +133,8 @@ def checked(eval_batch_stats: dict | None, name: str) -> dict | None:
         return None
     numbers = dict(eval_batch_stats) if isinstance(eval_batch_stats, dict) else {}
     if set(numbers) != {'ranks', 'batch_size'} or any(type(n) is not int or n < 1 for n in numbers.values()):
-        raise ConfigError(f'{name}.eval_batch_stats={eval_batch_stats}: give dict(ranks=32, batch_size=384), positive '
-                          'numbers, or None for running statistics alone.')
+        raise ConfigError(
+            f'{name}.eval_batch_stats={eval_batch_stats}: give dict(ranks=32, batch_size=384), positive '
+            'numbers, or None for running statistics alone.'
+        )
     return numbers

@@ -1,4 +1,5 @@
 """k-NN on frozen features: cosine similarity, votes of exp(similarity / T) (DINO, arXiv 2104.14294, eval_knn.py)."""
+
 from collections.abc import Iterable
 
 import torch
@@ -35,7 +36,7 @@ def nearest(queries: Tensor, blocks: Iterable[tuple[Tensor, Tensor]], k: int) ->
 def vote(similarity: Tensor, labels: Tensor, num_classes: int, k: int, temperature: float) -> Tensor:
     """Class scores (B, C): the first k neighbours vote with exp(similarity / temperature), relative to the nearest."""
     similarity, labels = similarity[:, :k], labels[:, :k]
-    weight = ((similarity - similarity[:, :1]) / temperature).exp()     # the common factor moves no rank, nor overflows
+    weight = ((similarity - similarity[:, :1]) / temperature).exp()  # the common factor moves no rank, nor overflows
     return similarity.new_zeros(len(labels), num_classes).scatter_add_(1, labels, weight)
 
 
@@ -47,8 +48,16 @@ class KNNProbe(LookUpProbe):
         block: rows of the bank compared at a time.
     """
 
-    def __init__(self, in_dims: int, num_classes: int, cells: list[dict], name: str = 'knn', feature: str = 'cls',
-                 block: int = 65536, **unused):
+    def __init__(
+        self,
+        in_dims: int,
+        num_classes: int,
+        cells: list[dict],
+        name: str = 'knn',
+        feature: str = 'cls',
+        block: int = 65536,
+        **unused,
+    ):
         super().__init__(num_classes, feature, cells)
         self.block = block
 

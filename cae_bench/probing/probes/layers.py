@@ -1,6 +1,7 @@
 """A linear head on every layer: where the information sits (BEiT, microsoft/unilm beit/run_linear_eval.py)."""
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...registry import MODELS
 from .linear import TrainedProbe, generator, stack
@@ -13,8 +14,16 @@ class LayerProbe(TrainedProbe):
     `layer` is an axis of its grid, 1 for the first block; 'all' there becomes every block.
     """
 
-    def __init__(self, in_dims: int, num_classes: int, cells: list[dict], name: str = 'linear_multilayer',
-                 feature: str = 'layers', init_std: float = 0.01, **unused):
+    def __init__(
+        self,
+        in_dims: int,
+        num_classes: int,
+        cells: list[dict],
+        name: str = 'linear_multilayer',
+        feature: str = 'layers',
+        init_std: float = 0.01,
+        **unused,
+    ):
         super().__init__(num_classes, feature, cells)
         one = torch.empty(num_classes, in_dims).normal_(0, init_std, generator=generator(name))
         self.weight = stack(len(cells), one)

@@ -3,6 +3,7 @@
 A cell is one head of a grid (learning rate x weight decay ...). All cells of a probe start from the same weights, drawn
 from the run's seed and the probe's name: a head trained alone and the same head in a grid are the same head.
 """
+
 import itertools
 import zlib
 
@@ -95,7 +96,7 @@ def expand_grid(**axes) -> list[dict]:
 
 def generator(name: str) -> torch.Generator:
     """Random numbers that belong to a name and the run's seed, whatever else was drawn before."""
-    return torch.Generator().manual_seed((torch.initial_seed() + zlib.crc32(name.encode())) % 2 ** 63)
+    return torch.Generator().manual_seed((torch.initial_seed() + zlib.crc32(name.encode())) % 2**63)
 
 
 def stack(cells: int, one: Tensor) -> nn.Parameter:
@@ -115,8 +116,17 @@ class LinearProbe(TrainedProbe):
     All cells see the same feature, so they share one normalisation and its statistics.
     """
 
-    def __init__(self, in_dims: int, num_classes: int, cells: list[dict], name: str = 'linear', feature: str = 'cls',
-                 bn_eps: float = 1e-6, init_std: float = 0.01, **unused):
+    def __init__(
+        self,
+        in_dims: int,
+        num_classes: int,
+        cells: list[dict],
+        name: str = 'linear',
+        feature: str = 'cls',
+        bn_eps: float = 1e-6,
+        init_std: float = 0.01,
+        **unused,
+    ):
         super().__init__(num_classes, feature, cells)
         one = nn.init.trunc_normal_(torch.empty(num_classes, in_dims), std=init_std, generator=generator(name))
         self.norm = FreeBatchNorm(in_dims, eps=bn_eps)

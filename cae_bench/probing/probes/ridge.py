@@ -3,6 +3,7 @@
 Features are standardised with the mean and deviation of the chosen images, a constant 100 stands for the bias so that
 it is hardly regularised, targets are -1 and 1. One eigendecomposition serves every strength of the penalty.
 """
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -12,7 +13,7 @@ from ...errors import DataError
 from ...registry import MODELS
 from .linear import LookUpProbe, generator
 
-BIAS = 100.
+BIAS = 100.0
 
 
 def ridge(x: Tensor, targets: Tensor, penalties: list[float]) -> Tensor:
@@ -20,7 +21,7 @@ def ridge(x: Tensor, targets: Tensor, penalties: list[float]) -> Tensor:
     if len(x) >= x.shape[1]:
         eigenvalues, q = torch.linalg.eigh(x.T @ x)
         left, right = q, q.T @ (x.T @ targets)
-    else:                                              # fewer images than dimensions: the smaller of the two matrices
+    else:  # fewer images than dimensions: the smaller of the two matrices
         eigenvalues, q = torch.linalg.eigh(x @ x.T)
         left, right = x.T @ q, q.T @ targets
     return torch.stack([(left / (eigenvalues + penalty)) @ right for penalty in penalties])
@@ -34,8 +35,16 @@ class RidgeProbe(LookUpProbe):
         shots: images of each class; the first of a fixed random order, so that fewer shots are a part of more.
     """
 
-    def __init__(self, in_dims: int, num_classes: int, cells: list[dict], shots: int, name: str = 'fewshot',
-                 feature: str = 'cls', **unused):
+    def __init__(
+        self,
+        in_dims: int,
+        num_classes: int,
+        cells: list[dict],
+        shots: int,
+        name: str = 'fewshot',
+        feature: str = 'cls',
+        **unused,
+    ):
         super().__init__(num_classes, feature, cells)
         self.name, self.shots = name, shots
 
@@ -44,17 +53,21 @@ class RidgeProbe(LookUpProbe):
         counts = np.bincount(labels, minlength=self.num_classes)
         poor = [f'{classes[i]} ({counts[i]})' for i in np.flatnonzero(counts < self.shots)]
         if poor:
-            raise DataError(f'{self.name} takes {self.shots} training images of each class; fewer are there of '
-                            f'{", ".join(poor[:3])}{" and others" if len(poor) > 3 else ""}.')
+            raise DataError(
+                f'{self.name} takes {self.shots} training images of each class; fewer are there of '
+                f'{", ".join(poor[:3])}{" and others" if len(poor) > 3 else ""}.'
+            )
 
     def prepare(self) -> None:
         labels = torch.from_numpy(np.array(self.bank.labels))
         order = torch.randperm(len(labels), generator=generator('fewshot'))
-        own = [order[labels[order] == c][:self.shots] for c in range(self.num_classes)]
+        own = [order[labels[order] == c][: self.shots] for c in range(self.num_classes)]
         if any(len(images) < self.shots for images in own):
-            raise DataError(f'{self.name}: without the images that cannot be decoded, class number '
-                            f'{next(c for c, images in enumerate(own) if len(images) < self.shots)} (from 0) has fewer '
-                            f'than {self.shots}. Repair them, or ask for fewer shots.')
+            raise DataError(
+                f'{self.name}: without the images that cannot be decoded, class number '
+                f'{next(c for c, images in enumerate(own) if len(images) < self.shots)} (from 0) has fewer '
+                f'than {self.shots}. Repair them, or ask for fewer shots.'
+            )
         index = torch.cat(own)
         x = torch.from_numpy(np.array(self.bank.rows[index.numpy()])).double()
         self.mean, self.std = x.mean(0), x.std(0, unbiased=False) + 1e-5

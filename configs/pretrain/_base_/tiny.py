@@ -8,14 +8,16 @@ view = dict(type='cae_bench.TwoViews', scale=(0.4, 1.0))
 # Half of 64 patches, as CAE hides 98 of 196; single ones, because rectangles on so small a grid leave the hidden patches
 # without neighbours: after 3 epochs on CIFAR-10, CAE's mean-pooled k-NN was 29.7 with single patches, 25.7 with rectangles.
 mask = dict(type='cae_bench.RandomMask', num_masked=32)
-codes = dict(type='cae_bench.RandomProjectionCodes', codes=1024)           # no tokenizer to download
-pretrain = dict(data='scenes',
-                updates=800,
-                batch=128,
-                per_device=128,
-                lr=1.5e-3,
-                warmup=0.1,
-                amp='bf16',
-                in_memory=True,
-                workers=1,
-                log_every=10)
+codes = dict(type='cae_bench.RandomProjectionCodes', codes=1024)  # no tokenizer to download
+pretrain = dict(
+    data='scenes',
+    updates=800,
+    batch=128,
+    per_device=128,
+    lr=1.5e-3,
+    warmup=0.1,
+    amp='bf16',
+    in_memory=True,
+    workers=1,
+    log_every=10,
+)
