@@ -1,14 +1,13 @@
 """The entry `spec` of a file: what tensors cannot tell, written by our own training, checked like anybody's input."""
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 
 from ..errors import CheckpointError
 from .checkpoint import Checkpoint
+from .spec import FAMILIES
 
-_FAMILY = re.compile(r'[A-Za-z0-9][A-Za-z0-9_.+-]{0,31}')
 _NOTE = 'family, heads, norm epsilon, mean and std: told by the entry `spec` of the file'
 
 
@@ -47,7 +46,7 @@ def _three(value, more=lambda n: True) -> bool:
 
 
 RULES = {
-    'family': ('a short name of letters, digits and -_.+', lambda v: isinstance(v, str) and bool(_FAMILY.fullmatch(v))),
+    'family': (f'one of {", ".join(FAMILIES)}', lambda v: isinstance(v, str) and v in FAMILIES),
     'num_heads': ('a positive integer', lambda v: type(v) is int and 0 < v < 10000),
     'norm_eps': ('a small positive number', lambda v: _is_number(v) and 0 < v < 1),
     'mean': ('three finite numbers', _three),

@@ -6,6 +6,9 @@ from dataclasses import asdict, dataclass, fields
 # the number of heads therefore belongs to the format, not to this table.
 ARCHS = {'tiny': (192, 12), 'small': (384, 12), 'base': (768, 12), 'large': (1024, 24), 'huge': (1280, 32)}
 
+# Who trained a ViT, as far as files tell; 'vit' where they do not.
+FAMILIES = ('cae', 'cae_v2', 'mae', 'beit', 'deit', 'timm', 'vit', 'random')
+
 IMAGENET = dict(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 HALF = dict(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))  # BEiT's default in pretraining and classification
 

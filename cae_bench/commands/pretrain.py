@@ -174,14 +174,15 @@ def _found(work_dir: Path, settings: str, resume: bool) -> Path | None:
     """The checkpoint to go on from; raises where the folder holds the run of another config."""
     from ..pretraining import checkpoint_files as files
 
-    newest = files.newest(work_dir)
-    if newest is None:
+    found = files.newest(work_dir)
+    if found is None:
         return None
+    newest, content = found
     if not resume:
         raise ConfigError(
             f'{work_dir} holds a run already: leave --no-resume out to go on, or choose another folder with -o.'
         )
-    there = _flat(json.loads(files.read(newest)['config']))
+    there = _flat(json.loads(content['config']))
     here = _flat(json.loads(settings))
     differ = [
         f'{k}: {there.get(k, "absent")} there, {here.get(k, "absent")} now'

@@ -1,5 +1,6 @@
 """Files of a pretraining run: written whole or not at all, the newest found again, and read without running code."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import torch
 from ..checkpoints import safe_load
 from ..checkpoints.pointer import POINTER, pointed
 from ..errors import CheckpointError
+from ..logs import say
 
 FORMAT = 'cae_bench/pretrain/1'
 
@@ -39,9 +41,25 @@ def save_weights(content: dict, path: Path) -> None:
         raise OSError('no space left on the disk, it seems') from error
 
 
-def newest(folder: Path) -> Path | None:
-    """The checkpoint to go on from, None in a folder without any."""
-    return pointed(folder)
+def newest(folder: Path) -> tuple[Path, dict] | None:
+    """The checkpoint to go on from and what it holds; None in a folder without a run.
+
+    It is the one that the folder's pointer names. Where that is gone or damaged it is the newest other one that can be
+    read, and a line says so.
+
+    Raises:
+        CheckpointError: none can be read; the error is that of the checkpoint that the pointer names.
+    """
+    try:
+        path = pointed(folder)
+        return path and (path, read(path))
+    except CheckpointError as error:
+        for path in sorted(folder.glob('*.pth'), key=lambda path: path.stat().st_mtime_ns, reverse=True):
+            with contextlib.suppress(CheckpointError):  # the pointer's again, or a finished file: weights alone
+                content = read(path)
+                say(f'{error} Goes on from {path.name}')
+                return path, content
+        raise
 
 
 def is_finished(path: Path) -> bool:

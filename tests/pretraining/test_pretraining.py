@@ -180,7 +180,7 @@ def test_a_full_disk_leaves_the_old_checkpoint_whole_and_names_the_file(tmp_path
         'epoch-0001.pth',
         'last_checkpoint',
     ]
-    assert pretrain_files.newest(tmp_path) == path
+    assert pretrain_files.newest(tmp_path)[0] == path
 
 
 def test_a_checkpoint_that_cannot_be_written_once_does_not_end_the_run(config, images, tmp_path, monkeypatch, caplog):
@@ -346,6 +346,22 @@ def test_a_truncated_checkpoint_is_not_resumed(config, images, tmp_path):
     path = tmp_path / 'out/epoch-0001.pth'
     path.write_bytes(path.read_bytes()[:2000])
     expect(CheckpointError, 'epoch-0001.pth', config, images, tmp_path, cfg_options={'pretrain.epochs': 1})
+
+
+@pytest.mark.parametrize('damage', [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:2000])])
+def test_a_missing_or_damaged_newest_checkpoint_falls_back_to_the_one_before_it(
+    damage, config, images, tmp_path, caplog
+):
+    two = {'pretrain.epochs': 2}
+    undisturbed = torch.load(run(config, images, tmp_path / 'whole', cfg_options=two), weights_only=False)
+    finished = run(config, images, tmp_path / 'out', cfg_options=two)
+    finished.unlink()
+    damage(tmp_path / 'out/epoch-0002.pth')
+    with caplog.at_level('INFO', 'cae_bench'):
+        again = run(config, images, tmp_path / 'out', cfg_options=two)
+    assert 'epoch-0002.pth' in caplog.text and 'Goes on from epoch-0001.pth' in caplog.text
+    resumed = torch.load(again, weights_only=False)
+    assert all(torch.equal(tensor, resumed['model'][name]) for name, tensor in undisturbed['model'].items())
 
 
 @pytest.mark.parametrize('devices, expected', [(32, (64, 1)), (8, (64, 4)), (1, (64, 32))])

@@ -129,7 +129,7 @@ def test_pretraining_refuses_a_folder_that_another_run_is_at_work_in(scenes, tmp
 
 
 def test_two_processes_of_one_launch_wait_together_and_then_share_the_lock(scenes, tmp_path):
-    options = Options(recipe='mini', shorten=0.01)
+    options = Options(recipe='mini')
     ckpt, data = checkpoints.load('random:vit-24x2x2'), {'scenes': str(scenes)}
     jobs = benchmark.plan([Task('scenes', 'knn')], ckpt, data, options)
     first = hold(benchmark._work_dir(jobs, ckpt.name, tmp_path, 0))
