@@ -8,7 +8,6 @@ benchmark = dict(
     version=2,
     layout='ade',
     frozen=False,
-    recipe='paper',
     metrics=dict(
         mIoU=dict(unit='%', higher_is_better=True),
         mAcc=dict(unit='%', higher_is_better=True),

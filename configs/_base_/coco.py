@@ -5,7 +5,6 @@ benchmark = dict(
     version=2,
     layout='coco',
     frozen=False,
-    recipe='paper',
     metrics={
         f'{kind}_mAP{part}': dict(unit='%', higher_is_better=True)
         for kind in ('bbox', 'segm')

@@ -9,7 +9,6 @@ _base_ = './image_folder.py'
 imagenet = dict(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 benchmark = dict(
-    recipe='paper',
     metrics=dict(top1_best_epoch=dict(unit='%', higher_is_better=True)),
     published_amp='fp16',  # torch autocast with a dynamic loss scale: --amp fp16
     schedule=['train_cfg.max_epochs', 'param_scheduler.warmup_epochs'],

@@ -2,7 +2,6 @@
 _base_ = './frozen.py'
 
 size = 96
-benchmark = dict(recipe='mini')
 model = dict(backbone=dict(img_size=size))
 
 eval_view = dict(type='cae_bench.CenterView', size=size, resize=size, interpolation='bicubic')

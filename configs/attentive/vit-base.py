@@ -5,7 +5,7 @@
 # statistics, each image by itself.
 _base_ = '../_base_/frozen.py'
 
-benchmark = dict(version=2, recipe='paper', metrics=dict(top1_running_stats=dict(unit='%', higher_is_better=True)))
+benchmark = dict(version=2, metrics=dict(top1_running_stats=dict(unit='%', higher_is_better=True)))
 model = dict(
     probes=dict(
         attentive=dict(

@@ -1,7 +1,7 @@
 # Ridge regression on 5 images of each class, in closed form, on the class token.
 _base_ = '../_base_/frozen.py'
 
-benchmark = dict(version=2, recipe='paper')
+benchmark = dict(version=2)
 model = dict(
     probes=dict(
         fewshot_5=dict(

@@ -10,7 +10,6 @@ size = 64  # 4 x 4 tokens of a patch-16 ViT: 6 ms an image, forward and backward
 imagenet = dict(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 benchmark = dict(
-    recipe='mini',
     schedule=[
         'train_cfg.max_iters',
         'train_cfg.val_interval',

@@ -1,7 +1,7 @@
 # ImageNet-1K k-NN on the class token with DINO's defaults: cosine, k 20, T 0.07. The other cells are told beside it.
 _base_ = '../_base_/frozen.py'
 
-benchmark = dict(version=2, recipe='paper')
+benchmark = dict(version=2)
 model = dict(
     probes=dict(
         knn=dict(

@@ -1,7 +1,7 @@
 # k-NN on the mean of the patch tokens after the final LayerNorm, beside the class token's.
 _base_ = '../_base_/frozen.py'
 
-benchmark = dict(version=2, recipe='paper')
+benchmark = dict(version=2)
 model = dict(
     probes=dict(
         knn_meanpool=dict(

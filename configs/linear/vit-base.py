@@ -3,7 +3,7 @@
 # MAE 1600 67.8 (CAE paper).
 _base_ = '../_base_/frozen.py'
 
-benchmark = dict(version=2, recipe='paper')
+benchmark = dict(version=2)
 model = dict(
     probes=dict(
         linear=dict(

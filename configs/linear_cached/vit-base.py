@@ -4,7 +4,7 @@
 # (CAE_BENCH_CACHE says another folder). Pooled features only: all tokens would be 388 GB.
 _base_ = '../_base_/frozen.py'
 
-benchmark = dict(version=2, recipe='paper')
+benchmark = dict(version=2)
 model = dict(
     probes=dict(
         linear_cached=dict(

@@ -2,7 +2,7 @@
 # head, optimizer, schedule and crop of the published linear probing.
 _base_ = '../_base_/frozen.py'
 
-benchmark = dict(version=2, recipe='paper')
+benchmark = dict(version=2)
 model = dict(
     probes=dict(
         linear_meanpool=dict(

@@ -3,7 +3,7 @@
 # here it is dropped.
 _base_ = '../_base_/frozen.py'
 
-benchmark = dict(version=2, recipe='paper')
+benchmark = dict(version=2)
 model = dict(
     probes=dict(
         linear_multilayer=dict(

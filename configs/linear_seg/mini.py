@@ -5,7 +5,7 @@ _base_ = './vit-base.py'
 max_iters = 300
 short_side = 256  # small pictures are enlarged, so that objects span several patches
 
-benchmark = dict(recipe='mini', global_batch=None)  # the loader's
+benchmark = dict(global_batch=None)  # the loader's
 model = dict(
     data_preprocessor=dict(size=(short_side, short_side), test_cfg=dict(size_divisor=32)),
     test_cfg=dict(_delete_=True, mode='whole'),

@@ -9,7 +9,6 @@ short_side = 192  # small pictures are enlarged, so that objects span several pa
 channels = 48  # of pyramid and heads; the paper's have 256
 
 benchmark = dict(
-    recipe='mini',
     typical_size=(short_side, short_side),
     # lengths that shrink and grow together; a shortened run is validated at its end only
     schedule=[

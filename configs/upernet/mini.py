@@ -10,7 +10,6 @@ crop_size = (short_side, short_side)
 channels = 48  # of both heads; the paper's have 768 and 256
 
 benchmark = dict(
-    recipe='mini',
     # lengths that shrink and grow together; a shortened run is validated at its end only
     schedule=[
         'train_cfg.max_iters',
