@@ -1,17 +1,13 @@
 # k-NN on the mean of the patch tokens after the final LayerNorm, beside the class token's.
-_base_ = '../_base_/frozen_mini.py'
+_base_ = '../knn/mini.py'
 
-benchmark = dict(version=2)
 model = dict(
     probes=dict(
+        _delete_=True,
         knn_meanpool=dict(
-            type='cae_bench.KNNProbe',
+            _base_.model.probes.knn,
             feature='mean',
-            grid=dict(k=[20, 10, 50], temperature=[0.07]),
-            select='first',
             source='facebookresearch/dino eval_knn.py, on mean-pooled patch tokens',
-        )
+        ),
     )
 )
-train_dataloader = dict(dataset=dict(views=dict(eval={{_base_.eval_view}}), once=['eval']))
-train_cfg = dict(max_epochs=1, val_interval=1)

@@ -1,29 +1,15 @@
 # ImageNet-1K linear probing on class token and mean patch token side by side:
 # head, optimizer, schedule and crop of the published linear probing.
-_base_ = '../_base_/frozen.py'
+_base_ = '../_base_/linear.py'
 
-benchmark = dict(version=2)
 model = dict(
     probes=dict(
+        _delete_=True,
         linear_cls_mean=dict(
-            type='cae_bench.LinearProbe',
+            _base_.model.probes.linear,
             feature='cls_mean',
-            view='clamped',
-            bn_eps=1e-6,
-            init_std=0.01,
-            grid=dict(lr=[6.4], weight_decay=[0.0]),
-            batch_size=16384,
-            bn_group=512,
-            optimizer=dict(type='cae_bench.LARS', momentum=0.9, trust_coefficient=0.001),
-            schedule=dict(type='fractional_epoch', warmup_epochs=10, min_lr=0.0),
-            select='best',
             source='pooling: facebookresearch/dinov2 eval/linear.py (class token with average pool);'
             ' the rest: facebookresearch/mae main_linprobe.py',
-        )
-    )
-)
-train_dataloader = dict(
-    dataset=dict(
-        views=dict(clamped=dict(type='cae_bench.ClampedCropView', size=224, scale=(0.08, 1.0), interpolation='bicubic'))
+        ),
     )
 )
