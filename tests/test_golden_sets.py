@@ -64,9 +64,9 @@ def test_a_set_with_other_names_passes_as_many_tests(tmp_path):
     manifest['files'] = {new[file]: entry for file, entry in manifest['files'].items()}
     (tmp_path / 'MANIFEST.json').write_text(json.dumps(manifest))
     files = [
-        'engine/test_lars.py',
-        'engine/test_layer_decay.py',
-        'models/test_probes_golden.py',
+        'probing/test_lars.py',
+        'training/test_layer_decay.py',
+        'probing/test_probes_golden.py',
         'models/test_golden_backbones.py',
     ]
     command = ['-m', 'pytest', '-o', 'addopts=', '-m', 'golden', *files]

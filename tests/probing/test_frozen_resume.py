@@ -13,7 +13,7 @@ import pytest
 import torch
 from frozen_runs import draw_images
 
-SCRIPT = Path(__file__).with_name('frozen_child.py')
+SCRIPT = Path(__file__).parents[1] / 'frozen_child.py'
 
 
 def start(mode, data, work_dir, *more, **env):

@@ -263,6 +263,8 @@ def test_files_without_the_task_s_head_are_refused_with_the_remedy(scenes, tmp_p
     said = refused(scenes, tmp_path / 'det.pth', recipe='mini')
     assert 'holds a network for detection (roi_head), this task needs one for segmentation (decode_head)' in said
     encoder = {k.removeprefix('backbone.'): v for k, v in detector.state_dict().items() if k.startswith('backbone.')}
+    width = encoder['cls_token'].shape[-1]
+    encoder |= {'norm.weight': torch.ones(width), 'norm.bias': torch.zeros(width)}  # which detectors do without
     torch.save(dict(model=encoder), tmp_path / 'encoder.pth')
     assert 'holds a backbone and no roi_head' in refused(scenes, tmp_path / 'encoder.pth', 'mask_rcnn', recipe='mini')
     assert 'Leave --eval-only out' in refused(scenes, tmp_path / 'encoder.pth', 'finetune', recipe='mini')

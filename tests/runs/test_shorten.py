@@ -1,17 +1,13 @@
 """--shorten scales whatever has a schedule, and is not said of anything else."""
 
 import logging
-import sys
-from pathlib import Path
 
 import pytest
+import shipped_configs as shipped
 
-sys.path.append(str(Path(__file__).parent / 'configs'))
-import shipped_configs as shipped  # noqa: E402
-
-from cae_bench.errors import ConfigError  # noqa: E402
-from cae_bench.results import fingerprint  # noqa: E402
-from cae_bench.runs import recipe as recipes  # noqa: E402
+from cae_bench.errors import ConfigError
+from cae_bench.results import fingerprint
+from cae_bench.runs import recipe as recipes
 
 
 def fitted(protocol, recipe='mini', **options):

@@ -11,7 +11,7 @@ from PIL import Image
 from cae_bench.checkpoints.spec import ViTSpec
 from cae_bench.probing.shared_pass import join
 
-CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 SPEC = ViTSpec(family='cae', embed_dims=32, num_layers=2, num_heads=2, patch_size=8, img_size=(16, 16))
 counter = itertools.count()
 
