@@ -54,7 +54,7 @@ def test_an_image_that_one_process_cannot_decode_ends_it_and_is_named(tmp_path):
         command += ['--cfg-options', f'train_dataloader.{key}=0', '--cfg-options', f'val_dataloader.{key}=0']
     code = f"""
 import sys
-from cae_bench.engine import failing_together
+from cae_bench.distributed import failing_together
 failing_together.PATIENCE = 1.
 sys.argv[1:] = {command!r}
 from cae_bench.cli import main
