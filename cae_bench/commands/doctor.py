@@ -2,30 +2,8 @@
 
 from collections.abc import Callable
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 
-# Import name -> distributions that provide it: upstream packages are welcome beside the maintained continuation.
-PACKAGES = {
-    'torch': ['torch'],
-    'torchvision': ['torchvision'],
-    'timm': ['timm'],
-    'mmengine': ['onedl-mmengine', 'mmengine'],
-    'mmcv': ['onedl-mmcv', 'mmcv', 'mmcv-lite'],
-    'mmseg': ['onedl-mmsegmentation', 'mmsegmentation'],
-    'mmdet': ['onedl-mmdetection', 'mmdet'],
-    'hotcoco': ['hotcoco'],
-    'pyarrow': ['pyarrow'],
-}
-
-
-def distribution(module: str) -> tuple[str, str] | None:
-    """(distribution, version) that provides an import name, or None."""
-    for name in PACKAGES[module]:
-        try:
-            return name, version(name)
-        except PackageNotFoundError:
-            continue
-    return None
+from ..compat.installed import PACKAGES, distribution
 
 
 def examine() -> list[str]:

@@ -10,6 +10,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 
 from .. import stopping
+from ..distributed.launchers import LAUNCHERS, world_size
 from ..errors import ConfigError, DataError, nearest
 from ..logs import prints_go_to, say
 from ..paths import shipped
@@ -73,7 +74,9 @@ def _train(
     if newest and finished.is_file():
         say(f'{title}: already done, {finished}')
         return finished
-    runner_cfg = runner_config(cfg, recipe, options, folder, work_dir, title)
+    devices = world_size(options.launcher, 'pretrain')
+    runner_cfg = runner_config(cfg, recipe, options, folder, work_dir, title, devices)
+    runner_cfg['launcher'] = LAUNCHERS[options.launcher]
     hook = dict(
         type='cae_bench.PretrainCheckpoint',
         name=title,

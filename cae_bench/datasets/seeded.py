@@ -11,9 +11,9 @@ from itertools import count, cycle, islice
 from mmengine.dist import get_dist_info
 from torch.utils.data import BatchSampler, Dataset, Sampler
 
-from ..probing.pass_sampler import order
 from ..registry import DATA_SAMPLERS, DATASETS
-from ..training.random_numbers import seed_by
+from .pass_sampler import order
+from .random_numbers import seed_by
 
 
 @DATASETS.register_module()

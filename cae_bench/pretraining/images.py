@@ -12,9 +12,9 @@ from PIL import Image
 from torchvision.transforms import functional as TF
 
 from ..datasets import files
+from ..datasets.pass_sampler import PassSampler
 from ..datasets.pixels import read_image
 from ..errors import ConfigError, DataError
-from ..probing.pass_sampler import PassSampler
 from ..probing.views import RandomCropView, to_tensor
 from ..registry import DATA_SAMPLERS, DATASETS, TRANSFORMS
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from ..distributed.launchers import LAUNCHERS, world_size
 from ..errors import ConfigError, DataError, nearest
 
 
@@ -67,11 +66,14 @@ def in_epochs(recipe: Recipe, images: int) -> Recipe:
     return replace(recipe, epochs=epochs, warmup_epochs=warmup, save_every=recipe.save_every or max(1, epochs // 20))
 
 
-def runner_config(cfg, recipe: Recipe, options, folder: str, work_dir: Path, title: str) -> dict:
-    """What mmengine's Runner is built from."""
+def runner_config(cfg, recipe: Recipe, options, folder: str, work_dir: Path, title: str, devices: int = 1) -> dict:
+    """What mmengine's Runner is built from, all but `launcher`.
+
+    devices: processes that share a batch.
+    """
     from ..checkpoints.spec import IMAGENET
 
-    per_device, accumulation = split_batch(recipe, world_size(options.launcher, 'pretrain'))
+    per_device, accumulation = split_batch(recipe, devices)
     model = dict(cfg.model)
     model['data_preprocessor'] = {name: model['encoder'].get(name, IMAGENET[name]) for name in ('mean', 'std')}
     view, mask = fit_to_encoder(cfg)
@@ -131,7 +133,6 @@ def runner_config(cfg, recipe: Recipe, options, folder: str, work_dir: Path, tit
         ],
         default_hooks=dict(runtime_info=None, timer=None, logger=None, checkpoint=None),  # ours log and save
         randomness=dict(seed=options.seed),
-        launcher=LAUNCHERS[options.launcher],
         env_cfg=dict(cudnn_benchmark=True, dist_cfg=dict(backend=_backend())),
         default_scope='cae_bench',
     )

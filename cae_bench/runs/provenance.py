@@ -10,7 +10,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 
 from .. import __version__
-from ..commands.doctor import PACKAGES, distribution
+from ..compat.installed import PACKAGES, distribution
 from ..paths import PACKAGE
 
 

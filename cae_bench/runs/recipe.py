@@ -143,7 +143,7 @@ def build(task: Task, ckpt: Checkpoint, data, options: Options) -> Config:
     input_size.fit(cfg, ckpt.spec.patch_size)
     check_taps(cfg.model.backbone, ckpt.spec.num_layers, ckpt.source)
     if cfg.benchmark.frozen:
-        from ..probing import settings as probe_settings
+        from . import probe_settings
 
         probe_settings.check(cfg.model.probes, ckpt.spec.num_layers)
     if options.eval_only:

@@ -124,7 +124,7 @@ def _pooled(
     """Of several runs, the first n of them A's."""
     import numpy as np
 
-    from ..results.pooled import pooled_interval
+    from .pooled import pooled_interval
 
     values = np.array([metric.value for metric in metrics])
     scores = dict(metric=name, unit=metrics[0].unit, a=float(values[:n].mean()), b=float(values[n:].mean()))

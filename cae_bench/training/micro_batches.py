@@ -16,10 +16,10 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from ..datasets.random_numbers import seed_by
 from ..errors import ConfigError
 from ..registry import LOOPS
 from .progress import validations
-from .random_numbers import seed_by
 
 SAMPLERS = {'DefaultSampler': False, 'InfiniteSampler': True}  # mmengine's -> whether it ends never
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from cae_bench.probing import pass_sampler
-from cae_bench.probing.pass_sampler import PassSampler
+from cae_bench.datasets import pass_sampler
+from cae_bench.datasets.pass_sampler import PassSampler
 from cae_bench.probing.views import CenterView, ClampedCropView, ImageViews, RandomCropView, held_out_images, to_tensor
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from cae_bench.results import compare, explain, write_record
-from cae_bench.results.pooled import pooled_interval
 from cae_bench.statistics.paired import differences
+from cae_bench.statistics.pooled import pooled_interval
 
 
 def interval(a, b, covariance, images=1000):

@@ -7,10 +7,10 @@ from mmengine.config import Config
 
 from ..errors import ConfigError, nearest
 from ..evaluation.accuracy import SELECTIONS
+from ..probing.model import TRAINING, WIDTH
+from ..probing.trainer import SCHEDULES
 from ..registry import MODELS, OPTIMIZERS
-from ..runs import config_keys
-from .model import TRAINING, WIDTH
-from .trainer import SCHEDULES
+from . import config_keys
 
 # What the engine tells a probe itself; a config does not.
 TOLD = {'self', 'in_dims', 'num_classes', 'cells', 'name', 'unused'}
