@@ -10,7 +10,7 @@ import pytest
 from cae_bench.errors import ConfigError
 
 
-def cae_bench(*arguments, cwd=None, timeout=120):
+def cae_bench(*arguments, cwd=None, timeout=400):
     return subprocess.run(
         [sys.executable, '-m', 'cae_bench', *map(str, arguments)],
         cwd=cwd,

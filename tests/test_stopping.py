@@ -81,10 +81,10 @@ def run(scenes, results, task, values, **how):
 def said_by(process) -> str:
     """What is left of its standard error, once it has ended; one that hangs shows where."""
     try:
-        return process.communicate(timeout=200)[1]
+        return process.communicate(timeout=500)[1]
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGABRT)
-        return process.communicate(timeout=20)[1]
+        return process.communicate(timeout=60)[1]
 
 
 def wait_for(process, folder, name: str) -> None:
@@ -144,7 +144,7 @@ def test_pretraining_that_is_sent_sigterm_goes_on_to_the_same_losses(scenes, tmp
             assert process.returncode == 143 and 'Stopped by SIGTERM after update' in said, said
             assert 'the same command' in said.lower()
         process = begin(*command)
-        out, said = process.communicate(timeout=200)
+        out, said = process.communicate(timeout=500)
         assert process.returncode == 0, said
         ends[where] = out.strip()
     import torch

@@ -28,7 +28,7 @@ def start(mode, data, work_dir, *more, **env):
 
 
 def finished(process):
-    out, _ = process.communicate(timeout=120)
+    out, _ = process.communicate(timeout=400)
     assert process.returncode == 0, out.decode()[-3000:]
 
 
@@ -153,7 +153,7 @@ def test_torchrun_writes_each_record_once_with_the_score_of_one_process(data, tm
             [sys.executable, *how, *options, '--results', str(results), '--launcher', 'torchrun' if how else 'none'],
             capture_output=True,
             text=True,
-            timeout=99,
+            timeout=400,
             env={**os.environ, 'OMP_NUM_THREADS': '1'},
         )
         assert done.returncode == 0, done.stderr[-3000:]
