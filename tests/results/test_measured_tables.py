@@ -32,3 +32,16 @@ def test_records_were_written_by_run_on_committed_code_and_name_no_place_of_a_ma
         assert record.command.startswith('cae-bench run ') and record.git['commit'] and not record.git['dirty']
         assert record.model.sha256 or record.model.family == 'random'
         assert ' /' not in record.command and '=/' not in record.command
+
+
+def test_a_trained_encoder_is_above_its_architecture_with_random_weights_in_every_mini_protocol():
+    """Outside the other's interval, except with one image a class; docs/correctness.md shows the numbers."""
+    scores = {True: {}, False: {}}
+    for record in load_records(RESULTS / 'trained_and_random'):
+        name = next(name for name in ('top1', 'mIoU', 'bbox_mAP') if name in record.metrics)
+        scores[record.model.name.startswith('random-like-')][record.protocol] = record.metrics[name]
+    assert len(scores[True]) == 16 and scores[True].keys() == scores[False].keys()
+    for protocol, trained in scores[False].items():
+        assert trained.value > scores[True][protocol].value, protocol
+        if protocol != 'fewshot_1':
+            assert trained.ci95[0] > scores[True][protocol].ci95[1], protocol
