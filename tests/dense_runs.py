@@ -108,7 +108,8 @@ def start(
     """
     options = settings(protocol, workers) | options
     options['cfg_options'] |= cfg_options or {}
-    child = multiprocessing.get_context('fork').Process(
+    # Not forked: a test before this one may have scored boxes, and hotcoco's threads do not live on in a fork.
+    child = multiprocessing.get_context('spawn').Process(
         target=_run, args=(options, data, results, kill_at, then or kill)
     )
     child.start()
