@@ -32,7 +32,8 @@ def draw_images(root: Path, train: int = 16, val: int = 8, classes: int = 3) -> 
 
 def config(protocol: str, data: Path, work_dir: Path, epochs: int | None = None, **probe) -> Config:
     """A shipped config on the tiny data and backbone; `probe` overrides keys of its probe."""
-    cfg = Config.fromfile(CONFIGS / protocol / 'mini.py')
+    # As a run builds it: a view that mmengine filled in at two places is two views from here on.
+    cfg = Config(Config.fromfile(CONFIGS / protocol / 'mini.py').to_dict())
     cfg.model.backbone = dict(type='cae_bench.ViT', spec=SPEC.to_dict(), frozen=True)
     cfg.model.num_classes = len(list((data / 'train').iterdir()))
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
