@@ -1,5 +1,6 @@
 """The Python that the pins can be installed with is the one that setup.py, Makefile and README ask for."""
 
+import os
 import re
 import subprocess
 import sys
@@ -33,9 +34,12 @@ def test_make_setup_refuses_an_older_python_in_one_line(version, says, tmp_path)
     python = tmp_path / 'python'
     python.write_text(PRETENDS.format(python=sys.executable, version=version))
     python.chmod(0o755)
+    # As from a shell: under `make test` an inner make would count its level and name itself make[1].
+    shell = {name: value for name, value in os.environ.items() if name not in ('MAKELEVEL', 'MAKEFLAGS', 'MFLAGS')}
     done = subprocess.run(
         ['make', 'setup', f'PYTHON={python}', f'VENV={tmp_path / "venv"}'],
         cwd=ROOT,
+        env=shell,
         text=True,
         capture_output=True,
         timeout=60,
