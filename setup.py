@@ -63,6 +63,7 @@ setup(
     extras_require={
         'test': ['pytest>=8', 'pytest-xdist>=3', 'setuptools>=70.1,<82'],
         'lint': ['ruff>=0.15', 'codespell>=2.4'],
+        'docs': ['mkdocs>=1.6,<2', 'mkdocs-material>=9.7', 'mkdocstrings>=1', 'mkdocstrings-python>=2'],
     },
     classifiers=[
         'License :: OSI Approved :: Apache Software License',

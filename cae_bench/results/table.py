@@ -49,7 +49,8 @@ def build_table(
         A Table; damaged records and the like are in its `warnings`.
 
     Raises:
-        ConfigError for an unknown suite or method, with the nearest names; RecordError when there is nothing to show.
+        ConfigError: an unknown suite or method, with the nearest names.
+        RecordError: there is nothing to show.
     """
     chosen = load_suite(suite) if suite else None
     records, warnings = _records(results_dir, chosen)
