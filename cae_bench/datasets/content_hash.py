@@ -20,6 +20,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..logs import say
+from ..paths import replacing
 
 WHOLE_BYTES = 2 << 30  # a folder up to so large, of so many files, is read whole: seconds
 WHOLE_FILES = 50_000
@@ -112,12 +113,9 @@ def index_folder() -> Path:
 
 
 def _keep(index: Path, times: np.ndarray) -> np.ndarray:
-    draft = index.with_suffix(f'.{os.getpid()}')
     try:
-        index.parent.mkdir(parents=True, exist_ok=True)
-        with open(draft, 'wb') as file:
+        with replacing(index) as draft, open(draft, 'wb') as file:
             np.save(file, times)
-        os.replace(draft, index)
     except OSError as error:
         say(
             f'{index} cannot be written ({error.strerror}): later changes of files at their size will not be seen. '

@@ -1,7 +1,6 @@
 """Files of a pretraining run: written whole or not at all, the newest found again, and read without running code."""
 
 import contextlib
-import os
 from pathlib import Path
 
 import torch
@@ -10,33 +9,23 @@ from ..checkpoints import safe_load
 from ..checkpoints.pointer import POINTER, pointed
 from ..errors import CheckpointError
 from ..logs import say
+from ..paths import replacing
 
 FORMAT = 'cae_bench/pretrain/1'
-
-
-def write_atomically(path: Path, write) -> None:
-    """`write(open binary file)` into a file beside `path`, which then takes its place; on failure the old one stays."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f'.{path.name}.writing')
-    try:
-        with open(beside, 'wb') as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def save(content: dict, path: Path) -> None:
     """A checkpoint, and the folder's pointer to it."""
     save_weights(content, path)
-    write_atomically(path.with_name(POINTER), lambda file: file.write(path.name.encode()))
+    with replacing(path.with_name(POINTER), alone=True) as draft:
+        draft.write_text(path.name)
 
 
 def save_weights(content: dict, path: Path) -> None:
     try:
-        write_atomically(path, lambda file: torch.save(dict(content, format=FORMAT), file))
+        # An open file, not its name: torch writes the name of a file into it.
+        with replacing(path, alone=True) as draft, open(draft, 'wb') as file:
+            torch.save(dict(content, format=FORMAT), file)
     except RuntimeError as error:  # how torch's zip writer reports a full disk
         raise OSError('no space left on the disk, it seems') from error
 

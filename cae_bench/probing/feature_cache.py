@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ..logs import say
+from ..paths import replacing
 from .feature_bank import FeatureBank
 
 FORMAT = 1
@@ -83,9 +84,8 @@ class FeatureCache(FeatureBank):
         if not self.sealed and self.complete:
             for part in (self.rows, self.labels):
                 part.flush()
-            draft = self.seal_file.with_suffix(f'.{os.getpid()}')
-            draft.write_text(json.dumps(self._checksums()))
-            os.replace(draft, self.seal_file)
+            with replacing(self.seal_file, alone=True) as draft:
+                draft.write_text(json.dumps(self._checksums()))
             self.sealed = True
             self._unlock()
 

@@ -1,17 +1,16 @@
-"""Writing so that a file is either the old one or the new one, never half of it."""
+"""Files of the results folder: read with care, named after models, replaced whole or not at all."""
 
 import contextlib
 import errno
-import os
 import re
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO
 
 from ..errors import RecordError
+from ..paths import replacing_together
 
 MOST_BYTES = 64 * 2**20  # of a record, which has a hundred kilobytes
 
@@ -55,28 +54,14 @@ def safe_name(name: str) -> str:
     return safe if len(safe) <= 100 else f'{safe[:91]}-{sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]}'
 
 
-def replace_together(writers: dict[Path, Callable[[BinaryIO], None]]) -> None:
-    """Writes each file beside its target, makes it durable, then renames all, in the order given; raises RecordError.
-
-    Whatever goes wrong while writing (a full disk, Ctrl-C), the targets stay as they were and no temporary file stays.
-    """
-    temporary: dict[Path, Path] = {}
+@contextlib.contextmanager
+def writing(*targets: Path) -> Iterator[list[Path]]:
+    """Drafts of `targets`, as `paths.replacing_together` has them; raises RecordError for what cannot be written."""
     try:
-        for target, write in writers.items():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            temporary[target] = target.with_name(f'.{target.name}.{os.getpid()}.tmp')
-            with open(temporary[target], 'wb') as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-        for target, source in temporary.items():
-            os.replace(source, target)
+        with replacing_together(*targets) as drafts:
+            yield drafts
     except OSError as error:
-        raise RecordError(_reason(next(iter(writers)), error)) from error
-    finally:
-        for source in temporary.values():
-            with contextlib.suppress(OSError):
-                source.unlink(missing_ok=True)
+        raise RecordError(_reason(targets[0], error)) from error
 
 
 def check_writable(folder: str | Path) -> None:

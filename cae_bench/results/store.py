@@ -36,11 +36,16 @@ def write_record(results_dir: str | Path, record: Record, per_image: dict[str, l
         path = _path(results_dir, files.hashed_name(record.model.name), record)
     text = dumps(record.to_dict(), path) + '\n'
     # Half a surrogate pair, from a file name that is not UTF-8, becomes its JSON escape: it is read back as it was.
-    writers = {path: lambda file: file.write(text.encode(errors='backslashreplace'))}
-    if per_image is not None:  # renamed first: a record never promises columns that are not there
-        table = _arrow_table(per_image, path)
-        writers = {path.with_suffix('.parquet'): lambda file: _write_parquet(table, file), **writers}
-    files.replace_together(writers)
+    content = text.encode(errors='backslashreplace')
+    if per_image is None:
+        with files.writing(path) as (draft,):
+            draft.write_bytes(content)
+        return path
+    table = _arrow_table(per_image, path)
+    # The columns take their place first: a record never promises columns that are not there.
+    with files.writing(path.with_suffix('.parquet'), path) as (columns, draft):
+        _write_parquet(table, columns)
+        draft.write_bytes(content)
     return path
 
 
@@ -156,7 +161,8 @@ def _arrow_table(columns: dict[str, list], path: Path):
     return pa.table({name: pa.array(list(values)) for name, values in columns.items()})
 
 
-def _write_parquet(table, file) -> None:
+def _write_parquet(table, path: Path) -> None:
     import pyarrow.parquet as pq
 
-    pq.write_table(table, file)
+    with open(path, 'wb') as file:
+        pq.write_table(table, file)

@@ -1,7 +1,6 @@
-"""The checkpoints of a run: found again newest first, checked before anything is taken from them, written whole."""
+"""The checkpoints of a run: found again newest first, checked before anything is taken from them."""
 
 import contextlib
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,15 +49,3 @@ def check(path: Path, model: torch.nn.Module) -> None:
         raise CheckpointError(
             f'{path} is of another network ({sorted(differ)[0]} differs): the run cannot go on from it.'
         )
-
-
-def replace(beside: Path, path: Path) -> None:
-    """Puts a file that is written whole in the place of `path`; on a power failure there is one or the other."""
-    with open(beside, 'rb') as file:
-        os.fsync(file.fileno())
-    os.replace(beside, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -10,6 +10,7 @@ from mmengine.hooks import CheckpointHook
 
 from .. import stopping
 from ..logs import say
+from ..paths import replacing
 from ..registry import HOOKS
 from . import checkpoint_files as run_files
 
@@ -83,23 +84,20 @@ class RunCheckpoint(CheckpointHook):
         path = Path(self.out_dir, name)
         if not is_main_process() or path in self.kept[-1:]:
             return
-        beside = path.with_name(f'.{name}.writing')
         try:
-            runner.save_checkpoint(
-                str(path.parent),
-                beside.name,
-                meta=meta,
-                save_optimizer=self.save_optimizer,
-                save_param_scheduler=self.save_param_scheduler,
-            )
-            run_files.replace(beside, path)
+            with replacing(path, alone=True) as draft:
+                runner.save_checkpoint(
+                    str(draft.parent),
+                    draft.name,
+                    meta=meta,
+                    save_optimizer=self.save_optimizer,
+                    save_param_scheduler=self.save_param_scheduler,
+                )
         except (OSError, RuntimeError) as error:  # torch's zip writer has a RuntimeError for a full disk
             if isinstance(error, RuntimeError) and 'write' not in str(error):
                 raise
             say(f'{path} could not be written ({error}); the checkpoint before it is intact. Free some space')
             return
-        finally:
-            beside.unlink(missing_ok=True)
         self.last_ckpt = str(path)
         self.kept.append(path)
         self._tidy(path.parent)

@@ -122,7 +122,7 @@ def test_a_full_disk_leaves_the_old_record_and_no_temporary_file(make, tmp_path,
     def full(_):
         raise OSError(errno.ENOSPC, 'No space left on device')
 
-    monkeypatch.setattr(files.os, 'fsync', full)
+    monkeypatch.setattr(os, 'fsync', full)
     with pytest.raises(RecordError, match='no space left on the disk, nothing was written. Free some space'):
         write_record(tmp_path, replace(old, wall_time_s=9.0), {'image': ['b']})
     assert listing(tmp_path) == before
@@ -140,7 +140,7 @@ def test_whatever_stops_the_renaming_no_temporary_file_stays(make, tmp_path, mon
     def stop(*_):
         raise error
 
-    monkeypatch.setattr(files.os, 'replace', stop)
+    monkeypatch.setattr(os, 'replace', stop)
     with pytest.raises(raised):
         write_record(tmp_path, make(value=2.0))
     monkeypatch.undo()
