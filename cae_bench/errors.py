@@ -17,6 +17,10 @@ class ConfigError(CaeBenchError, ValueError):
     """An unknown task, protocol, suite or option, or a recipe that does not exist."""
 
 
+class InstallationError(CaeBenchError, ImportError):
+    """An installed package in a version that this one cannot work with."""
+
+
 class RecordError(CaeBenchError, ValueError):
     """A results folder or record that cannot be read or written."""
 

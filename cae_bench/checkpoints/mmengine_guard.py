@@ -8,6 +8,7 @@ from urllib.parse import urlparse
 
 import torch
 
+from ..compat import private_names
 from . import safe_load
 from .pointer import pointed
 
@@ -21,17 +22,17 @@ def guard_mmengine() -> None:
 
 def guard(checkpoint: ModuleType) -> None:
     """Replaces what reads files in the module mmengine.runner.checkpoint."""
-    if getattr(checkpoint, '_cae_bench_guard', False):
+    if hasattr(checkpoint, 'cae_bench_guard'):
         return
     # Newer mmengine sends files, buffers and object stores through this one function; older ones have no fallback.
-    checkpoint._safe_torch_load = _read
+    private_names.replace_reader(checkpoint, _read)
     checkpoint.load_url = _download
     checkpoint.CheckpointLoader.register_scheme('', load_from_local, force=True)
     checkpoint.find_latest_checkpoint = find_latest_checkpoint
-    for importer in ('mmengine.runner', 'mmengine.runner.runner', 'mmengine.runner._flexible_runner'):
+    for importer in ('mmengine.runner', 'mmengine.runner.runner', private_names.FLEXIBLE_RUNNER):
         if hasattr(sys.modules.get(importer), 'find_latest_checkpoint'):
             sys.modules[importer].find_latest_checkpoint = find_latest_checkpoint
-    checkpoint._cae_bench_guard = True
+    checkpoint.cae_bench_guard = True
 
 
 def find_latest_checkpoint(path: str) -> str | None:

@@ -46,7 +46,9 @@ def fast_precision() -> str:
     """bfloat16 where it is done in hardware; a CPU that only imitates it is faster without."""
     import torch
 
-    return 'bf16' if torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported() else 'fp32'
+    from ..compat.private_names import cpu_has_bfloat16
+
+    return 'bf16' if torch.cuda.is_available() or cpu_has_bfloat16() else 'fp32'
 
 
 def untrained(spec) -> str:

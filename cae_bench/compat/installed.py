@@ -15,6 +15,9 @@ PACKAGES = {
     'pyarrow': ['pyarrow'],
 }
 
+# Import name -> version of that first distribution that constraints.txt pins and all tests run with.
+TESTED = {'torch': '2.12.0', 'torchvision': '0.27.0', 'mmengine': '0.10.12', 'mmcv': '2.3.6'}
+
 
 def distribution(module: str) -> tuple[str, str] | None:
     """(distribution, version) that provides an import name, or None."""

@@ -3,6 +3,8 @@
 import torch
 import torchvision.ops  # noqa: F401  registers torch.ops.torchvision
 
+from . import private_names
+
 _kernels = torch.ops.torchvision
 
 
@@ -70,13 +72,13 @@ def roi_align_backward(
     _average_only(pool_mode)
     grad = _full(grad_output)
     grad_input.copy_(
-        _kernels._roi_align_backward(
+        private_names.roi_align_backward(
             grad,
             rois.to(grad.dtype),
             spatial_scale,
             aligned_height,
             aligned_width,
-            *grad_input.shape,
+            grad_input.shape,
             sampling_ratio,
             aligned,
         )

@@ -4,7 +4,8 @@ import itertools
 import time
 
 from mmengine.dist import get_world_size
-from torch.distributed import distributed_c10d
+
+from ..compat.private_names import launch_store
 
 PATIENCE = 20.0  # seconds; errors that meet all processes do so at about the same moment
 _errors = itertools.count()  # processes that go on after an error have met equally many
@@ -19,7 +20,7 @@ def all_failed() -> bool:
     world = get_world_size()
     if world == 1:
         return True
-    store, key = distributed_c10d._get_default_store(), f'cae_bench/failed/{next(_errors)}'
+    store, key = launch_store(), f'cae_bench/failed/{next(_errors)}'
     came, latest = store.add(key, 1), time.monotonic() + PATIENCE
     while came < world and time.monotonic() < latest:
         time.sleep(0.1)

@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
-from torch.nn.modules.batchnorm import _BatchNorm
 
 
 def share_batch_norms(model: nn.Module) -> None:
@@ -21,15 +20,17 @@ def share_batch_norms(model: nn.Module) -> None:
             share_batch_norms(child)
 
 
-class SharedBatchNorm(_BatchNorm):
+class SharedBatchNorm(nn.BatchNorm2d):
     """Mean and variance are those of all processes' positions together, whatever number each of them has.
+
+    Takes (B, C, ...) of any number of dimensions, as SyncBatchNorm does.
 
     No SyncBatchNorm: DistributedDataParallel refuses those without a GPU.
     """
 
     def __init__(self, norm: nn.SyncBatchNorm):
         super().__init__(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
-        for name, tensor in (norm._parameters | norm._buffers).items():
+        for name, tensor in (*norm.named_parameters(recurse=False), *norm.named_buffers(recurse=False)):
             setattr(self, name, tensor)
         self.train(norm.training)
 

@@ -69,7 +69,7 @@ class TimmViT(BaseModule):
 
     def init_weights(self) -> None:
         """timm has initialised or loaded the weights at construction; nothing may overwrite them."""
-        self._is_init = True
+        self.is_init = True
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """(B, 3, H, W) normalised -> maps (B, D, h, w) of the image padded to whole patches, as cae_bench.ViT does."""

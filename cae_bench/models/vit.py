@@ -144,7 +144,7 @@ class ViT(BaseModule):
             ckpt = load(self.checkpoint, num_heads=self.num_heads)
             check_hash(self.checkpoint, ckpt.sha256, self.checkpoint_sha256)
             self.fill(ckpt)
-        self._is_init = True
+        self.is_init = True
 
     def fill(self, ckpt: Checkpoint) -> None:
         """Takes a loaded checkpoint's weights, strictly; `load_notes` then says what was changed, dropped, excused."""

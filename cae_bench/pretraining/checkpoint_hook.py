@@ -7,6 +7,7 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import Hook
 
 from .. import stopping
+from ..compat.private_names import accumulation, goto_step
 from ..logs import say
 from ..registry import HOOKS
 from ..training.checkpoint_hook import requested_of_any
@@ -55,23 +56,22 @@ class PretrainCheckpoint(Hook):
         runner.train_loop.model.load_released(content['model'])
         runner.optim_wrapper.load_state_dict(content['optimizer'])
         # Counted in updates, so that a run may go on with other devices and another number of accumulation steps.
-        iteration = content['update'] * runner.optim_wrapper._accumulative_counts
+        iteration = content['update'] * accumulation(runner.optim_wrapper)
         runner.train_loop.goto(iteration)
         for scheduler in runner.param_schedulers:
-            scheduler.last_step = scheduler._global_step = iteration - 1
-            scheduler.step()
+            goto_step(scheduler, iteration)
         say(f'goes on after update {content["update"]}, from {self.resume}')
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        done, accumulation = runner.iter + 1, runner.optim_wrapper._accumulative_counts
-        if done % accumulation or done % len(runner.train_dataloader) == 0:
+        done, passes = runner.iter + 1, accumulation(runner.optim_wrapper)
+        if done % passes or done % len(runner.train_dataloader) == 0:
             return  # the end of an epoch is written below
         if requested_of_any():
-            self._write(runner, f'step-{done // accumulation:08d}.pth', done, True)
+            self._write(runner, f'step-{done // passes:08d}.pth', done, True)
             self._stop(runner, done)
         late = self.minutes is not None and time.monotonic() - self.written > 60 * self.minutes
-        if late or (self.every_updates and done // accumulation % self.every_updates == 0):
-            self._write(runner, f'step-{done // accumulation:08d}.pth', done)
+        if late or (self.every_updates and done // passes % self.every_updates == 0):
+            self._write(runner, f'step-{done // passes:08d}.pth', done)
 
     def after_train_epoch(self, runner) -> None:
         epoch, stop = runner.epoch + 1, requested_of_any()
@@ -84,10 +84,10 @@ class PretrainCheckpoint(Hook):
 
     def _stop(self, runner, iteration: int) -> None:
         barrier()  # the main process has written
-        accumulation = runner.optim_wrapper._accumulative_counts
+        passes = accumulation(runner.optim_wrapper)
         raise stopping.Stopped(
-            f'Stopped by SIGTERM after update {iteration // accumulation} of '
-            f'{runner.max_iters // accumulation}, checkpoint in {runner.work_dir}. The same command '
+            f'Stopped by SIGTERM after update {iteration // passes} of '
+            f'{runner.max_iters // passes}, checkpoint in {runner.work_dir}. The same command '
             'goes on from there.'
         )
 
@@ -106,7 +106,7 @@ class PretrainCheckpoint(Hook):
         content = dict(
             self._weights(runner),
             optimizer=runner.optim_wrapper.state_dict(),
-            update=iteration // runner.optim_wrapper._accumulative_counts,
+            update=iteration // accumulation(runner.optim_wrapper),
         )
         try:
             files.save(content, Path(runner.work_dir, file))

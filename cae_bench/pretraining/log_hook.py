@@ -8,6 +8,7 @@ import torch
 from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
 
+from ..compat.private_names import accumulation
 from ..logs import say
 from ..registry import HOOKS
 from ..training.tensorboard import writer_class
@@ -40,7 +41,7 @@ class PretrainLog(Hook):
         self.clock = self.spoke = time.monotonic()
         self.first = self.last = runner.iter
         self.started = self.clock
-        self.updates_of = runner.optim_wrapper._accumulative_counts
+        self.updates_of = accumulation(runner.optim_wrapper)
         self.images = runner.train_dataloader.batch_size * get_world_size()
         self.file = Path(runner.work_dir, LOG)
         self.writer = self.writer_class(str(Path(runner.work_dir, 'tensorboard'))) if self.writer_class else None

@@ -56,8 +56,7 @@ class PretrainOptimWrapper(OptimWrapper):
             yield
 
     def backward(self, loss: Tensor, **kwargs) -> None:
-        self.scaler.scale(loss).backward(**kwargs)
-        self._inner_count += 1
+        super().backward(self.scaler.scale(loss), **kwargs)
 
     def step(self, **kwargs) -> None:
         self.scaler.unscale_(self.optimizer)

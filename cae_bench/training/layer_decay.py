@@ -14,6 +14,12 @@ from torch import nn
 from ..errors import ConfigError
 from ..registry import OPTIM_WRAPPER_CONSTRUCTORS
 
+NORMS = (
+    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm),
+    *(nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d),
+    *(nn.GroupNorm, nn.LayerNorm),
+)
+
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class LayerDecayOptimWrapperConstructor:
@@ -85,11 +91,10 @@ def is_plain(name: str, parameter: nn.Parameter, no_decay: Collection[str] = ())
 
 def norm_parameters(model: nn.Module) -> set[str]:
     """Weights and biases of PyTorch's norms; detectron2's get_default_optimizer_params spares no other tensor."""
-    norms = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
     return {
         f'{place}.{name}'
         for place, module in model.named_modules()
-        if isinstance(module, norms)
+        if isinstance(module, NORMS)
         for name, _ in module.named_parameters(recurse=False)
     }
 

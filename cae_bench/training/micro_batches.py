@@ -16,6 +16,7 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from ..compat.private_names import start_update
 from ..datasets.random_numbers import seed_by
 from ..errors import ConfigError
 from ..registry import LOOPS
@@ -89,8 +90,7 @@ class _OneUpdate:
     def update(self, idx: int, batches: Iterator, count: int) -> None:
         """One iteration of so many micro-batches."""
         wrapper = self.runner.optim_wrapper
-        # Divides each loss by the count, synchronises gradients with the last, and clips and steps once.
-        wrapper._accumulative_counts, wrapper._inner_count, wrapper._max_counts = count, 0, -1
+        start_update(wrapper, count)
         self.runner.call_hook('before_train_iter', batch_idx=idx, data_batch=None)
         outputs = [self._step(number, batch) for number, batch in enumerate(batches)]
         self.runner.call_hook('after_train_iter', batch_idx=idx, data_batch=None, outputs=mean(outputs))

@@ -10,6 +10,7 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 from .. import stopping
+from ..compat import private_names
 from ..errors import CheckpointError, DataError
 from ..logs import say
 from ..models.shared_batch_norm import share_batch_norms
@@ -34,6 +35,10 @@ def closes_log_files() -> Iterator[None]:
 class QuietRunner(Runner):
     """The full log (configuration, environment, every iteration) lies in `<work_dir>/<timestamp>/<timestamp>.log`."""
 
+    def __init__(self, *args, **kwargs):
+        private_names.check()
+        super().__init__(*args, **kwargs)
+
     def build_logger(self, *args, **kwargs) -> MMLogger:
         logger = super().build_logger(*args, **kwargs)
         for handler in logger.handlers:
@@ -54,7 +59,7 @@ class QuietRunner(Runner):
 
         mmengine's own pointer file is not asked: it may name anything.
         """
-        if not self._resume or self._load_from is not None:
+        if not private_names.resumes_by_itself(self):
             return super().load_or_resume()
         self.message_hub.update_info(RESUMED, [])
         files = run_files.checkpoints(Path(self.work_dir))

@@ -7,8 +7,10 @@ minimum for every parameter group, and a warm-up there replaces the main schedul
 import math
 from collections.abc import Sequence
 
-from mmengine.optim.scheduler.param_scheduler import INF, _ParamScheduler
+from mmengine.optim import OptimWrapper
+from mmengine.optim.scheduler.param_scheduler import INF
 
+from ..compat.private_names import ParamScheduler, accumulation
 from ..errors import ConfigError
 from ..registry import PARAM_SCHEDULERS
 
@@ -64,7 +66,7 @@ def step_with_warmup(
     return linear_warmup(value, iteration, warmup, warmup_ratio)
 
 
-class _PublishedLR(_ParamScheduler):
+class _PublishedLR(ParamScheduler):
     """Sets the learning rate of every group to a function of the number of optimizer updates made so far.
 
     A group's own scale (`lr_scale`, put there by the layer-decay constructor) multiplies the whole schedule, its
@@ -87,7 +89,7 @@ class _PublishedLR(_ParamScheduler):
                 f'{type(self).__name__} moves every iteration: '
                 'add convert_to_iter_based=True for lengths in epochs, or by_epoch=False for iterations'
             )
-        self.accumulation = getattr(optimizer, '_accumulative_counts', 1)
+        self.accumulation = accumulation(optimizer) if isinstance(optimizer, OptimWrapper) else 1
         self.check_lengths(end)
         super().__init__(optimizer, 'lr', begin, end, last_step, False, verbose)
 

@@ -16,7 +16,7 @@ from cae_bench.distributed import failing_together
 @pytest.mark.parametrize('came, go_on', [(2, True), (1, False)])
 def test_processes_go_on_where_all_of_them_failed(monkeypatch, came, go_on):
     store = HashStore()
-    monkeypatch.setattr(failing_together.distributed_c10d, '_get_default_store', lambda: store)
+    monkeypatch.setattr(failing_together, 'launch_store', lambda: store)
     monkeypatch.setattr(failing_together, 'get_world_size', lambda: 2)
     monkeypatch.setattr(failing_together, '_errors', iter([0] * came))
     monkeypatch.setattr(failing_together, 'PATIENCE', 0.5)

@@ -8,6 +8,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from ...compat.private_names import softmax_backward
+
 SHORT = 512  # keys up to which the matrix of weights is small enough to be written out
 PART = 1 << 22  # weights that are computed at a time where there is a bias to train: they stay in the cache
 
@@ -64,7 +66,7 @@ class _Biased(Function):
         for part in _parts(q, k):
             weights, grad_here = _weights(q, k, bias, part), grad[part]
             to_weights = grad_here @ v[part].transpose(1, 2)
-            to_logits = torch.ops.aten._softmax_backward_data(to_weights, weights, -1, weights.dtype)
+            to_logits = softmax_backward(to_weights, weights)
             to_bias[0, part[1]] += to_logits.sum(0, dtype=wide)
             to_v[part] = weights.transpose(1, 2) @ grad_here
             to_k[part] = (to_logits.transpose(1, 2) @ q[part]).mul_(scale)

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...compat import private_names
 from ..blocks import Attention, Mlp, PatchEmbed
 from ..whole_patches import check_whole
 
@@ -30,13 +31,12 @@ class HalfLinear:
         self.bias = None if bias is None else bias.detach().to(dtype)
         self.packed = _has_packed(weight.device, dtype)
         if self.packed:
-            self.weight = torch.ops.mkldnn._reorder_linear_weight(self.weight, ROWS)
+            self.weight = private_names.pack_linear_weight(self.weight, ROWS)
 
     def __call__(self, x: Tensor) -> Tensor:
         x = x.to(self.dtype)
         if self.packed:
-            kind = ('gelu', [], 'none') if self.gelu else ('none', [], '')
-            return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, *kind)
+            return private_names.packed_linear(x, self.weight, self.bias, self.gelu)
         x = F.linear(x, self.weight, self.bias)
         return F.gelu(x) if self.gelu else x
 
@@ -68,13 +68,7 @@ class HalfPatches:
 @functools.cache
 def _has_packed(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether this torch has oneDNN's packed linear layer, which torch.compile uses as well, and this CPU the type."""
-    return (
-        device.type == 'cpu'
-        and dtype == torch.bfloat16
-        and torch.backends.mkldnn.is_available()
-        and hasattr(torch.ops.mkldnn, '_linear_pointwise')
-        and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    )
+    return device.type == 'cpu' and dtype == torch.bfloat16 and private_names.has_packed_linear()
 
 
 @torch.no_grad()

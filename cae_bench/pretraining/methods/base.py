@@ -133,7 +133,7 @@ class Pretrainer(BaseModel):
 
     def init_weights(self) -> None:
         self.reset_parameters()
-        self._is_init = True
+        self.is_init = True
 
     def reset_parameters(self) -> None:
         raise NotImplementedError

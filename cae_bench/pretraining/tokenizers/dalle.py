@@ -57,7 +57,7 @@ class DalleEncoder(nn.Module):
             y = x
             for i in range(1, 5):
                 y = self._conv(f'{name}.res_path.conv_{i}', F.relu(y))
-            skip = self._conv(f'{name}.id_path', x) if f'{name}.id_path.w'.replace('.', '/') in self._buffers else x
+            skip = self._conv(f'{name}.id_path', x) if f'{name}.id_path.w' in self.weights else x
             x = skip + self.gain * y
             if (group, block + 1) not in self.blocks and group != last:
                 x = F.max_pool2d(x, 2)
