@@ -24,6 +24,7 @@ def test_setup_readme_and_classifiers_name_the_same_versions():
     versions = re.findall(r'Python :: (3\.\d+)', setup)
     assert re.search(r"python_requires='>=(.+?)'", setup)[1] == versions[0]
     assert f'Python {", ".join(versions[:-1])} or {versions[-1]}' in readme
+    assert re.findall(r"'(3\.\d+)'", (ROOT / '.github/workflows/ci.yml').read_text()) == versions
 
 
 @pytest.mark.parametrize(
