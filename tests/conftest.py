@@ -17,3 +17,19 @@ def scopes_end_with_their_test():
     yield
     DefaultScope._instance_dict.clear()
     DefaultScope._instance_dict.update(before)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Last line of a run: the recorded cases that were not run."""
+    reports = [r for kind in ('passed', 'failed', 'skipped') for r in terminalreporter.stats.get(kind, [])]
+    if any('golden' in report.keywords for report in reports):
+        import golden
+
+        terminalreporter.write_line(golden.summary())
+
+
+def pytest_unconfigure():
+    """Workers of xdist end without their clean-ups."""
+    golden = sys.modules.get('golden')
+    if golden and golden.unpacked.cache_info().currsize:
+        golden.unpacked().cleanup()

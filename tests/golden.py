@@ -1,6 +1,6 @@
 """Recorded outputs of the official code: where they are, of which kind, how to read them. All of it from the manifest.
 
-The folder is $CAE_BENCH_GOLDEN, else ../shared/golden beside the checkout, else the compact part in tests/data/golden.
+The folder is $CAE_BENCH_GOLDEN, else ../shared/golden beside the checkout, else the packed copy in tests/data/golden.
 No test names a case, a file or a size: it asks for a kind, and the kind follows from the arrays and tables that a case
 holds. So another set of the same layout passes unchanged.
 """
@@ -10,8 +10,10 @@ import os
 import re
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
+import packed_golden
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -143,6 +145,18 @@ def each_variant(*kinds: str, square: bool = False) -> list:
     return found if pairs else [pytest.param('', '', marks=found[0].marks, id=found[0].id)]
 
 
+def summary() -> str:
+    """How many of the cases are here, and which tests found none, for the end of a test run."""
+    cases = manifest()['cases']
+    lacking = [n for n, e in cases.items() if not all(map(is_held, [*e['files'], *filter(None, [e.get('uses')])]))]
+    kinds = dict.fromkeys([*KINDS, *(case for case, _ in RECORDS.values())])
+    absent = [kind for kind in kinds if kind not in map(kind_of, cases)]
+    parts = [f'golden: {len(cases) - len(lacking)} of {len(cases)} cases of {FOLDER} were here']
+    parts += [f'not run, files lack: {", ".join(lacking)}'] if lacking else []
+    parts += [f'not run, no such case: {", ".join(absent)}'] if absent else []
+    return '; '.join(parts)
+
+
 # ---- one case -----------------------------------------------------------------------------------------------------
 
 
@@ -155,15 +169,31 @@ def case(name: str) -> dict:
 
 
 def path(file: str) -> Path:
-    target = FOLDER / file
-    if not target.is_file():
+    """Of a packed file, where this process unpacked it; skips the test where the set lacks the file."""
+    if not is_held(file):
         pytest.skip(f'{FOLDER} does not hold {file}')
-    return target
+    return FOLDER / file if (FOLDER / file).is_file() else Path(unpacked().name) / unpack(file)
+
+
+def is_held(file: str) -> bool:
+    return (FOLDER / file).is_file() or (FOLDER / f'{file}.xz').is_file()
+
+
+@cache
+def unpacked() -> TemporaryDirectory:
+    """For the files that this process unpacks; removed when it ends."""
+    return TemporaryDirectory(prefix='cae_bench-golden-')
+
+
+@cache
+def unpack(file: str) -> str:
+    (Path(unpacked().name) / file).write_bytes(packed_golden.unpack(FOLDER, file))
+    return file
 
 
 def held(entry: dict, suffix: str) -> list[str]:
     """The files of a case with this ending that are here."""
-    return [file for file in entry['files'] if file.endswith(suffix) and (FOLDER / file).is_file()]
+    return [file for file in entry['files'] if file.endswith(suffix) and is_held(file)]
 
 
 def checkpoint(entry: dict) -> Path:
