@@ -1,6 +1,7 @@
-"""The pages of docs/add are true: their files, written into a copy of the package, work as the pages' code says."""
+"""Documentation is true: what docs/add adds works in a copy of the package, and every name that a page mentions exists."""
 
 import os
+import pkgutil
 import re
 import shutil
 import subprocess
@@ -8,6 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from mmengine.registry import Registry
+
+from cae_bench import registry
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(path for path in (ROOT / 'docs/add').glob('*.md') if path.stem != 'index')
@@ -58,3 +62,58 @@ def test_every_folder_of_the_package_stands_on_the_page_of_the_design():
     design = (ROOT / 'docs/design.md').read_text(encoding='utf-8')
     rooms = {path.parent.name for path in (ROOT / 'cae_bench').glob('*/__init__.py')}
     assert not {room for room in rooms if f'`{room}/`' not in design}
+
+
+def pages() -> list[Path]:
+    return [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').rglob('*.md'))]
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def absent_paths(page: Path) -> set[str]:
+    """Paths of this repository that a page mentions and that are not there. `<name>`, `{a,b}` and `*` are no paths."""
+    text, (own, _) = page.read_text(encoding='utf-8'), blocks(page)
+    # The recipes cite configs/ of other repositories too.
+    tops = 'cae_bench|tests|docs|benchmarks|results' + ('' if page.stem == 'recipes' else '|configs')
+    found = re.findall(rf'(?<![\w/.])((?:{tops})/[\w./-]*)(?![\w<*{{])', text)
+    return {path for path in found if path not in own and not (ROOT / path.rstrip('.')).exists()}
+
+
+def is_registered(name: str) -> bool:
+    registries = [value for value in vars(registry).values() if isinstance(value, Registry)]
+    return any(one.get(name) is not None for one in registries)
+
+
+def absent_names(page: Path) -> set[str]:
+    """Dotted names below `cae_bench` that a page mentions: neither attribute, nor module, nor registered, nor of its own."""
+    text, (own, _) = page.read_text(encoding='utf-8'), blocks(page)
+    classes = set(re.findall(r'(?m)^class (\w+)', '\n'.join(own.values())))
+    absent = set()
+    for name in set(re.findall(r'(?<![\w/])cae_bench(?:\.[A-Za-z]\w*)+', text)):
+        if name.rpartition('.')[2] in classes or re.fullmatch(r'cae_bench\.[A-Z]\w+', name) and is_registered(name):
+            continue
+        try:
+            pkgutil.resolve_name(name)
+        except (ImportError, AttributeError):
+            absent.add(name)
+    return absent
+
+
+@pytest.mark.parametrize('page', pages(), ids=name_of)
+def test_every_path_and_dotted_name_on_a_page_exists(page):
+    assert not absent_paths(page) | absent_names(page)
+
+
+def test_every_file_of_the_package_that_code_and_configs_mention_exists():
+    files = [path for top in ('cae_bench', 'configs', 'benchmarks') for path in (ROOT / top).rglob('*.py')]
+    named = {name for path in files for name in re.findall(r'cae_bench/[\w/]+\.py', path.read_text(encoding='utf-8'))}
+    assert named and not {name for name in named if not (ROOT / name).exists()}
+
+
+def test_a_path_and_a_name_that_are_gone_are_found(tmp_path):
+    page = tmp_path / 'page.md'
+    page.write_text('`cae_bench/gone.py`, `tests/test_gone.py::test_a`, `cae_bench.runs.gone`, `cae_bench.GoneProbe`.')
+    assert absent_paths(page) == {'cae_bench/gone.py', 'tests/test_gone.py'}
+    assert absent_names(page) == {'cae_bench.runs.gone', 'cae_bench.GoneProbe'}
