@@ -1,8 +1,9 @@
-"""Path -> Checkpoint(spec, state_dict, report). Formats are told by their tensors, one file each, found by folder."""
+"""Path -> Checkpoint(spec, state_dict, report). A format is a file in `formats/`, recognised by keys and tensors."""
 
 from ..errors import CheckpointError
 from .checkpoint import Checkpoint, LoadReport
-from .loader import formats, load
+from .formats import known_formats
+from .loader import load
 from .mmengine_guard import guard_mmengine
 from .networks import Network, from_released, read_network, to_released
 from .report import describe, format_report
@@ -18,9 +19,9 @@ __all__ = [
     'check_hash',
     'describe',
     'format_report',
-    'formats',
     'from_released',
     'guard_mmengine',
+    'known_formats',
     'load',
     'read_network',
     'to_released',

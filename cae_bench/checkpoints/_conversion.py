@@ -8,6 +8,16 @@ from torch import Tensor
 from .spec import IMAGENET
 
 StateDict = dict[str, Tensor]
+KeyGroup = str | tuple[str, ...]  # a pattern of keys, or several of which one is enough
+
+
+def vit_under(prefix: str) -> tuple[KeyGroup, ...]:
+    """The key groups of a ViT whose blocks lie directly under `prefix`."""
+    return f'{prefix}blocks.*', (f'{prefix}patch_embed.*', f'{prefix}cls_token')
+
+
+VIT = vit_under('')
+SEPARATE_BIAS = ('*.attn.q_bias', '*.attn.v_bias')  # CAE and BEiT; others have one qkv.bias
 
 # Heads by (width, depth), as published. CAE's tiny and small have 12 heads, DeiT's 3 and 6; MAE has neither size.
 CAE_HEADS = {(192, 12): 12, (384, 12): 12, (768, 12): 12, (1024, 24): 16}
@@ -63,13 +73,8 @@ def take(
 
 
 def has(sd: StateDict, *prefixes: str) -> bool:
-    """Whether any key starts with any of these: formats are told by whole groups, never by one tensor."""
+    """Whether any key starts with any of these."""
     return any(key.startswith(prefixes) for key in sd)
-
-
-def plain(sd: StateDict, prefix: str = '') -> bool:
-    """Whether the blocks of a ViT lie directly under `prefix`."""
-    return has(sd, f'{prefix}blocks.') and has(sd, f'{prefix}patch_embed.', f'{prefix}cls_token')
 
 
 def no_norm_if_pooled(sd: StateDict) -> dict[str, str]:

@@ -3,14 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import torch
 from torch import Tensor
 
 from ..errors import CheckpointError
-from ..paths import import_all
-from . import formats as formats_folder
 from . import random_init, safe_load, timm_hub
 from ._arch import Arch, check_arch, parse_arch
 from ._conversion import StateDict
@@ -19,6 +16,7 @@ from ._pretrain_epochs import pretrain_epochs
 from ._strict import check
 from ._tensors import Unreadable
 from .checkpoint import Checkpoint, LoadReport
+from .formats import find_format
 from .own_spec import own_spec, with_own_spec
 from .spec import HALF, IMAGENET
 from .unchanged import unchanged
@@ -110,7 +108,7 @@ def convert(
     # A copy in float32: half-precision files load the same, and nothing points into a file that may be rewritten.
     weights = {key: tensor.detach().to(torch.float32, copy=True) for key, tensor in done.state_dict.items()}
     report = LoadReport(
-        fmt.NAME,
+        fmt.name,
         container + (f', prefix {wrapper} stripped' if wrapper else ''),
         {wrapper + k: v for k, v in done.used.items()},
         {wrapper + k: v for k, v in done.dropped.items()},
@@ -119,29 +117,6 @@ def convert(
         tuple(done.notes),
     )
     return Checkpoint(spec, weights, report, sha256, source)
-
-
-def formats() -> list[ModuleType]:
-    """Every file of `formats/`."""
-    return import_all(formats_folder.__name__, formats_folder.__path__)
-
-
-def find_format(sd: StateDict) -> ModuleType:
-    """The one format that matches."""
-    known = formats()
-    found = [fmt for fmt in known if fmt.matches(sd)]
-    if not found:
-        raise CheckpointError(
-            f'no format matches; first keys are {list(sd)[:4]}. Known formats: '
-            f'{", ".join(fmt.NAME for fmt in known)}. For another one add a file to '
-            'cae_bench/checkpoints/formats.'
-        )
-    if len(found) > 1:
-        raise CheckpointError(
-            f'formats {" and ".join(fmt.NAME for fmt in found)} both match; first keys are '
-            f'{list(sd)[:4]}. Please report this: their matches() must exclude each other.'
-        )
-    return found[0]
 
 
 def find_state_dict(content) -> tuple[StateDict, str, tuple[str, ...]]:

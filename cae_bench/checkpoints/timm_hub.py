@@ -12,6 +12,7 @@ from ._arch import Arch, check_arch
 from ._infer import infer_spec
 from ._strict import check
 from .checkpoint import Checkpoint, LoadReport
+from .formats import find_format
 from .spec import ViTSpec
 
 
@@ -84,8 +85,6 @@ def spec_of(model: nn.Module, name: str) -> ViTSpec:
 
 def as_ours(model: nn.Module, told: ViTSpec) -> tuple[ViTSpec, dict[str, Tensor], LoadReport]:
     """Converts a timm model that our ViT equals; CheckpointError says what differs."""
-    from .loader import find_format
-
     if type(model).__name__ not in ('VisionTransformer', 'Beit'):
         raise CheckpointError(f'{type(model).__name__} is a timm class of its own')
     activation = model.blocks[0].mlp.act
@@ -97,7 +96,7 @@ def as_ours(model: nn.Module, told: ViTSpec) -> tuple[ViTSpec, dict[str, Tensor]
     missing = check(done, spec)
     weights = {key: tensor.detach().float().clone() for key, tensor in done.state_dict.items()}
     notes = tuple(n for n in done.notes if 'mean and std' not in n)
-    return spec, weights, LoadReport(fmt.NAME, 'timm', done.used, done.dropped, missing, notes=notes)
+    return spec, weights, LoadReport(fmt.name, 'timm', done.used, done.dropped, missing, notes=notes)
 
 
 def hash_of(weights: dict[str, Tensor]) -> str:

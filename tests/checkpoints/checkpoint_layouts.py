@@ -121,6 +121,14 @@ def cae_linear():
     return vit() | batch_norm('head.0') | linear('head.1', 5, DIM)
 
 
+def beit_linear():
+    return vit(None, rel='block') | batch_norm('head.0') | linear('head.1', 5, DIM)
+
+
+def paddle():
+    return under('encoder', vit()) | under('teacher_network', vit())
+
+
 def pyramid(prefix):
     sd = {f'{prefix}fpn1.0.weight': rand(DIM, DIM, 2, 2), f'{prefix}fpn1.3.weight': rand(DIM, DIM, 2, 2)}
     sd |= {f'{prefix}fpn2.0.weight': rand(DIM, DIM, 2, 2)}
@@ -251,6 +259,7 @@ FORMATS = {
     cae_finetuned: ('CAE fine-tuned', 'cae', dict(final_norm=False, rel_pos_bias='block', num_heads=HEADS)),
     cae_attentive: ('CAE attentive probe', 'cae', dict(final_norm=True, rel_pos_bias='block')),
     cae_linear: ('CAE linear probe', 'cae', dict(final_norm=True, rel_pos_bias='none')),
+    beit_linear: ('CAE linear probe', 'beit', dict(pos_embed='none', rel_pos_bias='block', final_norm=True)),
     segmentation: ('segmentation or detection', 'cae', dict(final_norm=False, pos_embed='sincos_row')),
     detection: ('segmentation or detection', 'cae', dict(img_size=(64, 112), final_norm=False)),
     mae_full: ('MAE pretraining', 'mae', dict(pos_embed='sincos_col', qkv_bias='full', layer_scale=False)),

@@ -1,14 +1,16 @@
 """BEiT pretraining (microsoft/unilm): one relative table for all blocks, no absolute positions unless asked for."""
 
-from .._conversion import BEIT_HEADS, Conversion, StateDict, has, plain, separate_bias, take
+from .._conversion import BEIT_HEADS, SEPARATE_BIAS, VIT, Conversion, StateDict, take
 from ..spec import HALF
 
 NAME = 'BEiT pretraining'
+KEYS = (
+    *VIT,
+    SEPARATE_BIAS,
+    ('mask_token', 'lm_head.*'),
+    ('lm_head.*', '*relative_position_bias_table'),  # a head, or relative positions where somebody cut the head off
+)
 DROP = {'mask_token': 'mask token', 'lm_head.*': 'pretraining head'}
-
-
-def matches(sd: StateDict) -> bool:
-    return plain(sd) and separate_bias(sd) and has(sd, 'mask_token', 'lm_head.')
 
 
 def convert(sd: StateDict) -> Conversion:

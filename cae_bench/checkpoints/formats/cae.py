@@ -1,8 +1,9 @@
 """CAE pretraining as Atten4Vis/CAE saves it (v1), with or without the projection between encoder and regressor."""
 
-from .._conversion import CAE_HEADS, Conversion, StateDict, has, take
+from .._conversion import CAE_HEADS, Conversion, StateDict, take
 
 NAME = 'CAE pretraining'
+KEYS = ('encoder.blocks.*', 'regresser.*', ('decoder.decoder_blocks.*', 'alignment_encoder.*'))
 DROP = {
     'alignment_encoder.*': 'alignment encoder: a copy of the encoder',
     'encoder_to_regresser*': 'pretraining regressor',
@@ -12,11 +13,6 @@ DROP = {
     'mask_token': 'mask token',
     'teacher.*': 'teacher network',
 }
-
-
-def matches(sd: StateDict) -> bool:
-    ours = has(sd, 'encoder.blocks.') and has(sd, 'regresser.')
-    return ours and has(sd, 'decoder.decoder_blocks.', 'alignment_encoder.')
 
 
 def convert(sd: StateDict) -> Conversion:

@@ -1,18 +1,9 @@
 """CAE fine-tuned on a classification set: fc_norm in place of the final norm, a relative table in every block."""
 
-from .._conversion import CAE_HEADS, Conversion, StateDict, has, no_norm_if_pooled, plain, separate_bias, take
+from .._conversion import CAE_HEADS, SEPARATE_BIAS, VIT, Conversion, StateDict, no_norm_if_pooled, take
 
 NAME = 'CAE fine-tuned'
-
-
-def matches(sd: StateDict) -> bool:
-    return (
-        plain(sd)
-        and separate_bias(sd)
-        and 'pos_embed' in sd
-        and has(sd, 'head.', 'fc_norm.')
-        and not has(sd, 'head.0.', 'head.1.', 'query_token', 'attentive_blocks.', 'mask_token', 'lm_head.')
-    )
+KEYS = (*VIT, SEPARATE_BIAS, 'pos_embed', ('head.*', 'fc_norm.*'))
 
 
 def convert(sd: StateDict) -> Conversion:

@@ -1,17 +1,10 @@
-"""CAE or BEiT under CAE's linear probe: the frozen encoder, a head of batch norm (head.0) and linear layer (head.1)."""
+"""CAE under its linear probe: the frozen encoder, a head of batch norm (head.0) and linear layer (head.1)."""
 
-from .._conversion import BEIT_HEADS, CAE_HEADS, Conversion, StateDict, has, plain, separate_bias, take
+from .._conversion import CAE_HEADS, SEPARATE_BIAS, VIT, Conversion, StateDict, take
 
 NAME = 'CAE linear probe'
-
-
-def matches(sd: StateDict) -> bool:
-    probed = has(sd, 'head.0.', 'head.1.') and not has(sd, 'query_token', 'attentive_blocks.')
-    return plain(sd) and separate_bias(sd) and probed
+KEYS = (*VIT, SEPARATE_BIAS, 'pos_embed', 'head.0.*', 'head.1.*')
 
 
 def convert(sd: StateDict) -> Conversion:
-    positions = dict(family='cae', pos_embed='sincos_row', heads=CAE_HEADS)
-    if 'pos_embed' not in sd and any(key.endswith('relative_position_bias_table') for key in sd):
-        positions = dict(family='beit', pos_embed='none', heads=BEIT_HEADS)
-    return take(sd, drop={'head.*': 'classifier head'}, **positions)
+    return take(sd, 'cae', drop={'head.*': 'classifier head'}, pos_embed='sincos_row', heads=CAE_HEADS)

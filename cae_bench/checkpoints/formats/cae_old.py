@@ -1,8 +1,9 @@
 """CAE pretraining in the older layout (lxtGH/CAE), where regressor and decoder share the module `pretext_neck`."""
 
-from .._conversion import CAE_HEADS, Conversion, StateDict, has, take
+from .._conversion import CAE_HEADS, Conversion, StateDict, take
 
 NAME = 'CAE pretraining, old layout'
+KEYS = ('encoder.blocks.*', 'pretext_neck.*')
 DROP = {
     'pretext_neck.*': 'pretraining regressor and decoder',
     'encoder_to_decoder*': 'pretraining regressor and decoder',
@@ -10,10 +11,6 @@ DROP = {
     'mask_token': 'mask token',
     'teacher.*': 'teacher network: a copy of the encoder',
 }
-
-
-def matches(sd: StateDict) -> bool:
-    return has(sd, 'encoder.blocks.') and has(sd, 'pretext_neck.')
 
 
 def convert(sd: StateDict) -> Conversion:

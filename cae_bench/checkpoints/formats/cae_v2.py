@@ -1,14 +1,10 @@
 """CAE v2 pretraining (Atten4Vis/CAE): no alignment encoder, no decoder blocks, a head of CLIP's width."""
 
-from .._conversion import CAE_HEADS, Conversion, StateDict, has, take
+from .._conversion import CAE_HEADS, Conversion, StateDict, take
 from . import cae
 
 NAME = 'CAE v2 pretraining'
-
-
-def matches(sd: StateDict) -> bool:
-    ours = has(sd, 'encoder.blocks.') and has(sd, 'regresser.')
-    return ours and not has(sd, 'decoder.decoder_blocks.', 'alignment_encoder.')
+KEYS = ('encoder.blocks.*', 'regresser.*')
 
 
 def convert(sd: StateDict) -> Conversion:

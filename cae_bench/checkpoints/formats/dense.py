@@ -1,14 +1,11 @@
 """Segmentation and detection files of the CAE repository (CAE, BEiT, MAE): `backbone.*` with its pyramid fpn1, fpn2."""
 
-from .._conversion import NO_NORM, Conversion, StateDict, beside, has, plain, take
+from .._conversion import NO_NORM, Conversion, StateDict, beside, take, vit_under
 from .._guess import guess, under
 
 NAME = 'segmentation or detection file (backbone with fpn)'
+KEYS = (*vit_under('backbone.'), 'backbone.fpn*')
 PREFIX = 'backbone.'
-
-
-def matches(sd: StateDict) -> bool:
-    return plain(sd, PREFIX) and has(sd, f'{PREFIX}fpn')
 
 
 def convert(sd: StateDict) -> Conversion:

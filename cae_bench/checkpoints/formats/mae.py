@@ -1,18 +1,17 @@
 """MAE pretraining (facebookresearch/mae): encoder with decoder, or the encoder alone as released."""
 
-from .._conversion import MAE_HEADS, Conversion, StateDict, has, plain, separate_bias, take
+from .._conversion import MAE_HEADS, VIT, Conversion, StateDict, has, take
 from .._infer import looks_like
 
 NAME = 'MAE pretraining'
+KEYS = (*VIT, 'pos_embed')
 DECODER = 'decoder_'
 DROP = {'mask_token': 'mask token', 'decoder_*': 'pretraining decoder'}
 
 
 def matches(sd: StateDict) -> bool:
     """A file of the encoder alone has the keys of any plain ViT without head: the position table tells them apart."""
-    if not plain(sd) or separate_bias(sd):
-        return False
-    return has(sd, DECODER) or (not has(sd, 'head', 'fc_norm.') and looks_like(sd, 'sincos_col'))
+    return has(sd, DECODER) or looks_like(sd, 'sincos_col')
 
 
 def convert(sd: StateDict) -> Conversion:

@@ -1,16 +1,14 @@
 """MAE fine-tuned or linear-probed: timm's layout, told from timm's own ViTs by the position table it started from."""
 
-from .._conversion import MAE_HEADS, Conversion, StateDict, has, no_norm_if_pooled, plain, separate_bias, take
+from .._conversion import MAE_HEADS, VIT, Conversion, StateDict, no_norm_if_pooled, take
 from .._infer import looks_like
-from . import mae
 
 NAME = 'MAE fine-tuned'
+KEYS = (*VIT, 'pos_embed', ('head*', 'fc_norm.*'))
 
 
 def matches(sd: StateDict) -> bool:
-    if not plain(sd) or separate_bias(sd) or has(sd, mae.DECODER):
-        return False
-    return has(sd, 'head', 'fc_norm.') and looks_like(sd, 'sincos_col')
+    return looks_like(sd, 'sincos_col')
 
 
 def convert(sd: StateDict) -> Conversion:

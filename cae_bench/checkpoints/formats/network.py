@@ -1,14 +1,11 @@
 """A network around the ViT under the released names: what cae_bench's own runs write, or DINO with its head."""
 
-from .._conversion import NO_NORM, Conversion, StateDict, beside, has, plain, take
+from .._conversion import NO_NORM, Conversion, StateDict, beside, take
 from .._guess import guess, under
 
 NAME = 'network with a backbone (runs of cae_bench)'
+KEYS = ('backbone.blocks.*', 'backbone.patch_embed.proj.*')
 PREFIX = 'backbone.'
-
-
-def matches(sd: StateDict) -> bool:
-    return plain(sd, PREFIX) and has(sd, f'{PREFIX}patch_embed.proj.') and not has(sd, f'{PREFIX}fpn')
 
 
 def convert(sd: StateDict) -> Conversion:

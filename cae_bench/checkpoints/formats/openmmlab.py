@@ -7,6 +7,7 @@ from .._guess import guess
 from ..spec import HALF
 
 NAME = 'OpenMMLab port'
+KEYS = (('layers.*', 'backbone.layers.*'), ('patch_embed.*', 'backbone.patch_embed.*'))
 RENAMES = [
     (r'^patch_embed\.projection\.', 'patch_embed.proj.'),
     (r'^layers\.', 'blocks.'),
@@ -18,10 +19,6 @@ RENAMES = [
     (r'\.attn\.gamma1\.weight$', '.gamma_1'),
     (r'\.ffn\.gamma2\.weight$', '.gamma_2'),
 ]
-
-
-def matches(sd: StateDict) -> bool:
-    return has(sd, 'layers.', 'backbone.layers.') and has(sd, 'patch_embed.', 'backbone.patch_embed.')
 
 
 def convert(sd: StateDict) -> Conversion:

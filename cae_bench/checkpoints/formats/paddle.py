@@ -1,13 +1,10 @@
 """The Paddle release of CAE: recognised, so that the refusal can say what to do."""
 
 from ...errors import CheckpointError
-from .._conversion import Conversion, StateDict, has
+from .._conversion import Conversion, StateDict
 
 NAME = 'CAE pretraining, Paddle layout (not supported)'
-
-
-def matches(sd: StateDict) -> bool:
-    return has(sd, 'teacher_network.', 'regressor_and_decoder.')
+KEYS = (('teacher_network.*', 'regressor_and_decoder.*'),)
 
 
 def convert(sd: StateDict) -> Conversion:

@@ -5,11 +5,10 @@ from fnmatch import fnmatchcase
 import torch
 
 from ...errors import CheckpointError
-from .._conversion import TIMM_HEADS, Conversion, StateDict, has, no_norm_if_pooled, plain, separate_bias, take
-from .._infer import looks_like
-from . import mae
+from .._conversion import TIMM_HEADS, VIT, Conversion, StateDict, no_norm_if_pooled, take
 
 NAME = 'timm or DeiT ViT'
+KEYS = VIT  # any plain ViT that no other format names more closely
 DROP = {
     'head.*': 'classifier head',
     'pre_logits.*': 'classifier head',
@@ -30,10 +29,6 @@ LACKING = {
     '*.attn.norm.*': 'a norm in the attention',
     'patch_embed.backbone.*': 'a convolutional stem',
 }
-
-
-def matches(sd: StateDict) -> bool:
-    return plain(sd) and not separate_bias(sd) and not has(sd, mae.DECODER) and not looks_like(sd, 'sincos_col')
 
 
 def convert(sd: StateDict) -> Conversion:
