@@ -33,11 +33,7 @@ EXCEPTIONS = {
     ('statistics/paired.py', 'results'): 'reads the per-image columns of records itself: to be handed plain columns',
 }
 # Modules that know each other, with the reason.
-CIRCLES = {
-    frozenset({'cae_bench.checkpoints.loader', 'cae_bench.checkpoints.timm_hub'}): (
-        'load() reads `timm:NAME` by timm_hub, which hands what it downloads to the conversion of loader'
-    ),
-}
+CIRCLES: dict[frozenset[str], str] = {}
 
 
 @cache
