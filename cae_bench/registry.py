@@ -8,8 +8,8 @@ from mmengine import registry as root
 
 from . import compat  # noqa: F401  before anything can import mmcv.ops or load a checkpoint: see there
 
-# Any room may register anything.
-ROOMS = ('models', 'training', 'probing', 'pretraining', 'datasets', 'evaluation', 'pictures')
+# Any room may register anything. That of data sets can be imported without torch, so a module of it imports the rest.
+ROOMS = ('models', 'training', 'probing', 'pretraining', 'datasets.registered', 'evaluation', 'pictures')
 
 
 def _child(name: str) -> root.Registry:

@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from cae_bench import checkpoints
-from cae_bench.datasets.describe import DataInfo
+from cae_bench.datasets.data_info import DataInfo
 from cae_bench.paths import shipped
 from cae_bench.registry import MODELS
 from cae_bench.runs import recipe as recipes

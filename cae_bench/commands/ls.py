@@ -1,22 +1,18 @@
 """Lines for `cae-bench ls`: what there is to run, and what is known already."""
 
+from ..datasets.layouts import find_layout, official_names
 from ..errors import RecordError
 from ..paths import shipped
 from ..results import list_models, list_published, list_suites, load_records, load_suite
 from ..tasks import protocols
-
-LAYOUTS = {
-    'image_folder': 'image folder: train/<class>/*, val/<class>/*',
-    'ade': 'ADE layout: images/{train,val}, annotations/{train,val}, meta.json',
-    'coco': 'COCO layout: images/{train,val}, annotations/instances_{train,val}.json',
-}
 
 
 def tasks() -> list[str]:
     """Protocols with their recipes and data layout; a task is <dataset>/<protocol>."""
     from ..runs.recipe import header
 
-    lines = ['A task is <dataset>/<protocol>. Official data sets: in1k, ade20k, coco; any other name is your own data.']
+    official = ', '.join(official_names())
+    lines = [f'A task is <dataset>/<protocol>. Official data sets: {official}; any other name is your own data.']
     for protocol in protocols():
         files = sorted((shipped('configs') / protocol).glob('*.py'))
         recipes = [
@@ -27,7 +23,7 @@ def tasks() -> list[str]:
             )
             if there
         ]
-        lines.append(f'{protocol:20} {", ".join(recipes):12} {LAYOUTS[header(files[0]).layout]}')
+        lines.append(f'{protocol:20} {", ".join(recipes):12} {find_layout(header(files[0]).layout).summary}')
     return lines
 
 

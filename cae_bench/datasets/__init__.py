@@ -1,3 +1,1 @@
-from ..paths import import_all
-
-import_all(__name__, __path__)
+"""Data folders: layouts, their description, check and hash, and what reads them. Importing it imports no torch."""

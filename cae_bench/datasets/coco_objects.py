@@ -83,7 +83,7 @@ def all_faults(content: dict) -> Iterable[tuple[int, str]]:
             yield thing['id'], wrong
 
 
-def useless(path: Path, content: dict, trains: bool) -> str | None:
+def useless(path: Path | str, content: dict, trains: bool) -> str | None:
     """Why not a single object of a file is of use, if so; content: of `read_coco`, its objects without fault."""
     sizes = image_sizes(content)
     fates = Counter(

@@ -3,10 +3,9 @@
 from ..errors import ConfigError, nearest
 from ..logs import say
 from ..tasks import Task
-from .announced import announced
-from .describe import DataInfo, describe
-from .official import OFFICIAL
-from .sample_masks import look_at_masks
+from .data_info import DataInfo
+from .describe import describe, describe_released
+from .layouts import find_layout, official_names
 
 
 def data_of(task: Task, layout: str, folders: dict[str, str], may_lack: bool = False) -> DataInfo:
@@ -19,14 +18,14 @@ def data_of(task: Task, layout: str, folders: dict[str, str], may_lack: bool = F
     Raises:
         ConfigError: no folder was given. DataError: it cannot serve.
     """
-    if may_lack and task.dataset in OFFICIAL and task.dataset not in folders:
-        return announced(task.dataset, layout)
+    if may_lack and task.dataset in official_names() and task.dataset not in folders:
+        return describe_released(task.dataset, layout)
     if task.dataset not in folders:
         raise ConfigError(
             f'{task}: no folder for data set {task.dataset!r}. Add --data {task.dataset}=DIR.'
             + (nearest(task.dataset, folders) if folders else '')
         )
     info = describe(task.dataset, folders[task.dataset], layout)
-    for line in look_at_masks(info) if layout == 'ade' else ():
+    for line in find_layout(layout).sample(info):
         say(line)
     return info

@@ -1,6 +1,6 @@
 """What --dry-run says: every task, what shares a pass, each recipe constant by constant, and its cost."""
 
-from ..datasets.announced import NOT_GIVEN
+from ..datasets.data_info import NOT_GIVEN
 from ..distributed.launchers import world_size
 from ..logs import say
 from ..runs.pretraining_length import lines

@@ -6,6 +6,7 @@ from functools import cache
 import torch
 from mmengine.config import Config
 
+from ..datasets.layouts import find_layout
 from .detector_flops import DETECTOR, detector_flops, scored_objects, trained_objects
 from .probing_cost import FORWARD_SHARE, GIB, matmul_rate
 from .vit_flops import activation_bytes, backbone_flops, head_flops, parameters
@@ -121,7 +122,7 @@ def _costs(config: Config, num_train: int, num_val: int, world_size: int) -> Ite
         f', neck and heads {heads / 1e9:,.0f}'
         if heads
         else ''
-        if config.benchmark.layout == 'image_folder'
+        if find_layout(config.benchmark.layout).labels == 'images'
         else ' (heads not counted)'
     )
     if scoring_heads != heads:

@@ -12,13 +12,13 @@ from PIL import Image
 from torchvision.transforms import functional as TF
 
 from ..datasets import files
+from ..datasets.layouts import training_folders
 from ..datasets.pass_sampler import PassSampler
 from ..datasets.pixels import read_image
 from ..errors import ConfigError, DataError
 from ..probing.views import RandomCropView, to_tensor
 from ..registry import DATA_SAMPLERS, DATASETS, TRANSFORMS
 
-TRAIN = ('train', 'images/train', 'images/training', 'train2017')  # image folder, ADE layout, ADE20K, COCO
 RESAMPLING = {name: getattr(Image.Resampling, name.upper()) for name in ('bicubic', 'bilinear', 'lanczos')}
 TRIES = 10  # for another image in place of a corrupt one
 
@@ -135,7 +135,7 @@ def training_folder(root: Path) -> Path:
     """The training split's images of a data set in a known layout, else the folder itself."""
     if not root.is_dir():
         raise DataError(f"{root} is no folder: give the data set's, with images below it.")
-    return next((root / part for part in TRAIN if (root / part).is_dir()), root)
+    return next((root / part for part in training_folders() if (root / part).is_dir()), root)
 
 
 @DATA_SAMPLERS.register_module()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from mmengine.config import Config
 
+from ..datasets.layouts import find_layout
 from ..errors import ConfigError
 from ..models.patch_sizes import covering, nearest
 
@@ -21,7 +22,7 @@ def set_all(cfg: Config, size: int, patch_size: int) -> None:
     Raises:
         ConfigError: a size below a patch, or a protocol that reads images of all sizes.
     """
-    if cfg.benchmark.layout != 'image_folder':
+    if not _labels_images(cfg):
         raise ConfigError(
             f'--input-size {size}: {cfg.benchmark.config} reads images of all sizes; only classification '
             'has one size for all. Sizes of a dense recipe stand in its pipelines (--cfg-options)'
@@ -39,7 +40,7 @@ def fit(cfg: Config, patch_size: int) -> None:
     Raises:
         ConfigError: a size that is none, or a bank and queries of different views.
     """
-    if cfg.benchmark.layout != 'image_folder':
+    if not _labels_images(cfg):
         _fit_dense(cfg, patch_size)
         return
     _check_agreement(cfg)
@@ -53,6 +54,10 @@ def fit(cfg: Config, patch_size: int) -> None:
     if rounded:
         sizes = ', '.join(f'views of {old} px are {new} px here' for old, new in sorted(rounded.items()))
         cfg.benchmark.input_size = f'{sizes}: the patch is {patch_size}'
+
+
+def _labels_images(cfg: Config) -> bool:
+    return find_layout(cfg.benchmark.layout).labels == 'images'
 
 
 def _resize(view: dict, size: int) -> None:
@@ -106,7 +111,7 @@ def _fit_dense(cfg: Config, patch_size: int) -> None:
         return size if size % patch_size == 0 else covering(size, pair)
 
     old = _dense_sizes(cfg)
-    if cfg.benchmark.layout == 'ade':  # made for the crop; Mask R-CNN's is the published grid
+    if find_layout(cfg.benchmark.layout).labels == 'pixels':  # made for the crop; Mask R-CNN's is the published grid
         _fit_tables(cfg, up)
     backbone, processor = cfg.model.backbone, cfg.model.get('data_preprocessor') or {}
     if 'table_size' in backbone:  # ViTDet: every image is padded to this square

@@ -10,7 +10,7 @@ from test_cli import cae_bench, refused
 
 from cae_bench import checkpoints, load_backbone
 from cae_bench.checkpoints import CheckpointError, load
-from cae_bench.datasets.describe import DataInfo
+from cae_bench.datasets.data_info import DataInfo
 from cae_bench.runs import recipe as recipes
 from cae_bench.tasks import Task
 

@@ -8,7 +8,8 @@ from mmengine.registry import DefaultScope
 from shipped_configs import FILES, archs, at, built, fitted, name_of
 
 from cae_bench import compat  # noqa: F401  mmdet alone cannot be imported where mmcv has no compiled ops
-from cae_bench.datasets.official import ADE20K_CLASSES, COCO_CLASSES
+from cae_bench.datasets.layouts.ade import ADE20K_CLASSES
+from cae_bench.datasets.layouts.coco import COCO_CLASSES
 from cae_bench.registry import LOOPS, METRICS, PARAM_SCHEDULERS, TRANSFORMS
 from cae_bench.tasks import protocols
 

@@ -9,7 +9,8 @@ from PIL import Image
 
 from cae_bench import compat  # noqa: F401  mmdet alone cannot be imported where mmcv has no compiled ops
 from cae_bench.datasets.describe import describe
-from cae_bench.datasets.official import ADE20K_CLASSES, COCO_CLASSES
+from cae_bench.datasets.layouts.ade import ADE20K_CLASSES
+from cae_bench.datasets.layouts.coco import COCO_CLASSES
 from cae_bench.datasets.scenes.make import make_scenes
 from cae_bench.errors import DataError
 

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from cae_bench.datasets.check import check
+from cae_bench.datasets.dense_transforms import CheckMask, LoadImage
 from cae_bench.datasets.image_folder import ImageFolder
 from cae_bench.datasets.mask_labels import read_mask
 from cae_bench.datasets.pixels import MOST_PIXELS, read_image
-from cae_bench.datasets.transforms import CheckMask, LoadImage
 from cae_bench.errors import DataError
 from cae_bench.pretraining.images import PretrainImages
 

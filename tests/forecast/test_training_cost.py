@@ -9,7 +9,7 @@ import pytest
 from mmengine.config import Config
 
 from cae_bench import benchmark, checkpoints
-from cae_bench.datasets.announced import announced
+from cae_bench.datasets.describe import describe_released
 from cae_bench.errors import CaeBenchError, DataError
 from cae_bench.forecast.detector_flops import detector_flops, scored_objects, trained_objects
 from cae_bench.forecast.training_cost import input_size, length, plain, plan
@@ -33,7 +33,9 @@ DATA = dict(image_folder='in1k', ade='ade20k', coco='coco')
 def config(protocol, arch='vit-base', **options):
     ckpt = checkpoints.load(f'random:{arch}')
     name = DATA[LAYOUT[protocol]]
-    return recipes.build(Task(name, protocol), ckpt, announced(name, LAYOUT[protocol]), recipes.Options(**options))
+    return recipes.build(
+        Task(name, protocol), ckpt, describe_released(name, LAYOUT[protocol]), recipes.Options(**options)
+    )
 
 
 def test_the_suite_of_the_main_table_is_planned_without_data_in_seconds():
@@ -95,7 +97,7 @@ def test_a_recipe_that_is_anothers_says_whose_and_no_other_does(family, protocol
     plain = checkpoints.load(f'random:{arch}')
     ckpt = replace(plain, spec=replace(plain.spec, family=family))
     dataset = DATA[LAYOUT[protocol]]
-    cfg = recipes.build(Task(dataset, protocol), ckpt, announced(dataset, LAYOUT[protocol]), recipes.Options())
+    cfg = recipes.build(Task(dataset, protocol), ckpt, describe_released(dataset, LAYOUT[protocol]), recipes.Options())
     said = f'no official recipe of {protocol} is known for {family} {arch}: the constants are those of {constants}'
     assert recipes.borrowed(cfg, ckpt.spec) == (said if constants else '')
     assert recipes.borrowed(config('mask_rcnn', 'vit-small', recipe='mini'), ckpt.spec) == ''
@@ -113,7 +115,7 @@ def test_a_recipe_that_is_anothers_says_whose_and_no_other_does(family, protocol
 )
 def test_the_length_is_that_of_the_published_batch(protocol, updates, images):
     counts = dict(finetune=1_281_167, upernet=20_210, linear_seg=20_210).get(
-        protocol, announced('coco', 'coco').num_trained
+        protocol, describe_released('coco', 'coco').num_trained
     )
     for batch in (1, 2):
         cfg = config(protocol, cfg_options={'train_dataloader.batch_size': batch})
@@ -211,7 +213,7 @@ def test_only_a_plan_may_lack_its_data_and_only_the_official():
         with pytest.raises(CaeBenchError, match='no folder for data set'):
             benchmark.plan(parse_all([task]), ckpt, {}, options, may_lack_data=may)
     with pytest.raises(DataError, match='coco in ade layout is no official'):
-        announced('coco', 'ade')
+        describe_released('coco', 'ade')
 
 
 def test_settings_read_like_a_call():

@@ -8,8 +8,8 @@ import torch
 from mmengine.dataset import default_collate
 from PIL import Image
 
+from cae_bench.datasets.layouts import training_folders
 from cae_bench.errors import DataError
-from cae_bench.pretraining import images as pretrain
 from cae_bench.pretraining.images import PretrainImages, TwoViews, UpdateSampler
 
 VIEW = dict(type='cae_bench.TwoViews', size=32, second_size=16)
@@ -76,7 +76,7 @@ def test_workers_and_memory_change_nothing(folder):
         assert all(torch.equal(one[k], two[k]) for k in one)
 
 
-@pytest.mark.parametrize('layout', pretrain.TRAIN)
+@pytest.mark.parametrize('layout', training_folders())
 def test_the_training_split_of_a_known_layout_is_taken(layout, picture, tmp_path):
     for place in (layout, 'val', 'images/val'):
         (tmp_path / place / 'deep').mkdir(parents=True, exist_ok=True)

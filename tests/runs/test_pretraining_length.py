@@ -10,7 +10,7 @@ import torch
 
 from cae_bench import benchmark, checkpoints
 from cae_bench.checkpoints._pretrain_epochs import pretrain_epochs
-from cae_bench.datasets.announced import announced
+from cae_bench.datasets.describe import describe_released
 from cae_bench.errors import ConfigError
 from cae_bench.registry import MODELS
 from cae_bench.results import fingerprint
@@ -30,7 +30,7 @@ def checkpoint(source='cae_base.pth', in_file=None, family='cae', arch='vit-base
 
 
 def config(ckpt, protocol='upernet', **options):
-    return recipes.build(Task('ade20k', protocol), ckpt, announced('ade20k', 'ade'), recipes.Options(**options))
+    return recipes.build(Task('ade20k', protocol), ckpt, describe_released('ade20k', 'ade'), recipes.Options(**options))
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_what_is_not_known_is_said_with_the_option_that_says_it():
 
 def test_it_is_part_of_what_makes_a_run_another_and_of_its_record():
     def mark(name, **options):
-        cfg, data = config(checkpoint(name), **options), announced('ade20k', 'ade')
+        cfg, data = config(checkpoint(name), **options), describe_released('ade20k', 'ade')
         return fingerprint(recipes.scoring_parts(cfg, checkpoint(name), data, recipes.Options(**options)))
 
     assert mark('cae.pth', epochs_pretrained=800) == mark('cae_800e.pth') != mark('cae.pth') == mark('cae_1600e.pth')

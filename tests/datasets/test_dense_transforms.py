@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cae_bench.datasets.transforms import CheckMask, LoadImage
+from cae_bench.datasets.dense_transforms import CheckMask, LoadImage
 from cae_bench.errors import DataError
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from cae_bench import benchmark, checkpoints
 from cae_bench.datasets.describe import describe
-from cae_bench.datasets.sample_masks import look_at_masks
+from cae_bench.datasets.layouts import find_layout
 from cae_bench.datasets.scenes.make import make_scenes
 from cae_bench.errors import DataError
 from cae_bench.runs import recipe as recipes
@@ -101,9 +101,9 @@ def meta(scenes, **changes):
 
 
 def test_labels_beyond_the_classes_name_file_and_remedy(scenes):
-    assert look_at_masks(describe('scenes', scenes, 'ade')) == []
+    assert find_layout('ade').sample(describe('scenes', scenes, 'ade')) == []
     with pytest.raises(DataError, match='holds label 3, .: with 3 classes and reduce_zero_label false, labels are 0-2'):
-        look_at_masks(meta(scenes, classes=['a', 'b', 'c']))
+        find_layout('ade').sample(meta(scenes, classes=['a', 'b', 'c']))
 
 
 def relabel(scenes, **values):
@@ -115,17 +115,17 @@ def relabel(scenes, **values):
 def test_classes_that_start_at_one_tell_that_label_zero_is_to_be_ignored(scenes):
     relabel(scenes, train=7)
     with pytest.raises(DataError, match='reduce_zero_label should be true'):
-        look_at_masks(describe('scenes', scenes, 'ade'))
+        find_layout('ade').sample(describe('scenes', scenes, 'ade'))
 
 
 @pytest.mark.parametrize('split', ['train', 'val'])
 def test_masks_that_ignore_everything_are_refused(scenes, split):
     relabel(scenes, **{split: 255})
     with pytest.raises(DataError, match=f'no labelled pixel in the {split} masks'):
-        look_at_masks(describe('scenes', scenes, 'ade'))
+        find_layout('ade').sample(describe('scenes', scenes, 'ade'))
     relabel(scenes, **{split: 0})
     with pytest.raises(DataError, match='Check annotations and reduce_zero_label'):
-        look_at_masks(meta(scenes, reduce_zero_label=True))
+        find_layout('ade').sample(meta(scenes, reduce_zero_label=True))
 
 
 def test_a_run_says_the_tell_tale_of_a_wrong_reduce_zero_label(scenes, caplog):
