@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError
 from ..registry import OPTIM_WRAPPERS
+from ..training.bfloat16 import say_if_imitated
 
 DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
@@ -40,6 +41,7 @@ class PretrainOptimWrapper(OptimWrapper):
         super().__init__(optimizer, accumulative_counts)
         if amp not in DTYPES:
             raise ConfigError(f'amp={amp!r}: choose fp32, bf16 or fp16')
+        say_if_imitated(amp)
         self.amp, self.max_norm, self.max_skips = amp, max_norm or float('inf'), max_skips
         self.device = optimizer.param_groups[0]['params'][0].device.type
         self.scaler = torch.amp.GradScaler(self.device, enabled=amp == 'fp16')

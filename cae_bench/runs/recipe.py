@@ -353,9 +353,12 @@ def _precision(cfg: Config, options: Options) -> None:
 
 
 def check_precision(cfg: Config, amp: str) -> None:
-    """Raises ConfigError where a recipe cannot be trained in this precision on the devices at hand."""
+    """Raises ConfigError where the devices at hand cannot train a recipe in this precision; says where it is slow."""
     import torch
 
+    from ..training.bfloat16 import say_if_imitated
+
+    say_if_imitated(amp)
     if amp == 'fp16' and not cfg.benchmark.frozen and not torch.cuda.is_available():
         raise ConfigError(
             f'--amp fp16: {cfg.benchmark.config} trains in it on CUDA only, and no CUDA device is '
