@@ -35,6 +35,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.11',  # the pins of constraints.txt exist for 3.11, 3.12 and 3.13
     packages=find_packages(include=['cae_bench', 'cae_bench.*']),
+    package_data={'cae_bench': ['py.typed']},
     cmdclass={'build_py': BuildWithShippedFiles},
     entry_points={'console_scripts': ['cae-bench=cae_bench.cli:main']},
     install_requires=[
@@ -62,7 +63,7 @@ setup(
     ],
     extras_require={
         'test': ['pytest>=8', 'pytest-xdist>=3', 'setuptools>=70.1,<82'],
-        'lint': ['ruff>=0.15', 'codespell>=2.4'],
+        'lint': ['ruff>=0.15', 'codespell>=2.4', 'basedpyright>=1.40'],
         'docs': ['mkdocs>=1.6,<2', 'mkdocs-material>=9.7', 'mkdocstrings>=1', 'mkdocstrings-python>=2'],
     },
     classifiers=[
