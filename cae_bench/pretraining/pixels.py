@@ -1,6 +1,5 @@
 """Images as patches of pixels, and back; per-patch normalisation (MAE, arXiv 2111.06377)."""
 
-import torch
 from torch import Tensor
 
 
@@ -23,16 +22,3 @@ def normalised(patches: Tensor) -> Tensor:
     """Each patch less its mean, over its standard deviation (unbiased variance, plus 1e-6)."""
     mean, var = patches.mean(-1, keepdim=True), patches.var(-1, keepdim=True)
     return (patches - mean) / (var + 1e-6).sqrt()
-
-
-def denormalised(patches: Tensor, like: Tensor) -> Tensor:
-    """Predicted normalised patches with the mean and deviation of the true ones, for pictures."""
-    mean, var = like.mean(-1, keepdim=True), like.var(-1, keepdim=True)
-    return patches * (var + 1e-6).sqrt() + mean
-
-
-def mask_from_noise(noise: Tensor, num_visible: int) -> Tensor:
-    """MAE's random masking: (B, N) noise, the patches with the smallest stay visible -> (B, N) bool, True = masked."""
-    order = noise.argsort(dim=1)
-    mask = torch.ones_like(noise, dtype=torch.bool)
-    return mask.scatter_(1, order[:, :num_visible], False)

@@ -11,7 +11,6 @@ from cae_bench.checkpoints import safe_load
 from cae_bench.pretraining.methods.base import Views
 from cae_bench.pretraining.methods.beit import BEiT
 from cae_bench.pretraining.methods.mae import MAE
-from cae_bench.pretraining.pixels import mask_from_noise
 
 pytestmark = pytest.mark.golden
 
@@ -52,6 +51,12 @@ def beit(request):
     entry = golden.case(request.param)
     target = dict(type='cae_bench.GivenCodes', codes=entry['dims']['vocab'])
     return entry, *loaded(BEiT(encoder(entry['dims']), target), entry), golden.npz(entry, 'masked_logits')
+
+
+def mask_from_noise(noise: torch.Tensor, num_visible: int) -> torch.Tensor:
+    """MAE's random masking: (B, N) noise, the patches with the smallest stay visible -> (B, N) bool, True = masked."""
+    order = noise.argsort(dim=1)
+    return torch.ones_like(noise, dtype=torch.bool).scatter_(1, order[:, :num_visible], False)
 
 
 def test_mae_mask_prediction_and_loss_equal_the_official_ones(mae):
