@@ -30,7 +30,6 @@ EXCEPTIONS = {
     ('compat/guarded_loading.py', 'checkpoints'): (
         'put in place while `import cae_bench` imports no torch; the reader follows when mmengine has been imported'
     ),
-    ('statistics/paired.py', 'results'): 'reads the per-image columns of records itself: to be handed plain columns',
 }
 # Modules that know each other, with the reason.
 CIRCLES: dict[frozenset[str], str] = {}

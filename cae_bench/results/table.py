@@ -54,7 +54,7 @@ def build_table(
     """
     chosen = load_suite(suite) if suite else None
     records, warnings = _records(results_dir, chosen)
-    records = [r for r in records if r.status == 'ok' and (models is None or r.model.name in models)]
+    records = [r for r in records if models is None or r.model.name in models]
     if not records and chosen is None:
         raise RecordError(
             f'{results_dir}: no finished record yet. Make one with `cae-bench run`, '

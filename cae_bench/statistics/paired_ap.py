@@ -8,11 +8,6 @@ KINDS = ('bbox', 'segm')
 COUNTS = 1.5e9  # detections x thresholds x draws; 2,000 draws of a small set, 300 of COCO's 5,000 images
 
 
-def gaps(a: dict, b: dict, resamples: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """Metric -> AP(A) - AP(B) in percent for each draw of images with replacement, the same images for both."""
-    return {name: scores[0] - scores[1] for name, scores in draws([a, b], resamples, seed).items()}
-
-
 def draws(runs: list[dict], resamples: int, seed: int = 0) -> dict[str, np.ndarray]:
     """Metric -> (runs, draws) AP in percent on draws of images with replacement, the same images for all runs.
 

@@ -17,12 +17,42 @@ three are too few to stand for all others. Here it is 3 to 7 % of them for one t
 import math
 
 import numpy as np
+from scipy.special import stdtr, stdtrit
+
+from .paired import Gap, Z
 
 
-def pooled_interval(
-    a: np.ndarray, b: np.ndarray, covariance: np.ndarray, images: int
-) -> tuple[tuple[float, float], float]:
-    """(95 % interval, two-sided p) of mean(a) - mean(b).
+def covariance_of_correct(correct: np.ndarray) -> np.ndarray:
+    """(runs, runs) of top-1 in percent when images are drawn anew.
+
+    Args:
+        correct: (runs, images) bool.
+    """
+    return np.cov(100.0 * correct) / correct.shape[1]
+
+
+def covariance_of_draws(scores: np.ndarray) -> np.ndarray:
+    """(runs, runs) of scores on the same draws of images.
+
+    Args:
+        scores: (runs, draws); a draw that has no score (NaN) for one run counts for none.
+    """
+    return np.cov(scores[:, ~np.isnan(scores).any(0)])
+
+
+def covariance_of_intervals(intervals: np.ndarray, of_a: int) -> np.ndarray:
+    """(runs, runs) from 95 % intervals alone: runs of one model as if equal on every image, A and B as if on others.
+
+    Args:
+        intervals: (runs, 2), low and high; the first `of_a` are A's.
+    """
+    errors = (intervals[:, 1] - intervals[:, 0]) / 2 / Z
+    is_a = np.arange(len(intervals)) < of_a
+    return np.outer(errors, errors) * (is_a[:, None] == is_a)
+
+
+def pooled_gap(a: np.ndarray, b: np.ndarray, covariance: np.ndarray, images: int) -> Gap:
+    """mean(a) - mean(b), over images and seeds.
 
     Args:
         a, b: (n_A,), (n_B,) the score of every run. Where one model has one run, its seeds are taken to vary as the
@@ -30,8 +60,6 @@ def pooled_interval(
         covariance: (n_A + n_B, n_A + n_B) of these scores when images are drawn anew, in their unit squared.
         images: how many there are.
     """
-    from scipy.special import stdtr, stdtrit
-
     n = len(a)
     weights = np.concatenate([np.full(n, 1 / n), np.full(len(b), -1 / len(b))])
     gap, of_images = float(a.mean() - b.mean()), float(weights @ covariance @ weights)
@@ -39,13 +67,13 @@ def pooled_interval(
     excess = max(0.0, sum(part - known for part, known, _ in parts))
     variance = of_images + excess
     if variance <= 0:  # every image agrees: as the sign test has it
-        return (gap, gap), min(1.0, 2 / 2 ** min(images, 1000)) if gap else 1.0
+        return Gap((gap, gap), min(1.0, 2 / 2 ** min(images, 1000)) if gap else 1.0)
     free = variance**2 / (
         of_images**2 / max(1, images - 1) + (sum(part**2 / df for part, _, df in parts) if excess else 0)
     )
     error = math.sqrt(variance)
     half = float(stdtrit(free, 0.975)) * error
-    return (gap - half, gap + half), float(2 * stdtr(free, -abs(gap) / error))
+    return Gap((gap - half, gap + half), float(2 * stdtr(free, -abs(gap) / error)))
 
 
 def _seed_parts(a: np.ndarray, b: np.ndarray, of_a: np.ndarray, of_b: np.ndarray) -> list[tuple[float, float, int]]:

@@ -1,5 +1,6 @@
 """The tables of this repository are what its own records say, and every record holds what a stranger needs."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,12 @@ def test_a_trained_encoder_is_above_its_architecture_with_random_weights_in_ever
         assert trained.value > scores[True][protocol].value, protocol
         if protocol != 'fewshot_1':
             assert trained.ci95[0] > scores[True][protocol].ci95[1], protocol
+
+
+def test_every_recorded_run_fits_the_whole_schema():
+    from cae_bench.results.writing import check
+
+    files = sorted((ROOT / 'results/measured').rglob('*.json'))
+    for path in files:
+        check(json.loads(path.read_text()), path)
+    assert files

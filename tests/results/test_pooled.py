@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 
 from cae_bench.results import compare, explain, write_record
-from cae_bench.statistics.paired import differences
-from cae_bench.statistics.pooled import pooled_interval
+from cae_bench.results.differences import differences
+from cae_bench.statistics.paired import Gap
+from cae_bench.statistics.pooled import pooled_gap
 
 
 def interval(a, b, covariance, images=1000):
-    (low, high), p = pooled_interval(np.array(a, float), np.array(b, float), np.array(covariance, float), images)
-    return pytest.approx((low + high) / 2), (high - low) / 2, p
+    gap = pooled_gap(np.array(a, float), np.array(b, float), np.array(covariance, float), images)
+    low, high = gap.ci95
+    return pytest.approx((low + high) / 2), (high - low) / 2, gap.p
 
 
 def test_seeds_alone_are_welchs_test():
@@ -40,8 +42,8 @@ def test_a_single_seed_is_taken_to_vary_as_the_others_do():
 
 
 def test_where_nothing_varies_the_number_of_images_decides():
-    assert pooled_interval(np.array([9.0, 9.0]), np.array([9.0]), np.zeros((3, 3)), 5) == ((0, 0), 1)
-    assert pooled_interval(np.array([9.0, 9.0]), np.array([8.0]), np.zeros((3, 3)), 5) == ((1, 1), 2 / 2**5)
+    assert pooled_gap(np.array([9.0, 9.0]), np.array([9.0]), np.zeros((3, 3)), 5) == Gap((0, 0), 1)
+    assert pooled_gap(np.array([9.0, 9.0]), np.array([8.0]), np.zeros((3, 3)), 5) == Gap((1, 1), 2 / 2**5)
 
 
 def outcomes(rng, runs, images=300, model=0.0, seed=0.0, noise=0.0):
@@ -58,9 +60,10 @@ def false_alarms(runs, draws=1500, **luck):
     found = 0
     for _ in range(draws):
         a, b = (100.0 * part for part in outcomes(rng, runs, **luck))
-        (low, high), p = pooled_interval(a.mean(1), b.mean(1), np.cov(np.vstack([a, b])) / 300, 300)
-        assert (p < 0.05) == (not low <= 0 <= high)
-        found += p < 0.05
+        gap = pooled_gap(a.mean(1), b.mean(1), np.cov(np.vstack([a, b])) / 300, 300)
+        low, high = gap.ci95
+        assert (gap.p < 0.05) == (not low <= 0 <= high)
+        found += gap.p < 0.05
     return found / draws
 
 
@@ -94,9 +97,9 @@ def test_a_true_difference_is_found():
     rng = np.random.default_rng(0)
     a, b = (100.0 * part for part in outcomes(rng, (3, 3), images=1000, model=0.5, noise=0.5))
     b[:, :100] = 0
-    (low, high), p = pooled_interval(a.mean(1), b.mean(1), np.cov(np.vstack([a, b])) / 1000, 1000)
-    gap = a.mean() - b.mean()
-    assert 0 < low < gap < high < gap + 5 and p < 0.01
+    found = pooled_gap(a.mean(1), b.mean(1), np.cov(np.vstack([a, b])) / 1000, 1000)
+    (low, high), gap = found.ci95, a.mean() - b.mean()
+    assert 0 < low < gap < high < gap + 5 and found.p < 0.01
 
 
 @pytest.fixture

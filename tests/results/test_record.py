@@ -9,7 +9,6 @@ import pytest
 
 from cae_bench.errors import RecordError
 from cae_bench.results import Metric, Record, fingerprint
-from cae_bench.results.quick import compile_schema
 from cae_bench.results.schema import RECORD
 
 
@@ -40,7 +39,9 @@ def test_numbers_of_array_libraries_become_plain_ones(make):
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf')])
 def test_a_score_that_is_no_number_is_refused_before_anything_is_written(make, value):
-    with pytest.raises(RecordError, match="record of cae on scenes/linear: a value is not a finite number.*'failed'"):
+    with pytest.raises(
+        RecordError, match='record of cae on scenes/linear: a value is not a finite number.*Nothing was written'
+    ):
         make(value=value).to_dict()
 
 
@@ -54,7 +55,7 @@ def test_a_value_json_cannot_hold_is_named(make):
     [
         ('seed', -1, 'seed', 'less than the minimum'),
         ('seed', True, 'seed', "not of type 'integer'"),
-        ('status', 'done', 'status', 'is not one of'),
+        ('status', 'failed', 'status', "'ok' was expected"),
         ('fingerprint', 'abc', 'fingerprint', 'does not match'),
         ('started', 'yesterday', 'started', 'does not match'),
         ('metrics.top1.value', '50', 'metrics.top1.value', "not of type 'number'"),
@@ -136,9 +137,21 @@ def test_every_required_field_is_missed(make):
             Record.from_dict({k: v for k, v in data.items() if k != name})
 
 
-def test_the_quick_check_agrees_with_jsonschema_on_every_single_change(make):
+def test_reading_agrees_with_the_schema_on_every_single_change(make):
     data = make(ci95=(47.0, 52.0), selection={'by': 'paper', 'chosen': {}}).to_dict()
-    quick, judge = compile_schema(RECORD), jsonschema.Draft202012Validator(RECORD)
+    judge = jsonschema.Draft202012Validator(RECORD)
+
+    def readable(data) -> bool:
+        try:
+            Record.from_dict(data)
+        except RecordError as error:
+            return disagrees(error)
+        return True
+
+    def disagrees(error) -> bool:
+        """What JSON schema has no words for: the name of the task, and low <= value <= high."""
+        return any(words in str(error) for words in ('disagrees with dataset', ' is above ', ' lies outside '))
+
     values = [
         None,
         True,
@@ -170,25 +183,20 @@ def test_the_quick_check_agrees_with_jsonschema_on_every_single_change(make):
             old = part.get(key, visit) if isinstance(part, dict) else part[key]
             for value in values:
                 part[key] = value
-                assert quick(data) == judge.is_valid(data), (key, value)
-                verdicts.add(quick(data))
+                assert readable(data) == judge.is_valid(data), (key, value)
+                verdicts.add(readable(data))
             if old is visit:
                 del part[key]
                 continue
             if isinstance(part, dict):
                 del part[key]
-                assert quick(data) == judge.is_valid(data), key
+                assert readable(data) == judge.is_valid(data), key
             part[key] = old
             if isinstance(old, (dict, list)):
                 visit(old)
 
     visit(data)
-    assert verdicts == {True, False} and quick(data)
-
-
-def test_the_quick_check_refuses_schema_words_it_does_not_know():
-    with pytest.raises(ValueError, match='uniqueItems'):
-        compile_schema({'type': 'object', 'properties': {'a': {'uniqueItems': True}}})
+    assert verdicts == {True, False} and readable(data)
 
 
 def test_fingerprint_ignores_key_order_and_tuples_but_nothing_else():

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from ..errors import RecordError, nearest
 from ..logs import visible
-from ..statistics.paired import Difference, differences
 from .code_versions import commit_of, differing_code, recorded_by_all
 from .columns import METRICS
+from .differences import Difference, differences
 from .measured import setting
 from .record import Record
 from .store import load_records, read_record
@@ -61,7 +61,6 @@ def obstacles(a: Record, b: Record) -> tuple[str, ...]:
         found.append(f'different recipes: {a.recipe} and {b.recipe}')
     if a.limit != b.limit:
         found.append(f'different numbers of images used: {a.limit or "all"} and {b.limit or "all"}')
-    found += [f'{record.model.name}: the run ended as {record.status}' for record in (a, b) if record.status != 'ok']
     return tuple(found)
 
 
@@ -159,7 +158,7 @@ def _closest(task: str, ours: list[Runs], theirs: list[Runs]) -> tuple[Runs, Run
 def _records(name: str, results_dir: str | Path) -> list[Record]:
     if name.endswith('.json'):
         return [read_record(name)]
-    records = [r for r in load_records(results_dir, []) if r.status == 'ok']
+    records = load_records(results_dir, [])
     found = [r for r in records if r.model.name == name]
     if not records:
         raise RecordError(
