@@ -1,8 +1,10 @@
 """The augmented view of fine-tuning, made by timm, and normalising."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ..registry import TRANSFORMS
@@ -31,14 +33,14 @@ class TimmTrain:
         scale: tuple[float, float] = (0.08, 1.0),
         hflip: float = 0.5,
     ):
-        from timm.data import create_transform  # here, not above: importing timm takes seconds
+        from timm.data.transforms_factory import create_transform  # not above: importing timm takes seconds
 
-        self.view = create_transform(
+        transform = create_transform(
             size,
             is_training=True,
             scale=scale,
             hflip=hflip,
-            color_jitter=None,
+            color_jitter=None,  # pyright: ignore[reportArgumentType]  (timm: None for no jitter)
             auto_augment=auto_augment,
             interpolation='bicubic',
             mean=tuple(mean),
@@ -47,8 +49,9 @@ class TimmTrain:
             re_mode='pixel',
             re_count=1,
         )
+        self.view = cast(Callable[[Image.Image], Tensor], transform)  # a tuple of transforms only with `separate=True`
 
-    def __call__(self, image) -> Tensor:
+    def __call__(self, image: Image.Image) -> Tensor:
         return self.view(image)
 
 

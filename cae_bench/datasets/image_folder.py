@@ -2,6 +2,7 @@
 
 import os
 import zlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from ..errors import DataError
 from ..registry import DATASETS, TRANSFORMS
 from . import files
 from .pixels import read_image
+from .wording import counted
+
+Transform = Callable[..., object]
 
 
 @DATASETS.register_module()
@@ -64,8 +68,7 @@ class ImageFolder(torch.utils.data.Dataset):
             inputs = {view: transform(image) for view, transform in self.transform.items()}
         else:
             inputs = self.transform(image)
-        name = '/'.join(Path(self.paths[index]).parts[-2:])
-        return dict(inputs=inputs, label=self.labels[index], index=index, image=name)
+        return dict(inputs=inputs, label=self.labels[index], index=index, image=_short_name(self.paths[index]))
 
     def _class_folders(self) -> list[str]:
         if not self.root.is_dir():
@@ -77,7 +80,7 @@ class ImageFolder(torch.utils.data.Dataset):
         if found != wanted:
             kind, names = ('unknown', found - wanted) if found - wanted else ('missing', wanted - found)
             raise DataError(
-                f'{self.root}: {kind} class folder{"s" * (len(names) > 1)} {_some(names)}; '
+                f'{self.root}: {kind} {counted(names, "class folder")}; '
                 f'train and val need the same {len(wanted)} classes.'
             )
         paths, labels = [], []
@@ -93,21 +96,25 @@ class ImageFolder(torch.utils.data.Dataset):
         return paths, labels
 
 
-def build_transform(transform) -> Callable | dict[str, Callable]:
+def build_transform(transform) -> Transform | dict[str, Transform]:
     """Config, callable, list of these, or named views -> one callable, or a dict of them by view."""
     if isinstance(transform, Mapping) and 'type' not in transform:
-        return {view: build_transform(one) for view, one in transform.items()}
+        return {view: _build_one(one) for view, one in transform.items()}
+    return _build_one(transform)
+
+
+def _build_one(transform) -> Transform:
     if isinstance(transform, Mapping):
         return TRANSFORMS.build(dict(transform))
     if isinstance(transform, (list, tuple)):
-        return _Chain([build_transform(one) for one in transform])
+        return _Chain([_build_one(one) for one in transform])
     return transform if transform is not None else _Chain([])
 
 
 class _Chain:
     """Transforms applied one after the other; a class, so that worker processes can receive it."""
 
-    def __init__(self, steps: list[Callable]):
+    def __init__(self, steps: list[Transform]):
         self.steps = steps
 
     def __call__(self, image):
@@ -120,13 +127,14 @@ def stratified(paths: Sequence[str], labels: Sequence[int], limit: int) -> list[
     """Sorted positions of `limit` items, as even over the labels as they go; the choice depends on file names alone."""
     if limit < 1:
         raise DataError(f'limit={limit}: keep at least one image.')
-    rank, seen = [], {}
-    for i in sorted(range(len(paths)), key=lambda i: zlib.crc32('/'.join(Path(paths[i]).parts[-2:]).encode())):
-        seen[labels[i]] = seen.get(labels[i], -1) + 1
-        rank.append((seen[labels[i]], labels[i], i))
-    return sorted(i for _, _, i in sorted(rank)[:limit])
+    shuffled = sorted(range(len(paths)), key=lambda i: zlib.crc32(_short_name(paths[i]).encode()))
+    ranked, seen = [], Counter()
+    for i in shuffled:
+        ranked.append((seen[labels[i]], labels[i], i))  # the first of every label, then the second of every label, ...
+        seen[labels[i]] += 1
+    return sorted(i for _, _, i in sorted(ranked)[:limit])
 
 
-def _some(names, limit: int = 3) -> str:
-    listed = ', '.join(sorted(names)[:limit])
-    return listed if len(names) <= limit else f'{listed} and {len(names) - limit} more'
+def _short_name(path: str) -> str:
+    """'class/file', wherever the data set lies."""
+    return '/'.join(Path(path).parts[-2:])

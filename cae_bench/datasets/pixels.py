@@ -21,7 +21,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
 from ..errors import DataError
 
@@ -113,7 +113,7 @@ def _notes(image: Image.Image) -> set[str]:
     notes = set()
     if image.mode.startswith('I'):
         notes.add('16-bit grey')
-    elif any(';16' in str(tile) for tile in image.tile):
+    elif isinstance(image, ImageFile.ImageFile) and any(';16' in str(tile) for tile in image.tile):
         notes.add('16-bit colour')
     if image.mode in ('LA', 'PA', 'RGBA', 'La', 'RGBa') or 'transparency' in image.info:
         notes.add('alpha')
@@ -155,5 +155,5 @@ def _eight_bits(image: Image.Image, path: str | Path) -> Image.Image:
         )
     if not image.mode.startswith('I'):
         return image
-    bits = image.tag_v2.get(BITS_PER_SAMPLE, (16,))[0] if image.format == 'TIFF' else 16
+    bits = image.tag_v2.get(BITS_PER_SAMPLE, (16,))[0] if isinstance(image, TiffImagePlugin.TiffImageFile) else 16
     return Image.fromarray((np.asarray(image) >> (bits - 8)).astype(np.uint8))

@@ -2,4 +2,4 @@
 
 from ..paths import import_all
 
-import_all(__name__, __path__)
+import_all(__name__, list(__path__))

@@ -168,7 +168,8 @@ def segmentation(
     sizes = np.bincount(truth[truth != ignore_index], minlength=len(classes)) + np.bincount(
         found.ravel(), minlength=len(classes)
     )
-    legend = [(classes[i], drawing.colour(i)) for i in np.argsort(-sizes, kind='stable') if sizes[i]]
+    largest_first = np.argsort(-sizes, kind='stable')
+    legend: drawing.Legend = [(classes[i], drawing.colour(i)) for i in largest_first if sizes[i]]
     if (truth == ignore_index).any():
         legend.append(('void, not scored', None))
     return drawing.sheet(
@@ -190,7 +191,7 @@ def detection(
     if not found:
         drawing.note(panels[2], nothing)
     labels = sorted({one['label'] for one in truth + found if one['label'] is not None})
-    legend = [(classes[label], drawing.colour(label)) for label in labels]
+    legend: drawing.Legend = [(classes[label], drawing.colour(label)) for label in labels]
     if any(one['label'] is None for one in truth):
         legend.append(('ignored', None))
     return drawing.sheet(panels, legend, caption)

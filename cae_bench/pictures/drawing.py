@@ -13,16 +13,18 @@ VOID, STRIPE = (38, 38, 38), (98, 98, 98)  # what counts nowhere is hatched
 
 Colour = tuple[int, int, int]
 Box = tuple[float, float, float, float]
+Legend = list[tuple[str, Colour | None]]  # entries without a colour are hatched
 
 
 def colour(index: int) -> Colour:
     """The colour of a class: neighbours in the list are far apart on the wheel, and shades repeat late."""
     hue = index * 0.618034 % 1
     saturation, value = ((0.9, 0.95), (0.95, 0.55), (0.5, 1.0))[index % 3]
-    return tuple(round(255 * part) for part in colorsys.hsv_to_rgb(hue, saturation, value))
+    red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(hue, saturation, value))
+    return red, green, blue
 
 
-def font(size: int = TEXT) -> ImageFont.FreeTypeFont:
+def font(size: int = TEXT) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
@@ -34,13 +36,12 @@ def zoomed(image: Image.Image) -> Image.Image:
 
 def paint(image: Image.Image, labels: np.ndarray, ignore_index: int = 255) -> Image.Image:
     """A panel with classes laid over it, (H, W) labels of any size; `ignore_index` is hatched."""
-    size = image.size[::-1]
     labels = np.array(Image.fromarray(labels.astype(np.int32), 'I').resize(image.size, Image.Resampling.NEAREST))
     table = np.zeros((max(ignore_index, labels.max()) + 1, 3), np.float32)
     table[:] = [colour(i) for i in range(len(table))]
     mixed = 0.4 * np.asarray(image, np.float32) + 0.6 * table[labels]
     mixed[_edges(labels)] *= 0.45  # borders of classes stay visible where colours are close
-    mixed[labels == ignore_index] = _hatching(size)[labels == ignore_index]
+    mixed[labels == ignore_index] = _hatching(image)[labels == ignore_index]
     return Image.fromarray(mixed.round().astype(np.uint8))
 
 
@@ -48,7 +49,7 @@ def shade(image: Image.Image, mask: np.ndarray, tint: Colour | None) -> Image.Im
     """A panel with one object's (H, W) mask laid over it and outlined; hatched without a tint."""
     mask = np.array(Image.fromarray(mask.astype(np.uint8)).resize(image.size, Image.Resampling.NEAREST)).astype(bool)
     pixels = np.asarray(image, np.float32).copy()
-    inside = _hatching(mask.shape)[mask] if tint is None else np.array(tint, np.float32)
+    inside = _hatching(image)[mask] if tint is None else np.array(tint, np.float32)
     pixels[mask] = 0.5 * pixels[mask] + 0.5 * inside
     if tint is not None:
         pixels[mask & _edges(mask)] = tint
@@ -83,7 +84,7 @@ def note(image: Image.Image, text: str) -> None:
     draw.text(middle, text, INK, font(), anchor='mm')
 
 
-def sheet(panels: Sequence[Image.Image], legend: Sequence[tuple[str, Colour | None]], caption: str) -> Image.Image:
+def sheet(panels: Sequence[Image.Image], legend: Legend, caption: str) -> Image.Image:
     """Panels of one size side by side under their titles; below a legend of (name, colour), no colour for hatched."""
     width = sum(panel.width for panel in panels) + GAP * (len(panels) + 1)
     places, height = _flow(legend, width)
@@ -102,7 +103,7 @@ def sheet(panels: Sequence[Image.Image], legend: Sequence[tuple[str, Colour | No
     return page
 
 
-def _flow(legend: Sequence[tuple[str, Colour | None]], width: int) -> tuple[list[tuple[int, int]], int]:
+def _flow(legend: Legend, width: int) -> tuple[list[tuple[int, int]], int]:
     """Where each entry starts, in columns of one width, and the height of all."""
     if not legend:
         return [], 0
@@ -117,8 +118,8 @@ def _flow(legend: Sequence[tuple[str, Colour | None]], width: int) -> tuple[list
 
 def _swatch(page: Image.Image, box: tuple[int, int, int, int], tint: Colour | None) -> None:
     if tint is None:
-        hatched = _hatching((box[3] - box[1], box[2] - box[0])).astype(np.uint8)
-        page.paste(Image.fromarray(hatched), box[:2])
+        swatch = Image.new('RGB', (box[2] - box[0], box[3] - box[1]))
+        page.paste(Image.fromarray(_hatching(swatch).astype(np.uint8)), box[:2])
     else:
         ImageDraw.Draw(page).rectangle(box, fill=tint)
 
@@ -156,6 +157,8 @@ def _edges(labels: np.ndarray) -> np.ndarray:
     return edges
 
 
-def _hatching(shape: tuple[int, int]) -> np.ndarray:
-    rows, columns = np.indices(shape)
-    return np.where(((rows + columns) % 10 < 3)[..., None], np.float32(STRIPE), np.float32(VOID))
+def _hatching(image: Image.Image) -> np.ndarray:
+    """(H, W, 3) float32 stripes of the size of an image."""
+    rows, columns = np.indices((image.height, image.width))
+    stripe, void = np.array(STRIPE, np.float32), np.array(VOID, np.float32)
+    return np.where(((rows + columns) % 10 < 3)[..., None], stripe, void)

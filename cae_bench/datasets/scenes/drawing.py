@@ -168,7 +168,7 @@ def _noise(rng: np.random.Generator, size: int, first: int) -> np.ndarray:
     norm = 0.0
     while cells <= size // 2 and weight > 0.1:
         grid = Image.fromarray(rng.random((cells, cells), np.float32))
-        total += weight * np.asarray(grid.resize((size, size), Image.BICUBIC))
+        total += weight * np.asarray(grid.resize((size, size), Image.Resampling.BICUBIC))
         norm, weight, cells = norm + weight, weight * 0.55, cells * 2
     return total / np.float32(norm)
 

@@ -135,6 +135,7 @@ def _add_to_coco(coco: dict, image_id: int, scene: Scene) -> None:
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         box = [int(columns[0]), int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1]
         rle = coco_mask.encode(np.asfortranarray(mask, np.uint8))
+        counts = rle['counts'].decode()  # pyright: ignore[reportAttributeAccessIssue]  (bytes, which the stubs call text)
         coco['annotations'].append(
             dict(
                 id=len(coco['annotations']) + 1,
@@ -143,6 +144,6 @@ def _add_to_coco(coco: dict, image_id: int, scene: Scene) -> None:
                 bbox=box,
                 iscrowd=0,
                 area=int(mask.sum()),
-                segmentation=dict(size=rle['size'], counts=rle['counts'].decode()),
+                segmentation=dict(size=rle['size'], counts=counts),
             )
         )
