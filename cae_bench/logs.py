@@ -1,4 +1,4 @@
-"""What the user reads while a run works: one line per step that matters. mmengine's full log lies in the work folder."""
+"""What the user reads during a run: one line per step that matters. mmengine's full log lies in the work folder."""
 
 import contextlib
 import logging
@@ -6,11 +6,12 @@ import os
 import re
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 LOGGER = logging.getLogger('cae_bench')
 
-# What a terminal or a page would obey instead of show. Names come from files of strangers.
+# Characters that a terminal or a page obeys instead of showing. Names come from files of strangers.
 # Controls (with ESC and the one-byte CSI), soft hyphen, zero-width and bidi characters, line separators, halves of
 # surrogate pairs (as in file names that are not UTF-8) and tag characters.
 OBEYED = re.compile(
@@ -30,7 +31,7 @@ def visible_lines(text: str) -> str:
 
 
 def speaks() -> bool:
-    """Of several processes the first one speaks."""
+    """Whether this process is the one that prints: the first of several."""
     return os.environ.get('RANK', '0') == '0'
 
 
@@ -41,7 +42,7 @@ def say(line: str) -> None:
 
 
 class _Stderr(logging.Handler):
-    """Writes to what sys.stderr is at that moment: a progress bar takes its place to stay below the lines."""
+    """Writes to the sys.stderr of the moment: a progress bar replaces it, to stay below the lines."""
 
     def emit(self, record: logging.LogRecord) -> None:
         print(self.format(record), file=sys.stderr, flush=True)
@@ -58,8 +59,8 @@ def speak_on_terminal() -> None:
 
 
 @contextlib.contextmanager
-def prints_go_to(path: Path):
-    """What other packages print goes to a file: standard output is the user's, and holds tables only."""
+def prints_go_to(path: Path) -> Iterator[None]:
+    """Sends what other packages print to a file: standard output is the user's, and holds tables only."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, 'a') as file, contextlib.redirect_stdout(file):
         yield

@@ -4,11 +4,12 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from .logs import say
 
 CODE = 128 + signal.SIGTERM
+NOTHING_LOST = 'Stopped by SIGTERM. What is finished is kept; the same command goes on from there.'
 
 
 class Stopped(SystemExit):
@@ -20,17 +21,18 @@ class Stopped(SystemExit):
 
 
 class _State:
-    requested = False  # a SIGTERM came
-    waits = False  # somebody looks for it at safe points
+    requested: bool = False  # a SIGTERM came
+    waits: bool = False  # the run looks for it at safe points
 
 
 def requested() -> bool:
+    """Whether a SIGTERM came that the run has not acted on yet."""
     return _State.requested
 
 
 @contextlib.contextmanager
 def on_sigterm() -> Iterator[None]:
-    """Within it SIGTERM stops the program: at once, or inside `at_safe_points` when that looks for it."""
+    """Within this block SIGTERM ends the program: at once, or inside `at_safe_points` where the run looks for it."""
     if threading.current_thread() is not threading.main_thread():
         yield  # Python hands signals to the main thread only
         return
@@ -44,9 +46,9 @@ def on_sigterm() -> Iterator[None]:
 
 @contextlib.contextmanager
 def at_safe_points() -> Iterator[None]:
-    """Within it a SIGTERM only leaves a mark: what trains asks for `requested()` where it can write a checkpoint.
+    """Within this block a SIGTERM only sets `requested()`: the training looks at it where it can write a checkpoint.
 
-    One that comes too late for that lets the record be written; the next training does not begin.
+    A signal after the last of these points lets the record be written; the next training does not begin.
     """
     stop_if_requested()
     before, _State.waits = _State.waits, True
@@ -57,14 +59,12 @@ def at_safe_points() -> Iterator[None]:
 
 
 def stop_if_requested() -> None:
+    """Raises Stopped where a SIGTERM came and nothing is lost by ending here."""
     if _State.requested:
         raise Stopped(NOTHING_LOST)
 
 
-NOTHING_LOST = 'Stopped by SIGTERM. What is finished is kept; the same command goes on from there.'
-
-
-def _stop(*_) -> None:
+def _stop(*_: object) -> None:
     if _State.requested:
         return  # a launcher may send it again to each of its processes
     _State.requested = True
@@ -79,8 +79,8 @@ class Deaf:
     Schedulers send it to all processes at once, and without its workers the run could not finish its update.
     """
 
-    def __init__(self, then=None):
-        self.then = then
+    def __init__(self, then: Callable[[int], None] | None = None):
+        self.then = then  # the loader's own `worker_init_fn`, called last
 
     def __call__(self, worker: int) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})

@@ -8,6 +8,8 @@ from .paths import shipped
 
 @dataclass(frozen=True, order=True)
 class Task:
+    """One protocol on one data set, as it is written on the command line."""
+
     dataset: str
     protocol: str
 
@@ -16,7 +18,7 @@ class Task:
 
 
 def protocols() -> list[str]:
-    """The folders under configs/: a protocol is added by adding a folder. Pretraining is none: it makes what they judge."""
+    """The folders under configs/, where a new folder adds a protocol; `pretrain` makes encoders and is none."""
     return sorted(
         p.name
         for p in shipped('configs').iterdir()
@@ -25,6 +27,7 @@ def protocols() -> list[str]:
 
 
 def parse(text: str) -> Task:
+    """'in1k/linear' -> Task. Raises ConfigError for other text, or a protocol that no folder has."""
     dataset, slash, protocol = text.strip().partition('/')
     if not (dataset and slash and protocol):
         raise ConfigError(f'{text!r} is no task. A task is <dataset>/<protocol>, e.g. in1k/linear or camvid/upernet.')
@@ -39,8 +42,8 @@ def parse_all(texts: list[str]) -> list[Task]:
 
 
 def parse_data(pairs: list[str]) -> dict[str, str]:
-    """['camvid=DIR', ...] -> {'camvid': 'DIR'}."""
-    folders = {}
+    """['camvid=DIR', ...] -> {'camvid': 'DIR'}. Raises ConfigError for other text."""
+    folders: dict[str, str] = {}
     for pair in pairs:
         name, equals, folder = pair.partition('=')
         if not (name and equals and folder):

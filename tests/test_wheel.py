@@ -49,6 +49,10 @@ def test_the_wheel_finds_its_configs_suites_and_published_results(installed):
     assert '70.3' in python(installed, '-m', 'cae_bench', 'table', '--suite', 'cae_paper').stdout
 
 
+def test_the_wheel_says_that_it_is_typed(installed):
+    assert (installed / 'cae_bench/py.typed').is_file()
+
+
 def test_the_wheel_s_configs_resolve_their_bases(installed):
     code = (
         'from cae_bench.runs.recipe import header; from cae_bench.paths import shipped; '

@@ -5,7 +5,7 @@ from mmcv.transforms import BaseTransform
 
 from ..errors import DataError
 from ..registry import TRANSFORMS
-from .mask_labels import EIGHT_BITS, IGNORED, labels_of, read_mask, refuse_unknown
+from .mask_labels import EIGHT_BITS, IGNORED, labels_of, read_mask, refuse_unknown, unknown_labels
 from .pixels import open_image, read_image
 
 
@@ -85,8 +85,8 @@ class CheckMask(BaseTransform):
                 f'{path}: mask of {mask.shape[0]}x{mask.shape[1]} for an image of '
                 f'{results["ori_shape"][0]}x{results["ori_shape"][1]} (rows x columns); they must agree'
             )
-        wrong = mask[(mask >= self.num_classes) & (mask != self.ignore_index)]
-        if wrong.size:
+        unknown = unknown_labels(mask, self.num_classes, self.ignore_index)
+        if unknown.size:
             reduced = bool(results.get('reduce_zero_label'))
-            in_file = labels_of(wrong.astype(int) + reduced)  # before label 0 became the ignored one
+            in_file = labels_of(unknown.astype(int) + reduced)  # before label 0 became the ignored one
             refuse_unknown(path, in_file, self.num_classes, reduced, self.ignore_index)

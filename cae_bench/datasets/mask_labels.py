@@ -1,4 +1,4 @@
-"""The one rule of segmentation masks, for the check, the look before a run and the loader."""
+"""The one rule of segmentation masks: for the check, for the sample before a run, for the loader and for pictures."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 from ..errors import DataError
 from .pixels import open_image
 
-IGNORED = 255
+IGNORED = 255  # the label of pixels that count nowhere
 EIGHT_BITS = ('1', 'L', 'P')  # modes whose labels a loader's uint8 can hold
 
 
@@ -40,6 +40,11 @@ def read_mask(path: str | Path) -> np.ndarray:
 def labels_of(mask: np.ndarray) -> set[int]:
     """The labels that occur, ignored ones too."""
     return set(np.unique(mask).astype(int).tolist())
+
+
+def unknown_labels(mask: np.ndarray, num_classes: int, ignored: int = IGNORED) -> np.ndarray:
+    """Labels (K,) that are neither a class nor ignored, in a mask (H, W) as it is trained on: classes from 0."""
+    return mask[(mask >= num_classes) & (mask != ignored)]
 
 
 def refuse_unknown(

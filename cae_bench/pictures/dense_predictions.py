@@ -1,5 +1,7 @@
 """Pictures of dense predictions: a few validation images, each as image, ground truth and prediction."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +11,39 @@ from mmengine.logging import MMLogger
 from PIL import Image
 from pycocotools import mask as rle
 
+from ..datasets.mask_labels import IGNORED
 from ..datasets.pixels import read_image
 from ..registry import HOOKS
 from . import drawing
+
+
+@dataclass(frozen=True)
+class DrawnObject:
+    """An object of the ground truth, or a detection. box: (x1, y1, x2, y2) and mask: (H, W), in the image's pixels."""
+
+    box: drawing.Box
+    label: int | None  # None: ignored
+    mask: np.ndarray | None = None
+    score: float | None = None  # of a detection
+
+    @property
+    def area(self) -> float:
+        left, top, right, bottom = self.box
+        return (right - left) * (bottom - top)
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    place: int  # from 1, which of the pictures it may become
+    order: int  # 0 is nearest to the place
+    info: dict  # the data set's own
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    rank: tuple[int, int, int]  # (what it lacks, order, process): the least is kept
+    path: Path
+    picture: Image.Image
 
 
 class _Pictures(Hook):
@@ -36,46 +68,48 @@ class _Pictures(Hook):
         self.pictures: list[str] = []
 
     def before_val_epoch(self, runner) -> None:
-        self.chosen, self.best = {}, {}
+        self.candidates_by_path: dict[str, _Candidate] = {}
+        self.best: dict[int, _Drawn] = {}
         try:
             data = runner.val_dataloader.dataset
-            for number, indices in enumerate(around_places(len(data), self.number, self.candidates), 1):
-                for order, info in enumerate(data.get_data_info(i) for i in indices):
-                    self.chosen[info['img_path']] = (number, order, info)
+            for place, indices in enumerate(around_places(len(data), self.number, self.candidates), 1):
+                for order, index in enumerate(indices):
+                    info = data.get_data_info(index)
+                    self.candidates_by_path[info['img_path']] = _Candidate(place, order, info)
         except Exception as error:
-            _complain(runner, error)
+            _warn(error)
 
     def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         for sample in outputs or ():
-            number, order, info = self.chosen.get(getattr(sample, 'img_path', None), (0, 0, None))
-            if number:
+            if candidate := self.candidates_by_path.get(getattr(sample, 'img_path', '')):
                 try:
-                    self._keep(runner, number, order, info, sample)
+                    self._keep_if_better(runner, candidate, sample)
                 except Exception as error:
-                    _complain(runner, error)
+                    _warn(error)
 
     def after_val_epoch(self, runner, metrics=None) -> None:
-        everywhere, drawn = all_gather_object({n: kept[0] for n, kept in self.best.items()}), []
-        for number, (rank, path, picture) in self.best.items():
-            if rank == min(ranks[number] for ranks in everywhere if number in ranks):
+        ranks_of_all = all_gather_object({place: drawn.rank for place, drawn in self.best.items()})
+        saved = []
+        for place, drawn in self.best.items():
+            if drawn.rank == min(ranks[place] for ranks in ranks_of_all if place in ranks):
                 try:
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    for old in path.parent.glob(f'{number}-*.png'):
+                    drawn.path.parent.mkdir(parents=True, exist_ok=True)
+                    for old in drawn.path.parent.glob(f'{place}-*.png'):
                         old.unlink()
-                    picture.save(path)
-                    drawn.append(str(path))
+                    drawn.picture.save(drawn.path)
+                    saved.append(str(drawn.path))
                 except OSError as error:
-                    _complain(runner, error)
-        self.pictures = sorted(path for paths in all_gather_object(drawn) for path in paths)
+                    _warn(error)
+        self.pictures = sorted(path for paths in all_gather_object(saved) for path in paths)
 
-    def _keep(self, runner, number: int, order: int, info: dict, sample) -> None:
+    def _keep_if_better(self, runner, candidate: _Candidate, sample) -> None:
         """Draws a candidate that is better than those seen for its place."""
-        rank = (self.lacks(info, sample), order, get_rank())
-        if number not in self.best or rank < self.best[number][0]:
+        place, rank = candidate.place, (self.lacks(candidate.info, sample), candidate.order, get_rank())
+        if place not in self.best or rank < self.best[place].rank:
             classes = runner.val_dataloader.dataset.metainfo['classes']
-            path = Path(runner.work_dir, 'pictures', f'{number}-{Path(sample.img_path).stem}.png')
-            picture = self.draw(drawing.zoomed(read_image(sample.img_path)), classes, info, sample)
-            self.best[number] = rank, path, picture
+            path = Path(runner.work_dir, 'pictures', f'{place}-{Path(sample.img_path).stem}.png')
+            picture = self.draw(drawing.zoomed(read_image(sample.img_path)), classes, candidate.info, sample)
+            self.best[place] = _Drawn(rank, path, picture)
 
     def lacks(self, info: dict, sample) -> int:
         """How much a candidate lacks to be worth a picture, 0 nothing."""
@@ -117,37 +151,42 @@ class DetectionPictures(_Pictures):
         return 2 * (not objects) + (not bool((sample.pred_instances.scores >= self.threshold).any()))
 
     def draw(self, photo: Image.Image, classes: list[str], info: dict, sample) -> Image.Image:
-        height, width = sample.ori_shape[:2]
         found = sample.pred_instances
-        best = found.scores.argsort(descending=True)[: self.most]
-        best = best[found.scores[best] >= self.threshold].cpu()
-        predicted = [
-            dict(
-                box=found.bboxes[i].tolist(),
-                label=int(found.labels[i]),
-                score=float(found.scores[i]),
-                mask=found.masks[i].cpu().numpy() if 'masks' in found else None,
-            )
-            for i in best
-        ]
-        truth = [
-            dict(
-                box=one['bbox'],
-                label=None if one['ignore_flag'] else one['bbox_label'],
-                mask=_decode(one['mask'], height, width) if 'mask' in one else None,
-            )
-            for one in info['instances']
-        ]
         top = float(found.scores.max()) if len(found.scores) else None
         return detection(
             photo,
-            (height, width),
-            truth,
-            predicted,
+            sample.ori_shape[:2],
+            _objects_of(info, *sample.ori_shape[:2]),
+            self._best(found),
             classes,
             f'{Path(sample.img_path).name}; predictions of score {self.threshold:g} or more, at most {self.most}',
             'nothing found' if top is None else f'none of score {self.threshold:g}, best {top:.2f}',
         )
+
+    def _best(self, found) -> list[DrawnObject]:
+        """The detections that are drawn, best first."""
+        best = found.scores.argsort(descending=True)[: self.most]
+        return [
+            DrawnObject(
+                found.bboxes[i].tolist(),
+                int(found.labels[i]),
+                found.masks[i].cpu().numpy() if 'masks' in found else None,
+                float(found.scores[i]),
+            )
+            for i in best[found.scores[best] >= self.threshold].cpu()
+        ]
+
+
+def _objects_of(info: dict, height: int, width: int) -> list[DrawnObject]:
+    """The labelled objects of an image, as mmdet's data set has read them."""
+    return [
+        DrawnObject(
+            one['bbox'],
+            None if one['ignore_flag'] else one['bbox_label'],
+            _decode(one['mask'], height, width) if 'mask' in one else None,
+        )
+        for one in info['instances']
+    ]
 
 
 def around_places(length: int, number: int, candidates: int) -> list[list[int]]:
@@ -155,14 +194,22 @@ def around_places(length: int, number: int, candidates: int) -> list[list[int]]:
     places = np.linspace(0, length - 1, min(number, length)).astype(int)
     if not len(places):
         return []
-    distances = np.abs(np.arange(length)[:, None] - places)
-    nearest = distances.argmin(1)
-    own = [np.flatnonzero(nearest == n) for n in range(len(places))]
-    return [mine[np.argsort(distances[mine, n], kind='stable')][:candidates].tolist() for n, mine in enumerate(own)]
+    distances = np.abs(np.arange(length)[:, None] - places)  # (length, places)
+    nearest_place = distances.argmin(1)
+    groups = []
+    for n in range(len(places)):
+        own = np.flatnonzero(nearest_place == n)
+        groups.append(own[np.argsort(distances[own, n], kind='stable')][:candidates].tolist())
+    return groups
 
 
 def segmentation(
-    photo: Image.Image, truth: np.ndarray, found: np.ndarray, classes: list[str], caption: str, ignore_index: int = 255
+    photo: Image.Image,
+    truth: np.ndarray,
+    found: np.ndarray,
+    classes: list[str],
+    caption: str,
+    ignore_index: int = IGNORED,
 ) -> Image.Image:
     """`truth` and `found` (H, W) class numbers; the legend names what either holds, the largest first."""
     sizes = np.bincount(truth[truth != ignore_index], minlength=len(classes)) + np.bincount(
@@ -180,41 +227,43 @@ def segmentation(
 def detection(
     photo: Image.Image,
     shape: tuple[int, int],
-    truth: list[dict],
-    found: list[dict],
-    classes: list[str],
+    truth: Sequence[DrawnObject],
+    found: Sequence[DrawnObject],
+    classes: Sequence[str],
     caption: str,
     nothing: str,
 ) -> Image.Image:
-    """Objects: `box` (x1, y1, x2, y2) and `mask` (H, W) in an image of `shape`, `label` (None: ignored), `score`."""
-    panels = [photo, _objects(photo, shape, truth, classes), _objects(photo, shape, found, classes)]
+    """Objects of an image of `shape` (H, W) over its photo; `nothing` is written where there is no detection."""
+    panels = [photo, _draw_objects(photo, shape, truth, classes), _draw_objects(photo, shape, found, classes)]
     if not found:
         drawing.note(panels[2], nothing)
-    labels = sorted({one['label'] for one in truth + found if one['label'] is not None})
+    labels = sorted({one.label for one in (*truth, *found) if one.label is not None})
     legend: drawing.Legend = [(classes[label], drawing.colour(label)) for label in labels]
-    if any(one['label'] is None for one in truth):
+    if any(one.label is None for one in truth):
         legend.append(('ignored', None))
     return drawing.sheet(panels, legend, caption)
 
 
-def _objects(photo: Image.Image, shape: tuple[int, int], objects: list[dict], classes: list[str]) -> Image.Image:
+def _draw_objects(
+    photo: Image.Image, shape: tuple[int, int], objects: Sequence[DrawnObject], classes: Sequence[str]
+) -> Image.Image:
     """Large objects first, so that small ones stay on top; the best detections find a place for their text first."""
     panel = photo.copy()
-    for one in sorted(objects, key=lambda one: -_area(one['box'])):
-        if one['mask'] is not None:
-            panel = drawing.shade(panel, one['mask'], None if one['label'] is None else drawing.colour(one['label']))
-    kept = [one for one in objects if one['label'] is not None]
-    if kept and 'score' not in kept[0]:
-        kept.sort(key=lambda one: -_area(one['box']))
+    by_size = sorted(objects, key=lambda one: -one.area)
+    for one in by_size:
+        if one.mask is not None:
+            panel = drawing.shade(panel, one.mask, None if one.label is None else drawing.colour(one.label))
+    are_detections = any(one.score is not None for one in objects)  # which come best first
     scale = photo.width / shape[1], photo.height / shape[0]
-    boxes = [tuple(side * scale[i % 2] for i, side in enumerate(one['box'])) for one in kept]
-    texts = [classes[one['label']] + (f' {one["score"]:.2f}' if 'score' in one else '') for one in kept]
-    drawing.outline(panel, boxes, [drawing.colour(one['label']) for one in kept], texts)
+    boxes, colours, texts = [], [], []
+    for one in objects if are_detections else by_size:
+        if one.label is not None:
+            left, top, right, bottom = one.box
+            boxes.append((left * scale[0], top * scale[1], right * scale[0], bottom * scale[1]))
+            colours.append(drawing.colour(one.label))
+            texts.append(classes[one.label] + (f' {one.score:.2f}' if one.score is not None else ''))
+    drawing.outline(panel, boxes, colours, texts)
     return panel
-
-
-def _area(box: list[float]) -> float:
-    return (box[2] - box[0]) * (box[3] - box[1])
 
 
 def _decode(mask, height: int, width: int) -> np.ndarray:
@@ -225,5 +274,5 @@ def _decode(mask, height: int, width: int) -> np.ndarray:
     return np.asarray(rle.decode(whole)).reshape(height, width)
 
 
-def _complain(runner, error: Exception) -> None:
+def _warn(error: Exception) -> None:
     MMLogger.get_current_instance().warning(f'no picture: {type(error).__name__}: {error}')

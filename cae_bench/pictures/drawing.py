@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from ..datasets.mask_labels import IGNORED
+
 TITLES = ('image', 'ground truth', 'prediction')
 PANEL, GAP, TEXT = 512, 10, 15  # longest side of a panel, space between things, font size; pixels
 PAPER, INK, PALE = (255, 255, 255), (20, 20, 20), (110, 110, 110)
@@ -34,7 +36,7 @@ def zoomed(image: Image.Image) -> Image.Image:
     return image.resize([max(1, round(side * factor)) for side in image.size], Image.Resampling.BICUBIC)
 
 
-def paint(image: Image.Image, labels: np.ndarray, ignore_index: int = 255) -> Image.Image:
+def paint(image: Image.Image, labels: np.ndarray, ignore_index: int = IGNORED) -> Image.Image:
     """A panel with classes laid over it, (H, W) labels of any size; `ignore_index` is hatched."""
     labels = np.array(Image.fromarray(labels.astype(np.int32), 'I').resize(image.size, Image.Resampling.NEAREST))
     table = np.zeros((max(ignore_index, labels.max()) + 1, 3), np.float32)

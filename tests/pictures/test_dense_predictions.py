@@ -10,7 +10,13 @@ from PIL import Image
 
 from cae_bench.pictures import dense_predictions as dense_pictures
 from cae_bench.pictures import drawing
-from cae_bench.pictures.dense_predictions import DetectionPictures, SegmentationPictures, detection, segmentation
+from cae_bench.pictures.dense_predictions import (
+    DetectionPictures,
+    DrawnObject,
+    SegmentationPictures,
+    detection,
+    segmentation,
+)
 
 CLASSES = ['sky', 'road', 'car', 'tree']
 
@@ -61,7 +67,7 @@ def test_texts_of_boxes_hide_no_other_text_and_stay_inside_the_panel(monkeypatch
 def test_boxes_and_masks_are_in_the_colour_of_their_class_and_a_crowd_is_hatched():
     mask = np.zeros((48, 64), bool)
     mask[10:30, 20:40] = True
-    truth = [dict(box=(20, 10, 40, 30), label=2, mask=mask), dict(box=(0, 40, 10, 48), label=None, mask=mask.T[:48])]
+    truth = [DrawnObject((20, 10, 40, 30), 2, mask), DrawnObject((0, 40, 10, 48), None, mask.T[:48])]
     picture = detection(grey(), (48, 64), truth, [], CLASSES, 'a.jpg', 'best score 0.12')
     assert picture.width == 3 * 512 + 4 * drawing.GAP
     assert has(picture, drawing.colour(2)) and not has(picture, drawing.colour(1))
