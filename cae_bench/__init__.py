@@ -4,7 +4,7 @@ from . import compat  # noqa: F401  stands in for mmcv's ops and guards mmengine
 
 __version__ = '0.1.0'
 
-_LAZY = {'load_backbone': 'cae_bench.models', 'run': 'cae_bench.benchmark', 'load_records': 'cae_bench.results'}
+_LAZY = {'load_backbone': 'cae_bench.models', 'run': 'cae_bench.commands.run', 'load_records': 'cae_bench.results'}
 __all__ = ['__version__', 'checkpoints', *_LAZY]
 
 

@@ -88,10 +88,21 @@ def run(
     ),
 ):
     """Evaluate a checkpoint: one record for each task, one table row at the end."""
-    from . import benchmark
+    from .commands.run import run as evaluate
+    from .commands.watch import watch as watch_folder
     from .tasks import parse_data
 
-    options = dict(
+    each = watch_folder if watch else evaluate
+    outcome = each(
+        checkpoint,
+        tasks=tasks.split(',') if tasks else None,
+        suite=suite,
+        data=parse_data(data),
+        results=results,
+        name=name,
+        arch=arch,
+        num_heads=num_heads,
+        dry_run=dry_run,
         recipe=recipe,
         seed=seed,
         device=device,
@@ -110,22 +121,6 @@ def run(
         tensorboard=tensorboard,
         cfg_options=parse_options(cfg_options),
     )
-    options |= dict(
-        tasks=tasks.split(',') if tasks else None,
-        suite=suite,
-        data=parse_data(data),
-        results=results,
-        name=name,
-        arch=arch,
-        num_heads=num_heads,
-        dry_run=dry_run,
-    )
-    if watch:
-        from .commands.watch import watch as watch_folder
-
-        outcome = watch_folder(checkpoint, **options)
-    else:
-        outcome = benchmark.run(checkpoint, **options)
     if outcome.records and speaks():
         _print_table(results, sorted({record.model.name for record in outcome.records}))
     raise typer.Exit(outcome.exit_code)
@@ -256,8 +251,11 @@ def pretrain(
     ),
 ):
     """Pretrain an encoder from a folder of images, to a checkpoint that `run` takes."""
-    from .commands.pretrain import pretrain as train
+    from .distributed.device import choose_device
     from .tasks import parse_data
+
+    choose_device(device)  # before torch is imported
+    from .commands.pretrain import pretrain as train
 
     path = train(
         config,

@@ -25,6 +25,15 @@ class RecordError(CaeBenchError, ValueError):
     """A results folder or record that cannot be read or written."""
 
 
+# What torch and its libraries say where memory is not to be had, often in a plain RuntimeError.
+OUT_OF_MEMORY = ('out of memory', "can't allocate memory", 'not enough memory', 'failed to allocate')
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory was not to be had, on the host or on a device."""
+    return isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in OUT_OF_MEMORY)
+
+
 def nearest(name: str, known) -> str:
     """' Did you mean a or b?' with the names closest to a misspelt one, else the list of what is known."""
     from difflib import get_close_matches

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from cae_bench import benchmark
+import cae_bench
 from cae_bench.logs import LOGGER
 from cae_bench.training.progress import Progress
 
@@ -126,7 +126,7 @@ def _run(options: dict, data: Path, results: Path, at: int | None, then: Callabl
     LOGGER.setLevel(logging.INFO)
     if at is not None:
         Progress.before_train_iter = lambda hook, runner, **_: then() if runner.iter == at else None
-    outcome = benchmark.run(
+    outcome = cae_bench.run(
         'random:vit-48x2x3', data={'scenes': str(data)}, results=results, name='tiny', device='cpu', **options
     )
     assert not outcome.failures, outcome.failures

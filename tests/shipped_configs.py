@@ -11,7 +11,10 @@ from cae_bench import checkpoints
 from cae_bench.datasets.data_info import DataInfo
 from cae_bench.paths import shipped
 from cae_bench.registry import MODELS
-from cae_bench.runs import recipe as recipes
+from cae_bench.runs import places
+from cae_bench.runs.find import read_header
+from cae_bench.runs.options import Options
+from cae_bench.runs.recipe import build
 from cae_bench.tasks import Task, protocols
 
 FILES = [path for protocol in protocols() for path in sorted((shipped('configs') / protocol).glob('*.py'))]
@@ -78,11 +81,11 @@ def described(layout: str) -> DataInfo:
 def fitted(path: Path, family: str, arch: str, **options) -> Config:
     """The recipe as `cae-bench run` would resolve it."""
     recipe = 'mini' if path.stem == 'mini' else 'paper'
-    cfg = recipes.build(
+    cfg = build(
         Task('own', path.parent.name),
         checkpoint(family, arch),
-        described(recipes.header(path).layout),
-        recipes.Options(recipe=recipe, **options),
+        described(read_header(path).layout),
+        Options(recipe=recipe, **options),
     )
     assert Path(cfg.filename) == path, f'{family} {arch} is given {cfg.filename}'
     return cfg
@@ -95,7 +98,4 @@ def built(cfg: Config) -> torch.nn.Module:
 
 
 def at(cfg: Config, path: str):
-    place = cfg
-    for part in path.split('.'):
-        place = place[int(part) if part.isdigit() else part]
-    return place
+    return places.get(cfg, path)

@@ -194,10 +194,10 @@ def test_check_refuses_a_file_that_is_not_the_table(tmp_path):
 
 
 def test_an_error_inside_a_loader_worker_is_told_by_the_last_line_of_its_traceback():
-    from cae_bench.benchmark import _one_line
+    from cae_bench.runs.failures import one_line
 
     wrapped = (
         'Caught RuntimeError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n'
         '  File "fetch.py", line 5\nRuntimeError: no room\n'
     )
-    assert _one_line(RuntimeError(wrapped)) == _one_line(RuntimeError('no room')) == 'RuntimeError: no room'
+    assert one_line(RuntimeError(wrapped)) == one_line(RuntimeError('no room')) == 'RuntimeError: no room'

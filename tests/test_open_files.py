@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from cae_bench import benchmark
+import cae_bench
 from cae_bench.datasets.scenes.make import make_scenes
 
 
@@ -25,7 +25,7 @@ def test_no_file_stays_open_after_a_task(tmp_path):
     scenes = make_scenes(tmp_path / 'scenes', num_train=40, num_val=8, size=64)
     counts = []
     for seed in range(3):
-        outcome = benchmark.run(
+        outcome = cae_bench.run(
             'random:vit-24x2x2',
             tasks=['scenes/knn', 'scenes/linear_cached', 'scenes/finetune'],
             data={'scenes': str(scenes)},

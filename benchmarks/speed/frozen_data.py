@@ -10,7 +10,8 @@ from PIL import Image
 from cae_bench import checkpoints
 from cae_bench.datasets.describe import describe
 from cae_bench.probing.views import ImageViews
-from cae_bench.runs import recipe as recipes
+from cae_bench.runs.options import Options
+from cae_bench.runs.recipe import build
 from cae_bench.tasks import Task
 from cae_bench.training.runner import QuietRunner
 
@@ -51,7 +52,7 @@ def waiting(arch: str, device: str, images: int, workers: int = 1) -> float:
     """Share of a linear pass of the paper's recipe that the engine spends waiting for its loader."""
     with tempfile.TemporaryDirectory() as root:
         photographs(root, images)
-        options = recipes.Options(
+        options = Options(
             device=device,
             cfg_options={
                 'model.probes.linear.batch_size': 32,
@@ -66,7 +67,7 @@ def waiting(arch: str, device: str, images: int, workers: int = 1) -> float:
                 'val_dataloader.persistent_workers': False,
             },
         )
-        cfg = recipes.build(
+        cfg = build(
             Task('photographs', 'linear'),
             checkpoints.load(f'random:vit-{arch}'),
             describe('photographs', root, 'image_folder'),

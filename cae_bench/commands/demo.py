@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from ..benchmark import Outcome, run
 from ..logs import say
+from ..runs.outcome import Outcome
+from .run import run
 
 FROZEN = ('knn', 'linear', 'attentive')
 TRAINED = ('finetune', 'upernet', 'mask_rcnn')
@@ -36,9 +37,7 @@ def run_demo(folder: Path) -> Outcome:
             part = run(
                 checkpoint, [f'scenes/{p}' for p in protocols], data=data, results=folder, recipe='mini', shorten=share
             )
-            outcome.records += part.records
-            outcome.failures |= {f'{checkpoint} {title}': said for title, said in part.failures.items()}
-            outcome.refused |= {f'{checkpoint} {title}' for title in part.refused}
+            outcome.add(part, checkpoint)
     return outcome
 
 

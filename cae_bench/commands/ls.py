@@ -9,7 +9,7 @@ from ..tasks import protocols
 
 def tasks() -> list[str]:
     """Protocols with their recipes and data layout; a task is <dataset>/<protocol>."""
-    from ..runs.recipe import header
+    from ..runs.find import read_header
 
     official = ', '.join(official_names())
     lines = [f'A task is <dataset>/<protocol>. Official data sets: {official}; any other name is your own data.']
@@ -23,7 +23,7 @@ def tasks() -> list[str]:
             )
             if there
         ]
-        lines.append(f'{protocol:20} {", ".join(recipes):12} {find_layout(header(files[0]).layout).summary}')
+        lines.append(f'{protocol:20} {", ".join(recipes):12} {find_layout(read_header(files[0]).layout).summary}')
     return lines
 
 

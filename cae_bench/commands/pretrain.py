@@ -10,6 +10,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 
 from .. import stopping
+from ..distributed.device import choose_device
 from ..distributed.launchers import LAUNCHERS, world_size
 from ..errors import ConfigError, DataError, nearest
 from ..logs import prints_go_to, say
@@ -48,12 +49,10 @@ def pretrain(config: str, data: dict[str, str] | None = None, work_dir: str | Pa
 
     Raises:
         CaeBenchError: wrong use or bad input, before anything is computed.
-        engine.pretrain_optim.Diverged: no finite gradients.
+        pretraining.optimizer.Diverged: no finite gradients.
     """
-    from ..benchmark import _choose_device
-
     options = Options(**options)
-    _choose_device(options.device)
+    choose_device(options.device)
     source = find(config)
     cfg = read(source, options)
     name, folder = _data(cfg.pretrain.data, data or {})

@@ -3,9 +3,10 @@
 import time
 from pathlib import Path
 
-from ..benchmark import Outcome, run
 from ..errors import CheckpointError, ConfigError
 from ..logs import say
+from ..runs.outcome import Outcome
+from .run import run
 
 SUFFIXES = ('.pth', '.pt', '.bin', '.safetensors')
 
@@ -20,7 +21,7 @@ def watch(folder: str | Path, name: str | None = None, every: float = 30, **opti
         folder: checkpoints lie directly in it.
         name: models are called `<name>-<file>`; default: the folder's name.
         every: seconds between looks.
-        options: as for benchmark.run.
+        options: as for cae_bench.run.
 
     Raises:
         CaeBenchError: wrong use or bad data. A file that is no checkpoint is named in `Outcome.failures` instead, and
@@ -75,7 +76,5 @@ def _evaluate(path: Path, model: str, options: dict, outcome: Outcome) -> bool:
         outcome.refused.add(model)
         say(f'{path.name}: {error}')
         return False
-    outcome.records += part.records
-    outcome.failures |= {f'{model} {title}': said for title, said in part.failures.items()}
-    outcome.refused |= {f'{model} {title}' for title in part.refused}
+    outcome.add(part, model)
     return last

@@ -7,6 +7,7 @@ import torch
 from mmengine.config import Config
 
 from ..datasets.layouts import find_layout
+from ..runs.header import Header
 from .detector_flops import DETECTOR, detector_flops, scored_objects, trained_objects
 from .probing_cost import FORWARD_SHARE, GIB, matmul_rate
 from .vit_flops import activation_bytes, backbone_flops, head_flops, parameters
@@ -16,17 +17,17 @@ QUIET = {'type', 'spec', 'checkpoint', 'backbone', 'init_cfg', 'data_root', 'deb
 READING = ('Load', 'CheckMask', 'Pack')  # steps that change no pixel
 
 
-def plan(config: Config, num_train: int, num_val: int, world_size: int = 1) -> list[str]:
+def plan(config: Config, header: Header, num_train: int, num_val: int, world_size: int = 1) -> list[str]:
     """Constants, batch, length, pipelines, test mode, and an estimate of time and memory."""
     return [
-        *_training(config, num_train),
+        *_training(config, header, num_train),
         *_model(config),
         *_data(config),
-        *_costs(config, num_train, num_val, world_size),
+        *_costs(config, header, num_train, num_val, world_size),
     ]
 
 
-def evaluation(config: Config, num_train: int, num_val: int, world_size: int = 1) -> list[str]:
+def evaluation(config: Config, num_val: int) -> list[str]:
     """What --eval-only will do: the model and its test."""
     return [
         'nothing is trained: neck and heads are those of the file',
@@ -36,15 +37,15 @@ def evaluation(config: Config, num_train: int, num_val: int, world_size: int = 1
     ]
 
 
-def _training(config: Config, num_train: int) -> Iterator[str]:
-    updates, images = length(config, num_train)
+def _training(config: Config, header: Header, num_train: int) -> Iterator[str]:
+    updates, images = length(config, header, num_train)
     train = config.train_cfg
     size = (
         f'{train.max_epochs} epochs of {updates // train.max_epochs:,}, {updates:,}'
         if 'max_epochs' in train
         else f'{updates:,}'
     )
-    yield config.benchmark.get('batch') or f'batch {config.train_dataloader.batch_size} on each device'
+    yield header.batch or f'batch {config.train_dataloader.batch_size} on each device'
     yield (
         f'{size} iterations, {images:,} images ({images / num_train:,.1f} times the data); validation every '
         f'{train.get("val_interval", 1):,} {"epoch(s)" if "max_epochs" in train else "iterations"}'
@@ -60,8 +61,7 @@ def _training(config: Config, num_train: int) -> Iterator[str]:
     for schedule in schedules if isinstance(schedules, (list, tuple)) else [schedules]:
         yield f'schedule: {plain(schedule)}'
     precision = {'AmpOptimWrapper': 'fp16', 'cae_bench.BFloat16OptimWrapper': 'bf16'}.get(wrapper.type, 'fp32')
-    published = config.benchmark.get('published_amp')
-    yield f'precision: {precision}' + (f' (published: {published})' if published else '')
+    yield f'precision: {precision}' + (f' (published: {header.published_amp})' if header.published_amp else '')
 
 
 def _model(config: Config) -> Iterator[str]:
@@ -104,14 +104,14 @@ def _data(config: Config) -> Iterator[str]:
     yield f'test: {config.val_cfg.type.split(".")[-1]} by {plain(config.val_evaluator)}'
 
 
-def _costs(config: Config, num_train: int, num_val: int, world_size: int) -> Iterator[str]:
+def _costs(config: Config, header: Header, num_train: int, num_val: int, world_size: int) -> Iterator[str]:
     backbone = config.model.backbone
     if backbone.get('spec') is None:
         yield 'no estimate of time and memory: this backbone tells its sizes only once it is built'
         return
-    size = input_size(config)
+    size = input_size(config, header)
     flops, (heads, scoring_heads) = backbone_flops(backbone, size), _heads(config.model, size)
-    updates, images = length(config, num_train)
+    _, images = length(config, header, num_train)
     recomputed = backbone.get('with_cp', False)
     passes = 1 if backbone.get('frozen') else 4 if recomputed else 3  # backward: twice a forward
     scored = num_val * validations(config)
@@ -122,7 +122,7 @@ def _costs(config: Config, num_train: int, num_val: int, world_size: int) -> Ite
         f', neck and heads {heads / 1e9:,.0f}'
         if heads
         else ''
-        if find_layout(config.benchmark.layout).labels == 'images'
+        if find_layout(header.layout).labels == 'images'
         else ' (heads not counted)'
     )
     if scoring_heads != heads:
@@ -152,11 +152,10 @@ def _heads(model: dict, size: tuple[int, int]) -> tuple[float, float]:
     return (head_flops(model, size),) * 2
 
 
-def length(config: Config, num_train: int) -> tuple[int, int]:
+def length(config: Config, header: Header, num_train: int) -> tuple[int, int]:
     """(updates, images) of the whole training."""
     train = config.train_cfg
-    shared = config.train_dataloader.batch_size * config.benchmark.get('processes', 1)
-    batch = config.benchmark.get('global_batch') or shared
+    batch = header.global_batch or config.train_dataloader.batch_size * header.processes
     if 'max_iters' in train:
         return train.max_iters, train.max_iters * batch
     whole = num_train // batch if config.train_dataloader.get('drop_last') else -(-num_train // batch)
@@ -168,10 +167,10 @@ def validations(config: Config) -> int:
     return -(-(train.get('max_epochs') or train.max_iters) // train.get('val_interval', 1))
 
 
-def input_size(config: Config) -> tuple[int, int]:
+def input_size(config: Config, header: Header) -> tuple[int, int]:
     """(height, width) that the backbone sees in training: the crop, the padded square, or what the recipe says."""
     processor = config.model.get('data_preprocessor') or {}
-    size = config.benchmark.get('typical_size') or processor.get('size') or config.model.backbone.get('table_size')
+    size = header.typical_size or processor.get('size') or config.model.backbone.get('table_size')
     size = size or config.model.backbone.get('img_size') or config.model.backbone.spec['img_size']
     return (size, size) if isinstance(size, int) else tuple(size)
 

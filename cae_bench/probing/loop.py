@@ -10,13 +10,12 @@ from mmengine.dist import all_gather_object, all_reduce, barrier, get_world_size
 from mmengine.logging import MMLogger
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from ..errors import ConfigError
+from ..errors import ConfigError, is_out_of_memory
 from ..logs import say
 from ..registry import LOOPS
 from .trainer import images_dealt
 
 SKIPPED = 'frozen_skipped'  # images left out because they cannot be decoded
-OUT_OF_MEMORY = ('out of memory', "can't allocate memory", 'not enough memory', 'failed to allocate')
 HISTORY = 'frozen_history'  # as in cae_bench.evaluation.accuracy: the page both write on
 
 
@@ -167,7 +166,7 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         try:
             yield
         except (MemoryError, RuntimeError) as error:
-            if not isinstance(error, MemoryError) and not any(sign in str(error).lower() for sign in OUT_OF_MEMORY):
+            if not is_out_of_memory(error):
                 raise
             largest = max(self.heads.all(), key=lambda t: t.bn_group * len(t.base), default=None)
             other = '' if largest is None else f', or a smaller grid for {largest.name} ({len(largest.base)} heads)'

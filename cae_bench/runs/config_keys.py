@@ -9,6 +9,10 @@ from mmengine.registry import Registry
 
 from ..checkpoints import ViTSpec
 from ..errors import ConfigError, nearest
+from . import places
+from .header import Header
+
+HEADER = 'benchmark.'
 
 
 def merge(cfg: Config, options: dict, registries: dict[str, Registry]) -> None:
@@ -22,7 +26,7 @@ def merge(cfg: Config, options: dict, registries: dict[str, Registry]) -> None:
     for key, value in options.items():
         registry = registries.get(key.split('.')[0])
         place, last = _parent(cfg, key, registry)
-        if last not in _known(place, registry):
+        if str(last) not in _known(place, registry):
             raise ConfigError(f'--cfg-options {key}: there is no {last!r}.{nearest(last, _known(place, registry))}')
         check_type(cfg, key, value)
         place[last] = value
@@ -66,10 +70,10 @@ def _kind(value) -> str | None:
     return 'dict' if isinstance(value, dict) else None
 
 
-def _present(place, last: str):
+def _present(place, last):
     """What stands at the key; where nothing does, the default of the class (of this project) that takes it."""
     if isinstance(place, (list, tuple)):
-        return place[int(last)] if last.isdigit() and int(last) < len(place) else None
+        return place[last]
     if last in place or not str(place.get('type', '')).startswith('cae_bench.'):
         return place.get(last)
     from .. import registry
@@ -81,7 +85,12 @@ def _present(place, last: str):
 
 
 def fits(cfg: Config, key: str) -> bool:
-    """Whether a config has the place that a dotted key sets something in."""
+    """Whether a config has the place that a dotted key sets something in.
+
+    A header has no defaults that could be set: what a config does not say there does not apply to it.
+    """
+    if key.startswith(HEADER) and cfg.benchmark.get(key.removeprefix(HEADER)) is None:
+        return False
     try:
         _parent(cfg, key)
     except ConfigError:
@@ -105,22 +114,29 @@ def check_places(keys: Iterable[str], cfgs: list[Config], top: set[str]) -> None
             raise ConfigError(f'--cfg-options {key}: {why}')
         if cfgs and not any(fits(cfg, key) for cfg in cfgs):
             _parent(cfgs[0], key)
+            raise ConfigError(f'--cfg-options {key}: {_why_absent(cfgs[0], key.removeprefix(HEADER))}')
+
+
+def _why_absent(cfg: Config, key: str) -> str:
+    """Why a config's header lacks a key."""
+    header = Header.of(cfg)
+    if key != 'global_batch':
+        return f'the header of {header.config} has no {key!r}.{nearest(key, cfg.benchmark)}'
+    if not header.frozen:
+        return f'{header.config} is for one device and has no published batch. Use train_dataloader.batch_size=N'
+    own = [f'model.probes.{name}.batch_size=N' for name, probe in cfg.model.probes.items() if 'batch_size' in probe]
+    batches = f'heads on frozen features have batches of their own, {", ".join(own)}' if own else 'nothing is trained'
+    return f'{header.config} has no published batch: {batches}'
 
 
 def _parent(cfg: Config, key: str, registry: Registry | None = None) -> tuple:
-    """('a.0.b') -> (cfg.a[0], 'b'); raises ConfigError where the way to it ends early."""
-    *parents, last = key.split('.')
-    place = cfg
-    for part in parents:
-        if isinstance(place, (list, tuple)) and part.isdigit() and int(part) < len(place):
-            place = place[int(part)]
-        elif isinstance(place, (dict, Config)) and isinstance(place.get(part), (dict, list, tuple)):
-            place = place[part]
-        else:
-            known = _known(place, registry)
-            hint = ' The config leaves it out; say it in a config file.' if part in known else nearest(part, known)
-            raise ConfigError(f'--cfg-options {key}: there is no {part!r}.{hint}')
-    return place, last
+    """(container, key) of a dotted key; raises ConfigError where the way to it ends early."""
+    try:
+        return places.find(cfg, key)
+    except places.NoSuchPlace as missing:
+        known, part = _known(missing.container, registry), missing.part
+        hint = ' The config leaves it out; say it in a config file.' if part in known else nearest(part, known)
+        raise ConfigError(f'--cfg-options {key}: there is no {part!r}.{hint}') from None
 
 
 def check(node: dict, registry: Registry, where: str, default: str | None = None) -> None:
@@ -138,9 +154,8 @@ def check(node: dict, registry: Registry, where: str, default: str | None = None
 
 
 def _known(place, registry: Registry | None) -> set[str]:
-    own = set(place) if isinstance(place, (dict, Config)) else {str(i) for i in range(len(place))}
     named = place.get('type') if isinstance(place, (dict, Config)) else None
-    return own | _arguments(named, registry)
+    return set(places.names(place)) | _arguments(named, registry)
 
 
 def _arguments(name: str | None, registry: Registry | None) -> set[str]:

@@ -7,6 +7,7 @@ from mmengine.config import Config
 from ..checkpoints import Checkpoint, from_released, read_network
 from ..checkpoints.networks import DETECTION, Network
 from ..errors import CheckpointError, ConfigError
+from .header import Header
 
 TRAINING = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr')
 # Part of a recipe's model that its training made -> the tensor with one row for each class, and how many rows are not.
@@ -26,11 +27,11 @@ def strip_training(cfg: Config) -> None:
         cfg.model.fc_norm_init = 'fresh'  # it is in the file; the encoder's norm may be not
 
 
-def check(cfg: Config, ckpt: Checkpoint, classes: tuple[str, ...]) -> None:
+def check(cfg: Config, header: Header, ckpt: Checkpoint, classes: tuple[str, ...]) -> None:
     """Raises for what cannot be scored: a file without this task's head, or with other classes than the data's."""
-    if cfg.benchmark.frozen:
+    if header.frozen:
         raise ConfigError(
-            f'--eval-only: {cfg.benchmark.config} trains its heads on frozen features, and files of such '
+            f'--eval-only: {header.config} trains its heads on frozen features, and files of such '
             'heads are not read. Run it without --eval-only, with the encoder'
         )
     if ckpt.sha256 is None or ckpt.timm_name:

@@ -5,62 +5,85 @@ import os
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+from mmengine.runner import Runner
+
+from ..datasets.data_info import DataInfo
 from ..errors import ConfigError, RecordError
 from ..results import Dataset, Metric, Model, Record
 from ..results.record import dumps
+from ..training.progress import validations
 from ..training.runner import resumed
 from . import provenance
-from .recipe import overrides_of
+from .job import Job
+from .options import Options
+from .overrides import overrides_of
 
 
-def make_record(job, runner, ckpt, model: str, options, started: datetime, seconds: float, results: Path) -> tuple:
-    """(Record, per-image columns or None) of one task of a finished run; paths in it start at the results folder."""
-    said = _Findings(runner, job.task.protocol)
+def make_record(
+    job: Job, runner: Runner, model: str, options: Options, started: datetime, seconds: float, results: Path
+) -> tuple[Record, dict[str, Any] | None]:
+    """(Record, per-image columns or None) of one task of a finished run; paths in it start at the results folder.
+
+    Args:
+        job: with the checkpoint whose weights were scored, and a report of what became of each tensor.
+        seconds: that the run took.
+
+    Raises:
+        RuntimeError: a score is not finite, or nothing was measured.
+    """
+    findings = _Findings(runner, job.task.protocol, job.header.frozen)
     metrics = {}
-    for name, kind in job.cfg.benchmark.metrics.items():
-        if not said.knows(name):  # AP of large objects where the data has none
+    for name, kind in job.header.metrics.items():
+        if not findings.knows(name):  # AP of large objects where the data has none
             continue
-        value, ci95 = said.score(name)
+        value, ci95 = findings.score(name)
         if not math.isfinite(value):
             raise RuntimeError(f'{name} is {value}: the training diverged. Try a smaller learning rate or --amp fp32.')
-        metrics[name] = Metric(value=value, ci95=ci95, **kind)
+        metrics[name] = Metric(value=value, ci95=ci95, unit=kind.unit, higher_is_better=kind.higher_is_better)
     if not metrics:
-        names = ', '.join(job.cfg.benchmark.metrics)
+        names = ', '.join(job.header.metrics)
         raise RuntimeError(f'none of {names} was measured: is the validation split empty?')
     record = replace(
-        _draft(job, ckpt, model, options),
+        _draft(job, model, options),
         metrics=metrics,
-        selection=said.about('selection'),
+        selection=findings.about('selection'),
         wall_time_s=round(seconds, 2),
         peak_memory_mb=round(provenance.peak_memory_mb(), 1),
         hardware=provenance.hardware(),
         packages=provenance.packages(),
         git=provenance.git_state(),
         started=started.isoformat(timespec='seconds'),
-        extra=said.extra(results) | _covers(job.data) | resumed(runner),
+        extra=findings.extra(results) | _covers(job.data) | resumed(runner),
     )
-    return record, said.about('per_image')
+    return record, findings.about('per_image')
 
 
-def check_recordable(job, ckpt, model: str, options) -> None:
-    """Raises ConfigError for names and settings that no record can hold: said before anything is computed."""
+def headline(record: Record) -> str:
+    """The first two scores, for a line of the log."""
+    return ', '.join(f'{name} {metric.value:.1f}' for name, metric in list(record.metrics.items())[:2])
+
+
+def check_recordable(job: Job, model: str, options: Options) -> None:
+    """Raises ConfigError for names and settings that no record can hold, before anything is computed."""
     where = f'{job.task}: its record could not be written'
     try:
-        text = dumps(_draft(job, ckpt, model, options).to_dict(), where)
-        text.encode()
+        text = dumps(_draft(job, model, options).to_dict(), where)
     except RecordError as error:
         what = str(error).partition(' Fix the code')[0].rpartition(': field ')[2]
         raise ConfigError(f'{where}: {what} Change that name or setting.') from None
+    try:
+        text.encode()
     except UnicodeEncodeError as error:
         line = text[text.rfind('\n', 0, error.start) + 1 : text.find('\n', error.start)].strip(' ,')
         line = line.encode('utf-8', 'backslashreplace').decode()
         raise ConfigError(f'{where}: {line} is no UTF-8 text. Rename that, or give another name.') from None
 
 
-def _draft(job, ckpt, model: str, options) -> Record:
+def _draft(job: Job, model: str, options: Options) -> Record:
     """What is known of a record before its run."""
-    header = job.cfg.benchmark
+    ckpt = job.checkpoint
     return Record(
         model=Model(
             name=model,
@@ -77,7 +100,7 @@ def _draft(job, ckpt, model: str, options) -> Record:
             content_hash=job.data.content_hash,
         ),
         protocol=job.task.protocol,
-        protocol_version=header.version,
+        protocol_version=job.header.version,
         recipe=options.recipe,
         config=job.cfg.to_dict(),
         overrides=overrides_of(job.cfg, options),
@@ -95,19 +118,23 @@ def _draft(job, ckpt, model: str, options) -> Record:
     )
 
 
-def _covers(data) -> dict:
+def _covers(data: DataInfo) -> dict[str, Any]:
     return {'content_hash_covers': data.hash_covers} if data.hash_covers else {}
 
 
 class _Findings:
-    """What the metrics of a finished Runner know. Metrics of a shared pass keep one entry for each protocol."""
+    """What the metrics of a finished Runner know of one protocol.
 
-    def __init__(self, runner, protocol: str):
-        self.protocol = protocol
-        self.history = next(hook.history for hook in runner.hooks if type(hook).__name__ == 'Progress')
+    Args:
+        shares_pass: metrics keep one entry for each protocol, and name scores after it ('linear/top1'), as those on
+            frozen features do, also where a protocol runs alone.
+    """
+
+    def __init__(self, runner: Runner, protocol: str, shares_pass: bool):
+        self.protocol, self.shares_pass = protocol, shares_pass
+        self.history = [dict(validation['scores']) for validation in validations(runner)]
         if not self.history:  # resumed after its last iteration: only the scores are missing
             self.history.append(runner.val_loop.run())
-        self.shared = any('/' in name for name in self.history[-1])  # frozen: 'linear/top1', also if alone
         self.metrics = runner.val_evaluator.metrics
         self.pictures = [path for hook in runner.hooks for path in getattr(hook, 'pictures', ())]
 
@@ -116,7 +143,7 @@ class _Findings:
 
     def _full(self, name: str) -> str:
         """`linear/top1` in a shared pass, `mIoU` in a run of its own."""
-        return f'{self.protocol}/{name}' if f'{self.protocol}/{name}' in self.history[-1] else name
+        return f'{self.protocol}/{name}' if self.shares_pass else name
 
     def score(self, name: str) -> tuple[float, tuple | None]:
         """(value, ci95) of a metric.
@@ -135,20 +162,21 @@ class _Findings:
             value = getattr(metric, attribute, None)
             if value and self.protocol in value:
                 return value[self.protocol]
-            if value and not self.shared:
+            if value and not self.shares_pass:
                 return value
         return None
 
     def extra(self, results: Path) -> dict:
         """Scores of every validation, per-class scores, pictures, and whatever else a metric tells of itself."""
-        told = {name: known(self.about(name)) for name in ('per_class', 'details')}
-        told['pictures'] = [os.path.relpath(path, results) for path in self.pictures]
-        return {'history': self._own_history()} | {name: value for name, value in told.items() if value}
+        found: dict[str, Any] = {name: known(self.about(name)) for name in ('per_class', 'details')}
+        found['pictures'] = [os.path.relpath(path, results) for path in self.pictures]
+        return {'history': self._own_history()} | {name: value for name, value in found.items() if value}
 
-    def _own_history(self) -> list[dict]:
+    def _own_history(self) -> list[dict[str, Any]]:
         """Less what others of a shared pass scored: theirs need not even be numbers."""
-        own = [{k: v for k, v in scores.items() if k.startswith(f'{self.protocol}/')} for scores in self.history]
-        return own if any(own) else self.history
+        if not self.shares_pass:
+            return self.history
+        return [{k: v for k, v in scores.items() if k.startswith(f'{self.protocol}/')} for scores in self.history]
 
 
 def known(value):

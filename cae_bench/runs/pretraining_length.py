@@ -5,46 +5,45 @@ in the config itself is the default, for files of which the length is not known.
 """
 
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
+from mmengine.config import Config
+
+from ..checkpoints import Checkpoint
 from ..errors import ConfigError
-
-if TYPE_CHECKING:
-    from mmengine.config import Config
-
-    from ..checkpoints import Checkpoint
+from . import places
+from .header import Header, Pretraining
 
 # 800e, 1600ep, 300_epochs: not the 1e-4 of a learning rate, nor the end of another word
 IN_NAME = re.compile(r'(?<![0-9.])(\d{2,5})[ _-]?(?:e|ep|eps|epoch|epochs)(?![a-z]|-?\d)')
 
 
-def apply(cfg: 'Config', ckpt: 'Checkpoint', asked: int | None, overrides: dict) -> None:
+def apply(cfg: Config, header: Header, ckpt: Checkpoint, option: int | None, overrides: Mapping[str, Any]) -> None:
     """Puts the constants of this file's length of pretraining into the config, and into its header what they were.
 
-    asked: of --epochs-pretrained. It goes before what the file says, and that before the file's name.
-    overrides: of --cfg-options; a constant that stands there is left to it.
+    Args:
+        option: of --epochs-pretrained. It goes before what the file says, and that before the file's name.
+        overrides: of --cfg-options; a constant that stands there is left to it.
     """
-    if asked is not None and asked < 1:
-        raise ConfigError(f'--epochs-pretrained {asked}: give the number of epochs, e.g. 800')
-    tables = cfg.benchmark.get('by_pretraining')
-    if not tables:
+    if option is not None and option < 1:
+        raise ConfigError(f'--epochs-pretrained {option}: give the number of epochs, e.g. 800')
+    if not header.by_pretraining:
         return
-    epochs, source = (asked, '--epochs-pretrained') if asked else known_length(ckpt)
+    epochs, source = (option, '--epochs-pretrained') if option else known_length(ckpt)
     lines = []
-    for path, values in ((path, values) for path, values in tables.items() if path not in overrides):
-        *parents, last = path.split('.')
-        place = cfg
-        for part in parents:
-            place = place[part]
-        values = {int(length): value for length, value in values.items()}
-        default = place[last]
-        place[last] = values.get(epochs, default)
-        lines.append(_line(path, values, place[last], epochs, source))
-    cfg.benchmark.pretraining = dict(epochs=epochs, source=source, lines=lines)
+    for path, constants in header.by_pretraining.items():
+        if path in overrides:
+            continue
+        place, last = places.find(cfg, path)
+        if epochs in constants:
+            place[last] = constants[epochs]
+        lines.append(_line(path, constants, place[last], epochs, source))
+    header.note(cfg, pretraining=Pretraining(epochs, source, lines))
 
 
-def known_length(ckpt: 'Checkpoint') -> tuple[int | None, str]:
+def known_length(ckpt: Checkpoint) -> tuple[int | None, str]:
     """(epochs, where that is said), (None, '') where nothing says it or a name says two things."""
     if ckpt.pretrain_epochs:
         return ckpt.pretrain_epochs, "the file's args"
@@ -52,9 +51,9 @@ def known_length(ckpt: 'Checkpoint') -> tuple[int | None, str]:
     return (named.pop(), "the file's name") if len(named) == 1 else (None, '')
 
 
-def _line(path: str, values: dict, taken, epochs: int | None, source: str) -> str:
-    published = ', '.join(f'{value:g} for {length}' for length, value in sorted(values.items()))
-    if epochs in values:
+def _line(path: str, constants: Mapping[int, float], taken: float, epochs: int | None, source: str) -> str:
+    published = ', '.join(f'{value:g} for {length}' for length, value in sorted(constants.items()))
+    if epochs in constants:
         return f'{path}={taken:g}, as published for {epochs} epochs of pretraining ({source})'
     why = (
         f'nothing is known for {epochs} epochs ({source})'
@@ -64,15 +63,10 @@ def _line(path: str, values: dict, taken, epochs: int | None, source: str) -> st
     return f'{path}={taken:g}, the default: {why}; published: {published}'
 
 
-def lines(cfg: 'Config') -> list[str]:
-    """What to say of the choice; nothing where the recipe has none."""
-    return list(cfg.benchmark.get('pretraining', {}).get('lines', ()))
-
-
-def check_used(cfgs: list, asked: int | None) -> None:
+def check_used(headers: Iterable[Header], option: int | None) -> None:
     """Raises ConfigError where no recipe of a command depends on it."""
-    if asked is not None and not any(cfg.benchmark.get('by_pretraining') for cfg in cfgs):
+    if option is not None and not any(header.by_pretraining for header in headers):
         raise ConfigError(
-            f'--epochs-pretrained {asked}: no recipe of these tasks goes with the length of the '
+            f'--epochs-pretrained {option}: no recipe of these tasks goes with the length of the '
             'pretraining. Leave it out'
         )

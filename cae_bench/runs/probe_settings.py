@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from typing import Any
 
 from mmengine.config import Config
 
@@ -12,18 +13,33 @@ from ..probing.trainer import SCHEDULES
 from ..registry import MODELS, OPTIMIZERS
 from . import config_keys
 
-# What the engine tells a probe itself; a config does not.
-TOLD = {'self', 'in_dims', 'num_classes', 'cells', 'name', 'unused'}
+# Arguments that the model gives a probe; a config does not.
+FROM_MODEL = {'self', 'in_dims', 'num_classes', 'cells', 'name', 'unused'}
 
 
-def check(probes: dict, num_layers: int | None) -> None:
+def probes(cfg: Config) -> dict[str, Any]:
+    """Settings of the heads on frozen features by name; none where a protocol trains the network."""
+    return cfg.model.get('probes', {})
+
+
+def grid_axes(cfg: Config) -> set[str]:
+    """Names that --grid may vary here."""
+    return {axis for probe in probes(cfg).values() for axis in probe.grid}
+
+
+def trains_heads(cfg: Config) -> bool:
+    """Whether heads on frozen features learn here; k-NN and few-shot look things up."""
+    return any('optimizer' in probe for probe in probes(cfg).values())
+
+
+def check(probes: dict[str, Any], num_layers: int | None) -> None:
     """Raises ConfigError for the first setting of a probe that is unknown or out of range.
 
     num_layers: of the backbone; None where it is not known yet.
     """
     for name, plan in probes.items():
         where = f'model.probes.{name}'
-        _known(where, plan, {*inspect.signature(MODELS.get(plan['type'])).parameters, *TRAINING, 'type'} - TOLD)
+        _known(where, plan, {*inspect.signature(MODELS.get(plan['type'])).parameters, *TRAINING, 'type'} - FROM_MODEL)
         _one_of(f'{where}.feature', plan['feature'], WIDTH)
         _one_of(f'{where}.select', plan.get('select', 'first'), SELECTIONS)
         for axis, values in plan['grid'].items():

@@ -35,7 +35,7 @@ benchmark = dict(
             ('seg_map_suffix', 'seg_map_suffix'),
         )
     }
-    | {'train_dataloader.dataset.pipeline.1.num_classes': 'num_classes'},
+    | {'train_dataloader.dataset.pipeline.CheckMask.num_classes': 'num_classes'},
 )
 
 data_preprocessor = dict(

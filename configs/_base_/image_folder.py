@@ -18,7 +18,7 @@ benchmark = dict(
     | {
         f'{place}.{key}': key
         for key in ('mean', 'std')
-        for place in ('train_dataloader.dataset.transform', 'val_dataloader.dataset.transform.1')
+        for place in ('train_dataloader.dataset.transform', 'val_dataloader.dataset.transform.NormalizeImage')
     }
     | {'model.num_classes': 'num_classes'},
 )

@@ -20,7 +20,7 @@ benchmark = dict(
         'param_scheduler.warmup_iters',
     ],
     # The pixels' mean and std are ImageNet's for every backbone.
-    fit={'model.neck.0.embed_dims': 'embed_dims', 'model.neck.1.in_channels': 'embed_dims'},
+    fit={'model.neck.ViTPyramid.embed_dims': 'embed_dims', 'model.neck.FPN.in_channels': 'embed_dims'},
 )
 
 norm_cfg = dict(type='SyncBN', requires_grad=True)

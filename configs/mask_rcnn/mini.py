@@ -14,15 +14,15 @@ benchmark = dict(
     schedule=[
         'train_cfg.max_iters',
         'default_hooks.checkpoint.interval',
-        'param_scheduler.0.end',
-        'param_scheduler.1.begin',
-        'param_scheduler.1.end',
+        'param_scheduler.LinearLR.end',
+        'param_scheduler.CosineAnnealingLR.begin',
+        'param_scheduler.CosineAnnealingLR.end',
     ],
     fit={
         'model.data_preprocessor.mean': 'mean255',
         'model.data_preprocessor.std': 'std255',
-        'model.neck.0.embed_dims': 'embed_dims',
-        'model.neck.1.in_channels': 'embed_dims',
+        'model.neck.ViTPyramid.embed_dims': 'embed_dims',
+        'model.neck.FPN.in_channels': 'embed_dims',
     },
 )
 

@@ -14,9 +14,9 @@ benchmark = dict(
     schedule=[
         'train_cfg.max_iters',
         'default_hooks.checkpoint.interval',
-        'param_scheduler.0.end',
-        'param_scheduler.1.begin',
-        'param_scheduler.1.end',
+        'param_scheduler.LinearLR.end',
+        'param_scheduler.CosineAnnealingLR.begin',
+        'param_scheduler.CosineAnnealingLR.end',
     ],
     fit={
         'model.data_preprocessor.mean': 'mean255',
@@ -26,7 +26,7 @@ benchmark = dict(
         'model.decode_head.num_classes': 'num_classes',
         'model.auxiliary_head.in_channels': 'embed_dims',
         'model.auxiliary_head.num_classes': 'num_classes',
-        'val_dataloader.dataset.pipeline.2.num_classes': 'num_classes',
+        'val_dataloader.dataset.pipeline.CheckMask.num_classes': 'num_classes',
     },
 )
 

@@ -11,7 +11,9 @@ from test_cli import cae_bench, refused
 from cae_bench import checkpoints, load_backbone
 from cae_bench.checkpoints import CheckpointError, load
 from cae_bench.datasets.data_info import DataInfo
-from cae_bench.runs import recipe as recipes
+from cae_bench.runs.fingerprint import scoring_parts
+from cae_bench.runs.options import Options
+from cae_bench.runs.recipe import build
 from cae_bench.tasks import Task
 
 DATA = DataInfo(
@@ -29,9 +31,9 @@ def saved(folder, layout='timm_layer_scale'):
 def fingerprint(ckpt, seed=0):
     from cae_bench.results import fingerprint as of
 
-    options = recipes.Options(recipe='mini', seed=seed)
-    cfg = recipes.build(Task('own', 'knn'), ckpt, DATA, options)
-    return of(recipes.scoring_parts(cfg, ckpt, DATA, options))
+    options = Options(recipe='mini', seed=seed)
+    cfg = build(Task('own', 'knn'), ckpt, DATA, options)
+    return of(scoring_parts(cfg, ckpt, DATA, options))
 
 
 @pytest.mark.parametrize(
@@ -108,5 +110,5 @@ def test_a_model_that_only_timm_builds_starts_as_timm_has_it(monkeypatch):
     monkeypatch.setattr(timm, 'create_model', lambda name, pretrained: real(name, pretrained=False, depth=2))
     ckpt = checkpoints.load('random:like:timm:vit_small_patch14_reg4_dinov2')
     assert ckpt.name == 'random-like-timm-vit_small_patch14_reg4_dinov2' and ckpt.sha256 is None
-    backbone = recipes.build(Task('own', 'knn'), ckpt, DATA, recipes.Options(recipe='mini')).model.backbone
+    backbone = build(Task('own', 'knn'), ckpt, DATA, Options(recipe='mini')).model.backbone
     assert backbone.type == 'cae_bench.TimmViT' and backbone.pretrained is False

@@ -6,6 +6,7 @@ import shutil
 import pytest
 import torch
 
+import cae_bench
 from cae_bench import benchmark, checkpoints
 from cae_bench.checkpoints import loader, networks, safe_load, timm_hub
 from cae_bench.datasets.scenes.make import make_scenes
@@ -41,7 +42,7 @@ def test_a_file_replaced_between_two_tasks_costs_the_second_and_leaves_the_first
             os.replace(other, file)
 
     monkeypatch.setattr(benchmark, 'say', replaced_when_finetune_starts)
-    outcome = benchmark.run(
+    outcome = cae_bench.run(
         str(file),
         tasks=['scenes/knn', 'scenes/finetune'],
         data={'scenes': str(scenes)},

@@ -9,7 +9,6 @@ import time
 import pytest
 from test_cli import cae_bench, refused
 
-from cae_bench.benchmark import Outcome
 from cae_bench.checkpoints import load
 from cae_bench.commands import demo
 from cae_bench.commands import watch as watching
@@ -18,6 +17,7 @@ from cae_bench.datasets.scenes.make import make_scenes
 from cae_bench.errors import ConfigError
 from cae_bench.models.vit import ViT
 from cae_bench.pretraining import checkpoint_files as pretrain_files
+from cae_bench.runs.outcome import Outcome
 
 
 @pytest.fixture(scope='module')

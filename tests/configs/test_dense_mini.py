@@ -7,7 +7,8 @@ import pytest
 from cae_bench import checkpoints
 from cae_bench.datasets.describe import describe
 from cae_bench.datasets.scenes.make import make_scenes
-from cae_bench.runs import recipe as recipes
+from cae_bench.runs.options import Options
+from cae_bench.runs.recipe import build
 from cae_bench.tasks import Task
 
 LAYOUT = dict(upernet='ade', mask_rcnn='coco')
@@ -22,7 +23,7 @@ def fitted(protocol, scenes, **options):
     checkpoint = checkpoints.load('random:vit-48x4x3')
     info = describe('scenes', scenes, LAYOUT[protocol])
     options = dict(recipe='mini', shorten=0.006, cfg_options={'train_dataloader.batch_size': 2}) | options
-    return recipes.build(Task('scenes', protocol), checkpoint, info, recipes.Options(**options))
+    return build(Task('scenes', protocol), checkpoint, info, Options(**options))
 
 
 def run(cfg, folder):
@@ -71,9 +72,7 @@ def test_anchors_cover_the_image_whatever_the_patch(patch, scenes):
 
     register_all_modules()
     checkpoint = checkpoints.load(f'random:vit-48x4x3-p{patch}')
-    cfg = recipes.build(
-        Task('scenes', 'mask_rcnn'), checkpoint, describe('scenes', scenes, 'coco'), recipes.Options(recipe='mini')
-    )
+    cfg = build(Task('scenes', 'mask_rcnn'), checkpoint, describe('scenes', scenes, 'coco'), Options(recipe='mini'))
     model, side = MODELS.build(cfg.model).eval(), 7 * 64
     with torch.no_grad():
         maps = model.extract_feat(torch.zeros(1, 3, side, side))

@@ -10,7 +10,10 @@ from mmengine.runner import Runner
 from cae_bench import checkpoints
 from cae_bench.datasets.describe import describe
 from cae_bench.datasets.scenes.make import make_scenes
-from cae_bench.runs import recipe as recipes
+from cae_bench.paths import shipped
+from cae_bench.runs.find import find_config
+from cae_bench.runs.options import Options
+from cae_bench.runs.recipe import build
 from cae_bench.tasks import Task
 
 SMALL = 'random:vit-24x12x2'
@@ -23,12 +26,11 @@ def scenes(tmp_path_factory):
 
 def small(protocol, scenes, monkeypatch, **changes):
     """The paper's recipe of CAE, two iterations long."""
-    found = recipes.find
+    found = find_config
     monkeypatch.setattr(
-        recipes,
-        'find',
+        'cae_bench.runs.recipe.find_config',
         lambda p, spec, recipe: (
-            found(p, spec, recipe) if p == 'linear_seg' else recipes.shipped('configs') / p / 'cae_vit-base.py'
+            found(p, spec, recipe) if p == 'linear_seg' else shipped('configs') / p / 'cae_vit-base.py'
         ),
     )
     layout = 'coco' if 'rcnn' in protocol else 'ade'
@@ -37,11 +39,11 @@ def small(protocol, scenes, monkeypatch, **changes):
         for loader in ('train', 'val')
         for key, value in (('num_workers', 0), ('persistent_workers', False), ('pin_memory', False))
     } | changes
-    return recipes.build(
+    return build(
         Task('scenes', protocol),
         checkpoints.load(SMALL),
         describe('scenes', scenes, layout),
-        recipes.Options(limit=2, cfg_options=changes),
+        Options(limit=2, cfg_options=changes),
     )
 
 

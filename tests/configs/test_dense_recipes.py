@@ -273,7 +273,7 @@ def test_segmentation_positions_are_32_x_32_and_detection_s_42_x_68():
 
 
 def test_a_learning_rate_variant_is_an_override_that_the_record_keeps():
-    from cae_bench.runs.recipe import Options
+    from cae_bench.runs.options import Options
 
     options = dict(cfg_options={'optim_wrapper.optimizer.lr': 2e-4})
     assert resolved('upernet/cae_vit-base', **options).optim_wrapper.optimizer.lr == 2e-4

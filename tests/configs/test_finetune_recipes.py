@@ -12,6 +12,8 @@ from PIL import Image
 from cae_bench.paths import shipped
 from cae_bench.registry import MODELS
 from cae_bench.runs import global_batch as effective_batch
+from cae_bench.runs import places
+from cae_bench.runs.header import Header
 from cae_bench.training.layer_decay import param_groups
 
 RECIPES = sorted(p.name for p in (shipped('configs') / 'finetune').glob('*_vit-*.py'))
@@ -94,10 +96,7 @@ def test_a_recipe_builds_at_full_size_with_its_layer_decay(name):
 def test_every_fitted_place_of_a_recipe_exists(name):
     cfg = read(name)
     for path in [*cfg.benchmark.fit, *cfg.benchmark.schedule]:
-        place = cfg
-        for part in path.split('.'):
-            assert isinstance(place, (list, tuple)) or part in place, path
-            place = place[int(part) if part.isdigit() else part]
+        places.get(cfg, path)
 
 
 @pytest.fixture
@@ -160,7 +159,7 @@ def small_paper_run(blobs, tmp_path, **training):
     cfg.model.backbone.img_size = 32
     cfg.train_dataloader.dataset.transform.size = 32
     cfg.val_dataloader.dataset.transform[0].update(size=32, resize=36)
-    effective_batch.by_updates(cfg)
+    effective_batch.by_updates(cfg, Header.of(cfg))
     return cfg
 
 

@@ -13,12 +13,16 @@ from shipped_configs import FILES, archs, described, fitted, name_of
 from cae_bench import checkpoints
 from cae_bench.errors import ConfigError
 from cae_bench.registry import MODELS
-from cae_bench.runs import recipe as recipes
+from cae_bench.runs.find import read, read_header
+from cae_bench.runs.fingerprint import scoring_parts
 from cae_bench.runs.input_size import views
+from cae_bench.runs.options import Options
+from cae_bench.runs.overrides import overrides_of
+from cae_bench.runs.recipe import build
 from cae_bench.tasks import Task
 
 FILES = [path for path in FILES if path.stem in ('mini', 'vit-base')]  # one of each protocol and recipe
-CLASSIFICATION = [path for path in FILES if recipes.header(path).layout == 'image_folder']
+CLASSIFICATION = [path for path in FILES if read_header(path).layout == 'image_folder']
 DENSE = [path for path in FILES if path not in CLASSIFICATION]
 
 
@@ -26,11 +30,11 @@ def resolve(path: Path, patch_size: int = 14, **options):
     plain = checkpoints.load('random:vit-48x12x3')
     ckpt = replace(plain, spec=replace(plain.spec, patch_size=patch_size, img_size=(16 * patch_size,) * 2))
     recipe = 'mini' if path.stem == 'mini' else 'paper'
-    return recipes.build(
+    return build(
         Task('own', path.parent.name),
         ckpt,
-        described(recipes.header(path).layout),
-        recipes.Options(recipe=recipe, **options),
+        described(read_header(path).layout),
+        Options(recipe=recipe, **options),
     )
 
 
@@ -58,7 +62,7 @@ def test_every_view_is_a_whole_number_of_patches_of_14(path):
 @pytest.mark.parametrize('path', FILES, ids=name_of)
 @pytest.mark.parametrize('patch_size', [16, 32])
 def test_patches_of_16_and_32_leave_every_size_as_it_is(path, patch_size):
-    shipped, cfg = recipes._read(path), resolve(path, patch_size)
+    shipped, cfg = read(path), resolve(path, patch_size)
     assert cfg.benchmark.get('input_size') is None
     if path in CLASSIFICATION:
         sizes = [[(v['size'], v.get('resize')) for v in views(c)] for c in (cfg, shipped)]
@@ -85,7 +89,7 @@ def test_input_size_sets_every_view_and_keeps_the_ratio_of_resize_and_crop(path)
             assert new['resize'] == {(224, 256): 512, (96, 96): 448, (64, 64): 448}[old['size'], old['resize']]
     if 'img_size' in plain.model.backbone:
         assert cfg.model.backbone.img_size == 448
-    assert recipes.overrides_of(cfg, recipes.Options(input_size=448)) == dict(input_size=448)
+    assert overrides_of(cfg, Options(input_size=448)) == dict(input_size=448)
 
 
 def test_input_size_moves_the_fingerprint_also_where_rounding_gives_the_same_size():
@@ -94,7 +98,7 @@ def test_input_size_moves_the_fingerprint_also_where_rounding_gives_the_same_siz
 
     ckpt = checkpoints.load('random:vit-48x4x3')
     parts = [
-        recipes.scoring_parts(resolve(file('knn/mini'), 16, input_size=n), ckpt, Data, recipes.Options(input_size=n))
+        scoring_parts(resolve(file('knn/mini'), 16, input_size=n), ckpt, Data, Options(input_size=n))
         for n in (None, 96, 128)
     ]
     assert parts[0]['config'] == parts[1]['config'] != parts[2]['config']

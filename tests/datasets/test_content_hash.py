@@ -75,14 +75,14 @@ def test_a_picture_changed_in_place_at_its_size_and_time_is_another_data_set(roo
 def test_what_was_measured_on_the_old_pictures_is_not_already_done_for_the_new_ones(tmp_path):
     from cae_bench import benchmark, checkpoints
     from cae_bench.datasets.scenes.make import make_scenes
-    from cae_bench.runs.recipe import Options
+    from cae_bench.runs.options import Options
     from cae_bench.tasks import Task
 
     scenes = make_scenes(tmp_path / 'scenes', num_train=40, num_val=8, size=64)
     ckpt, wanted = checkpoints.load('random:vit-24x2x2'), [Task('scenes', p) for p in ('knn', 'upernet', 'mask_rcnn')]
 
     def fingerprints():
-        return [j.fingerprint for j in benchmark.plan(wanted, ckpt, {'scenes': str(scenes)}, Options(recipe='mini'))]
+        return [j.fingerprint for j in benchmark.resolve(wanted, ckpt, {'scenes': str(scenes)}, Options(recipe='mini'))]
 
     before = fingerprints()
     assert fingerprints() == before

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import cae_bench
 from cae_bench import benchmark, checkpoints
 from cae_bench.datasets.describe import describe
 from cae_bench.datasets.layouts import find_layout
 from cae_bench.datasets.scenes.make import make_scenes
 from cae_bench.errors import DataError
-from cae_bench.runs import recipe as recipes
+from cae_bench.runs.options import Options
 from cae_bench.tasks import parse_all
 
 
@@ -78,7 +79,7 @@ def test_a_coco_file_of_no_use_is_refused_with_the_reason(scenes, split, change,
 
 def test_a_training_split_of_images_too_small_for_the_recipe_is_refused(scenes, tmp_path):
     edit(scenes, 'train', small)
-    outcome = benchmark.run(
+    outcome = cae_bench.run(
         'random:vit-48x4x3',
         tasks=['scenes/mask_rcnn'],
         data={'scenes': str(scenes)},
@@ -133,11 +134,11 @@ def test_a_run_says_the_tell_tale_of_a_wrong_reduce_zero_label(scenes, caplog):
     relabel(scenes, train=np.broadcast_to(rows, (64, 64)))
     meta(scenes, reduce_zero_label=True)
     with caplog.at_level(logging.INFO, 'cae_bench'):
-        benchmark.plan(
+        benchmark.resolve(
             parse_all(['scenes/upernet']),
             checkpoints.load('random:vit-tiny'),
             {'scenes': str(scenes)},
-            recipes.Options(recipe='mini'),
+            Options(recipe='mini'),
         )
     assert 'label 7 (triangle) does not' in caplog.text and 'should be false' in caplog.text
 
@@ -152,7 +153,7 @@ def test_images_smaller_than_the_crop_are_padded_and_trained_on(scenes, tmp_path
         for loader in ('train', 'val')
         for key, value in (('num_workers', 0), ('persistent_workers', False))
     }
-    outcome = benchmark.run(
+    outcome = cae_bench.run(
         'random:vit-48x4x3',
         tasks=['scenes/upernet'],
         data={'scenes': str(scenes)},

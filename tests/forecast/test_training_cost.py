@@ -14,7 +14,11 @@ from cae_bench.errors import CaeBenchError, DataError
 from cae_bench.forecast.detector_flops import detector_flops, scored_objects, trained_objects
 from cae_bench.forecast.training_cost import input_size, length, plain, plan
 from cae_bench.forecast.vit_flops import backbone_flops, head_flops, parameters
-from cae_bench.runs import recipe as recipes
+from cae_bench.paths import shipped
+from cae_bench.runs.find import borrowed
+from cae_bench.runs.header import Header
+from cae_bench.runs.options import Options
+from cae_bench.runs.recipe import build
 from cae_bench.tasks import Task, parse_all
 
 LAYOUT = {
@@ -33,9 +37,11 @@ DATA = dict(image_folder='in1k', ade='ade20k', coco='coco')
 def config(protocol, arch='vit-base', **options):
     ckpt = checkpoints.load(f'random:{arch}')
     name = DATA[LAYOUT[protocol]]
-    return recipes.build(
-        Task(name, protocol), ckpt, describe_released(name, LAYOUT[protocol]), recipes.Options(**options)
-    )
+    return build(Task(name, protocol), ckpt, describe_released(name, LAYOUT[protocol]), Options(**options))
+
+
+def said_of(cfg, *counts, **options):
+    return plan(cfg, Header.of(cfg), *counts, **options)
 
 
 def test_the_suite_of_the_main_table_is_planned_without_data_in_seconds():
@@ -97,10 +103,11 @@ def test_a_recipe_that_is_anothers_says_whose_and_no_other_does(family, protocol
     plain = checkpoints.load(f'random:{arch}')
     ckpt = replace(plain, spec=replace(plain.spec, family=family))
     dataset = DATA[LAYOUT[protocol]]
-    cfg = recipes.build(Task(dataset, protocol), ckpt, describe_released(dataset, LAYOUT[protocol]), recipes.Options())
+    cfg = build(Task(dataset, protocol), ckpt, describe_released(dataset, LAYOUT[protocol]), Options())
     said = f'no official recipe of {protocol} is known for {family} {arch}: the constants are those of {constants}'
-    assert recipes.borrowed(cfg, ckpt.spec) == (said if constants else '')
-    assert recipes.borrowed(config('mask_rcnn', 'vit-small', recipe='mini'), ckpt.spec) == ''
+    assert borrowed(cfg, Header.of(cfg), ckpt.spec) == (said if constants else '')
+    mini = config('mask_rcnn', 'vit-small', recipe='mini')
+    assert borrowed(mini, Header.of(mini), ckpt.spec) == ''
 
 
 @pytest.mark.parametrize(
@@ -119,11 +126,11 @@ def test_the_length_is_that_of_the_published_batch(protocol, updates, images):
     )
     for batch in (1, 2):
         cfg = config(protocol, cfg_options={'train_dataloader.batch_size': batch})
-        assert length(cfg, counts) == (updates, images)
+        assert length(cfg, Header.of(cfg), counts) == (updates, images)
 
 
 def test_every_constant_of_a_recipe_is_told():
-    text = '\n'.join(plan(config('vitdet_mask_rcnn', 'vit-large', amp='bf16'), 118_287, 5_000, world_size=8))
+    text = '\n'.join(said_of(config('vitdet_mask_rcnn', 'vit-large', amp='bf16'), 118_287, 5_000, world_size=8))
     for part in (
         'global_blocks=[5, 11, 17, 23]',
         'window_size=14',
@@ -142,7 +149,7 @@ def test_every_constant_of_a_recipe_is_told():
 
 def test_a_frozen_backbone_costs_one_forward_and_recomputed_blocks_a_fourth():
     cost = {
-        p: next(line for line in plan(config(p), 100, 10) if 'times a forward' in line)
+        p: next(line for line in said_of(config(p), 100, 10) if 'times a forward' in line)
         for p in ('linear_seg', 'mask_rcnn', 'upernet')
     }
     assert 'takes 1 times' in cost['linear_seg'] and 'takes 4 times' in cost['mask_rcnn']
@@ -164,7 +171,7 @@ def test_arithmetic_of_backbone_and_upernet_agrees_with_counting_their_operation
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         maps = model.neck(taps)
         model.decode_head(maps), model.auxiliary_head(maps)
-    assert input_size(cfg) == (512, 512)
+    assert input_size(cfg, Header.of(cfg)) == (512, 512)
     assert backbone_flops(cfg.model.backbone, (512, 512)) == pytest.approx(blocks, rel=0.01)
     assert head_flops(cfg.model, (512, 512)) == pytest.approx(counter.get_total_flops(), rel=0.01)
     assert parameters(cfg.model.backbone) == pytest.approx(86e6, rel=0.01)
@@ -193,11 +200,11 @@ def test_arithmetic_of_a_detector_agrees_with_counting_its_operations(protocol, 
 
 def test_the_cost_of_a_detector_counts_its_heads_at_the_size_of_its_images():
     cfg = config('mask_rcnn')
-    text = '\n'.join(plan(cfg, 118_287, 5_000))
+    text = '\n'.join(said_of(cfg, 118_287, 5_000))
     assert 'a forward of 672x1092, neck and heads' in text and 'heads not counted' not in text
     assert trained_objects(cfg.model) == (512, 128) and scored_objects(cfg.model) == (1000, 100)
-    beit = Config.fromfile(recipes.shipped('configs') / 'mask_rcnn/beit_vit-base.py')  # its tables are of 224
-    assert input_size(beit) == (672, 1092)
+    beit = Config.fromfile(shipped('configs') / 'mask_rcnn/beit_vit-base.py')  # its tables are of 224
+    assert input_size(beit, Header.of(beit)) == (672, 1092)
 
 
 def test_windows_cost_less_than_whole_attention():
@@ -207,11 +214,13 @@ def test_windows_cost_less_than_whole_attention():
 
 
 def test_only_a_plan_may_lack_its_data_and_only_the_official():
-    ckpt, options = checkpoints.load('random:vit-base'), recipes.Options()
-    assert benchmark.plan(parse_all(['coco/mask_rcnn']), ckpt, {}, options, may_lack_data=True)[0].data.num_val == 5000
+    ckpt, options = checkpoints.load('random:vit-base'), Options()
+    assert (
+        benchmark.resolve(parse_all(['coco/mask_rcnn']), ckpt, {}, options, may_lack_data=True)[0].data.num_val == 5000
+    )
     for task, may in (('coco/mask_rcnn', False), ('own/mask_rcnn', True)):
         with pytest.raises(CaeBenchError, match='no folder for data set'):
-            benchmark.plan(parse_all([task]), ckpt, {}, options, may_lack_data=may)
+            benchmark.resolve(parse_all([task]), ckpt, {}, options, may_lack_data=may)
     with pytest.raises(DataError, match='coco in ade layout is no official'):
         describe_released('coco', 'ade')
 

@@ -5,8 +5,8 @@ from mmengine.config import Config, DictAction
 from test_cli import cae_bench, refused
 
 from cae_bench.errors import ConfigError
+from cae_bench.paths import shipped
 from cae_bench.runs import config_keys
-from cae_bench.runs import recipe as recipes
 from cae_bench.runs.cfg_options import parse, parse_value, spread
 
 VALUES = {
@@ -128,7 +128,7 @@ def test_the_command_line_takes_several_pairs_and_a_python_false():
 )
 def test_text_where_the_recipe_has_something_else_is_refused(option, expected):
     key, text = option.split('=')
-    cfg = Config.fromfile(recipes.shipped('configs') / 'finetune' / 'vit-base.py')
+    cfg = Config.fromfile(shipped('configs') / 'finetune' / 'vit-base.py')
     with pytest.raises(ConfigError) as error:
         config_keys.check_type(cfg, key, parse_value(text))
     assert str(error.value).startswith(f'--cfg-options {key}={parse_value(text)}: expected {expected}')
@@ -150,9 +150,7 @@ def test_text_where_the_recipe_has_something_else_is_refused(option, expected):
 )
 def test_what_a_recipe_can_take_is_taken(option):
     key, text = option.split('=')
-    config_keys.check_type(
-        Config.fromfile(recipes.shipped('configs') / 'finetune' / 'vit-base.py'), key, parse_value(text)
-    )
+    config_keys.check_type(Config.fromfile(shipped('configs') / 'finetune' / 'vit-base.py'), key, parse_value(text))
 
 
 def test_run_and_pretrain_name_key_and_value():

@@ -10,7 +10,8 @@ import pytest
 import torch
 from mmengine.registry import DefaultScope
 
-from cae_bench import benchmark, checkpoints
+import cae_bench
+from cae_bench import checkpoints
 from cae_bench.checkpoints import from_released, read_network, to_released
 from cae_bench.datasets.describe import describe
 from cae_bench.datasets.scenes.make import make_scenes
@@ -18,8 +19,10 @@ from cae_bench.errors import CheckpointError, ConfigError
 from cae_bench.models.trained import fill
 from cae_bench.registry import MODELS
 from cae_bench.results import build_table, render
-from cae_bench.runs import recipe as recipes
 from cae_bench.runs.eval_only import check, evaluate
+from cae_bench.runs.header import Header
+from cae_bench.runs.options import Options
+from cae_bench.runs.recipe import build
 from cae_bench.tasks import Task
 
 LAYOUT = {
@@ -44,7 +47,7 @@ def fitted(protocol, scenes, source=SMALL, **options):
     """(recipe fitted to a checkpoint, checkpoint)."""
     ckpt = checkpoints.load(str(source), num_heads=2)
     info = describe('scenes', scenes, LAYOUT[protocol])
-    return recipes.build(Task('scenes', protocol), ckpt, info, recipes.Options(**options)), ckpt
+    return build(Task('scenes', protocol), ckpt, info, Options(**options)), ckpt
 
 
 def built(cfg):
@@ -168,11 +171,11 @@ def test_a_released_segmentation_file_gives_the_recorded_pyramid(name, variant, 
     }
     torch.save(dict(state_dict={f'backbone.{k}': v for k, v in sd.items()} | heads), tmp_path / 'seg.pth')
     released = checkpoints.load(tmp_path / 'seg.pth', num_heads=dims['heads'])
-    cfg = recipes.build(
+    cfg = build(
         Task('scenes', 'upernet'),
         released,
         describe('scenes', scenes, 'ade'),
-        recipes.Options(recipe='mini', eval_only=True),
+        Options(recipe='mini', eval_only=True),
     )
     cfg.model.backbone.out_indices = dims['out_indices']
     cfg.model.backbone.img_size = images.shape[-1]
@@ -194,7 +197,7 @@ QUICK = dict(recipe='mini', cfg_options={'val_dataloader.num_workers': 0, 'val_d
 
 
 def scored(path, protocol, scenes, results, **options):
-    outcome = benchmark.run(
+    outcome = cae_bench.run(
         str(path),
         tasks=[f'scenes/{protocol}'],
         data={'scenes': str(scenes)},
@@ -211,7 +214,7 @@ def test_a_training_and_the_evaluation_of_its_file_give_one_score(scenes, tmp_pa
         'train_dataloader.num_workers': 0,
         'train_dataloader.persistent_workers': False,
     }
-    first = benchmark.run(
+    first = cae_bench.run(
         'random:vit-48x4x3',
         tasks=['scenes/upernet'],
         data={'scenes': str(scenes)},
@@ -283,7 +286,7 @@ def test_a_network_of_another_recipe_is_refused_tensor_by_tensor(scenes, tmp_pat
 def test_the_plan_of_an_evaluation_trains_nothing(scenes, tmp_path, caplog):
     trained('upernet', scenes, tmp_path / 'a.pth', recipe='mini')
     with caplog.at_level('INFO', 'cae_bench'):
-        benchmark.run(
+        cae_bench.run(
             str(tmp_path / 'a.pth'),
             tasks=['scenes/upernet'],
             data={'scenes': str(scenes)},
@@ -303,6 +306,6 @@ def test_a_file_replaced_after_it_was_hashed_is_not_scored_under_that_hash(step,
     torch.save(dict(torch.load(tmp_path / 'best.pth', weights_only=False), epoch=3), tmp_path / 'best.pth')
     with pytest.raises(CheckpointError, match='best.pth has changed since this run was planned'):
         if step == 'planned':
-            check(cfg, ckpt, ('a',) * 10)
+            check(cfg, Header.of(cfg), ckpt, ('a',) * 10)
         else:
             evaluate(SimpleNamespace(model=model), ckpt)

@@ -7,17 +7,14 @@ import pytest
 from cae_bench.runs.make_record import _Findings
 
 
-class Progress:
-    def __init__(self, history):
-        self.history = history
-
-
 def findings(protocol, history, *metrics, **hook):
+    kept = [dict(iteration=i, scores=scores) for i, scores in enumerate(history)]
     runner = SimpleNamespace(
-        hooks=[Progress(history), SimpleNamespace(**hook)],
+        hooks=[SimpleNamespace(**hook)],
+        message_hub=SimpleNamespace(get_info=lambda key: kept),
         val_evaluator=SimpleNamespace(metrics=[SimpleNamespace(**m) for m in metrics]),
     )
-    return _Findings(runner, protocol)
+    return _Findings(runner, protocol, shares_pass=any('/' in name for name in history[-1]))
 
 
 def test_classes_and_errors_of_a_detection_are_kept_although_they_are_nested(tmp_path):

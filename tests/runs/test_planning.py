@@ -7,10 +7,11 @@ import sys
 
 import pytest
 
+import cae_bench
 from cae_bench import benchmark, checkpoints
 from cae_bench.datasets.scenes.make import make_scenes
 from cae_bench.errors import CaeBenchError
-from cae_bench.runs.recipe import Options
+from cae_bench.runs.options import Options
 from cae_bench.tasks import Task
 
 TINY = 'random:vit-24x2x2'
@@ -23,13 +24,13 @@ def scenes(tmp_path_factory):
 
 def planned(scenes, protocol, **cfg_options):
     options = Options(recipe='mini', cfg_options=cfg_options)
-    (job,) = benchmark.plan([Task('scenes', protocol)], checkpoints.load(TINY), {'scenes': str(scenes)}, options)
+    (job,) = benchmark.resolve([Task('scenes', protocol)], checkpoints.load(TINY), {'scenes': str(scenes)}, options)
     return job, options
 
 
 @pytest.mark.parametrize('protocol', ['knn', 'linear', 'finetune', 'upernet', 'mask_rcnn'])
 def test_how_fast_the_data_are_read_moves_no_fingerprint_and_is_recorded(protocol, scenes):
-    from cae_bench.runs.recipe import overrides_of
+    from cae_bench.runs.overrides import overrides_of
 
     speed = {
         'train_dataloader.num_workers': 0,
@@ -82,7 +83,7 @@ def test_what_no_record_could_hold_is_refused_before_anything_is_computed(scenes
     dataset = change.pop('dataset', 'scenes')
     for dry_run in (True, False):
         with pytest.raises(CaeBenchError, match=message):
-            benchmark.run(
+            cae_bench.run(
                 TINY,
                 tasks=[f'{dataset}/finetune'],
                 data={dataset: str(scenes)},
@@ -119,12 +120,12 @@ def test_a_skipped_record_of_other_code_or_another_torch_is_said_to_be_that(
     lines = []
     monkeypatch.setattr(benchmark, 'say', lines.append)
     options = dict(tasks=['scenes/knn'], data={'scenes': str(scenes)}, results=tmp_path, recipe='mini', device='cpu')
-    (record,) = benchmark.run(TINY, **options).records
+    (record,) = cae_bench.run(TINY, **options).records
     (path,) = (tmp_path / 'measured').rglob('*.json')
     content = json.loads(path.read_text())
     content['git']['commit'] = commit or content['git']['commit']
     content['packages']['torch'] = torch or content['packages']['torch']
     path.write_text(json.dumps(content))
-    benchmark.run(TINY, **options)
+    cae_bench.run(TINY, **options)
     assert 'already done' in lines[-1] and note in lines[-1] and ('measured by' in lines[-1]) == bool(note)
     assert record.packages['torch'] == provenance.packages()['torch']

@@ -8,14 +8,17 @@ from dataclasses import replace
 import pytest
 import torch
 
-from cae_bench import benchmark, checkpoints
+import cae_bench
+from cae_bench import checkpoints
 from cae_bench.checkpoints._pretrain_epochs import pretrain_epochs
 from cae_bench.datasets.describe import describe_released
 from cae_bench.errors import ConfigError
 from cae_bench.registry import MODELS
 from cae_bench.results import fingerprint
-from cae_bench.runs import pretraining_length
-from cae_bench.runs import recipe as recipes
+from cae_bench.runs.fingerprint import scoring_parts
+from cae_bench.runs.header import Header
+from cae_bench.runs.options import Options
+from cae_bench.runs.recipe import build
 from cae_bench.tasks import Task
 
 OPTION, ARGS, NAME = '--epochs-pretrained', "the file's args", "the file's name"
@@ -30,7 +33,12 @@ def checkpoint(source='cae_base.pth', in_file=None, family='cae', arch='vit-base
 
 
 def config(ckpt, protocol='upernet', **options):
-    return recipes.build(Task('ade20k', protocol), ckpt, describe_released('ade20k', 'ade'), recipes.Options(**options))
+    return build(Task('ade20k', protocol), ckpt, describe_released('ade20k', 'ade'), Options(**options))
+
+
+def lines(cfg):
+    header = Header.of(cfg)
+    return header.pretraining.lines if header.pretraining else []
 
 
 @pytest.mark.parametrize(
@@ -56,13 +64,13 @@ def test_the_learning_rate_is_that_of_the_pretrainings_length(protocol, name, in
     cfg = config(checkpoint(name, in_file), protocol, epochs_pretrained=asked)
     assert cfg.optim_wrapper.optimizer.lr == rate
     assert (cfg.benchmark.pretraining.epochs, cfg.benchmark.pretraining.source) == (epochs, source)
-    (line,) = pretraining_length.lines(cfg)
+    (line,) = lines(cfg)
     assert line.startswith(f'optim_wrapper.optimizer.lr={rate:g}, ')
     assert ('as published for' in line) == (epochs in (300, 800, 1600)) and source in line
 
 
 def test_what_is_not_known_is_said_with_the_option_that_says_it():
-    assert pretraining_length.lines(config(checkpoint())) == [
+    assert lines(config(checkpoint())) == [
         'optim_wrapper.optimizer.lr=0.0001, the default: how long this file was pretrained is not known, '
         '--epochs-pretrained N says it; published: 0.0003 for 300, 0.0002 for 800, 0.0001 for 1600'
     ]
@@ -71,7 +79,7 @@ def test_what_is_not_known_is_said_with_the_option_that_says_it():
 def test_it_is_part_of_what_makes_a_run_another_and_of_its_record():
     def mark(name, **options):
         cfg, data = config(checkpoint(name), **options), describe_released('ade20k', 'ade')
-        return fingerprint(recipes.scoring_parts(cfg, checkpoint(name), data, recipes.Options(**options)))
+        return fingerprint(scoring_parts(cfg, checkpoint(name), data, Options(**options)))
 
     assert mark('cae.pth', epochs_pretrained=800) == mark('cae_800e.pth') != mark('cae.pth') == mark('cae_1600e.pth')
     assert config(checkpoint('cae_800e.pth')).to_dict()['benchmark']['pretraining']['epochs'] == 800
@@ -79,7 +87,7 @@ def test_it_is_part_of_what_makes_a_run_another_and_of_its_record():
 
 def test_a_rate_of_ones_own_goes_before_it_and_nothing_else_is_said():
     cfg = config(checkpoint('cae_800e.pth'), cfg_options={'optim_wrapper.optimizer.lr': 5e-5})
-    assert cfg.optim_wrapper.optimizer.lr == 5e-5 and pretraining_length.lines(cfg) == []
+    assert cfg.optim_wrapper.optimizer.lr == 5e-5 and lines(cfg) == []
 
 
 @pytest.mark.parametrize(
@@ -93,7 +101,7 @@ def test_other_recipes_keep_theirs(family, arch, rate):
 
 def test_an_option_that_nothing_goes_by_is_refused_and_so_is_an_impossible_one():
     with pytest.raises(ConfigError, match='--epochs-pretrained 800: no recipe of these tasks goes with the length'):
-        benchmark.run('random:vit-tiny', ['in1k/finetune'], dry_run=True, epochs_pretrained=800)
+        cae_bench.run('random:vit-tiny', ['in1k/finetune'], dry_run=True, epochs_pretrained=800)
     with pytest.raises(ConfigError, match='--epochs-pretrained 0: give the number of epochs'):
         config(checkpoint(), epochs_pretrained=0)
 

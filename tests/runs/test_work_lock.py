@@ -10,7 +10,7 @@ import pytest
 
 from cae_bench import benchmark, checkpoints
 from cae_bench.datasets.scenes.make import make_scenes
-from cae_bench.runs.recipe import Options
+from cae_bench.runs.options import Options
 from cae_bench.runs.work_lock import work_lock
 from cae_bench.tasks import Task
 
@@ -131,8 +131,8 @@ def test_pretraining_refuses_a_folder_that_another_run_is_at_work_in(scenes, tmp
 def test_two_processes_of_one_launch_wait_together_and_then_share_the_lock(scenes, tmp_path):
     options = Options(recipe='mini')
     ckpt, data = checkpoints.load('random:vit-24x2x2'), {'scenes': str(scenes)}
-    jobs = benchmark.plan([Task('scenes', 'knn')], ckpt, data, options)
-    first = hold(benchmark._work_dir(jobs, ckpt.name, tmp_path, 0))
+    jobs = benchmark.resolve([Task('scenes', 'knn')], ckpt, data, options)
+    first = hold(benchmark.work_dir_of(jobs, ckpt.name, tmp_path, 0))
     launch = ['-m', 'torch.distributed.run', '--nproc_per_node', '2', '--master_port', '29613', '-m', 'cae_bench']
     second = subprocess.Popen(
         command(scenes, tmp_path, *launch), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from cae_bench.paths import shipped
 from cae_bench.pretraining.optimizer import PretrainOptimWrapper
-from cae_bench.runs.recipe import check_precision
+from cae_bench.runs.find import read_header
+from cae_bench.runs.precision import check_device
 from cae_bench.training import bfloat16
 
 LINE = 'this CPU has no units for bfloat16 and imitates it, up to 20 times slower than fp32: use --amp fp32'
@@ -28,7 +30,7 @@ def start_pretraining(amp: str) -> None:
 
 
 def start_run(amp: str) -> None:
-    check_precision({}, amp)
+    check_device(read_header(shipped('configs') / 'knn/mini.py'), amp)
 
 
 @pytest.mark.parametrize('start', [start_pretraining, start_run])

@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmengine.registry import DATASETS, MODELS
 from mmengine.runner import Runner
@@ -16,8 +16,10 @@ from torch import nn
 from cae_bench.distributed import cpu_processes
 from cae_bench.errors import ConfigError, DataError
 from cae_bench.forecast.training_cost import length
+from cae_bench.paths import shipped
 from cae_bench.runs import global_batch as effective_batch
-from cae_bench.runs import recipe as recipes
+from cae_bench.runs.find import read_header
+from cae_bench.runs.header import Header
 from cae_bench.training.schedules import poly_with_warmup
 
 
@@ -64,7 +66,6 @@ def config(folder, loop, images=24, batch=8, clip=0.3, drop_last=False, **train)
             work_dir=str(folder),
             log_level='ERROR',
             default_scope='mmengine',
-            benchmark=dict(global_batch=8, devices=1),
             randomness=dict(seed=0),
             train_dataloader=dict(
                 batch_size=batch,
@@ -84,10 +85,21 @@ def config(folder, loop, images=24, batch=8, clip=0.3, drop_last=False, **train)
     )
 
 
+def header(**facts):
+    """Of a recipe whose updates have 8 images on one device."""
+    own = dict(version=1, layout='image_folder', frozen=False, metrics={}, fit={}, global_batch=8, devices=1)
+    return Header(**{**own, **facts})
+
+
+def keep(cfg, devices, own=None):
+    cfg.benchmark = {}
+    effective_batch.keep(cfg, own or header(), devices, effective_batch.as_published(cfg, own or header()))
+
+
 def trained(folder, loop, batch, **settings):
     """(model, learning rate of every update, runner) after the training that a recipe of a batch of 8 gives."""
     cfg = config(folder, loop, batch=batch, **settings)
-    effective_batch.keep(cfg, 1, cfg)
+    keep(cfg, 1)
     runner, rates = Runner.from_cfg(cfg), []
 
     def step(closure=None):
@@ -137,7 +149,7 @@ def test_an_update_that_the_data_cannot_fill_is_taken_or_dropped_like_a_whole_ba
 def test_a_resumed_training_goes_on_with_the_images_it_had_not_seen(tmp_path):
     uninterrupted, _, _ = trained(tmp_path / 'a', 'IterBasedTrainLoop', 2)
     cfg = config(tmp_path / 'a', 'IterBasedTrainLoop', batch=2)  # iter_3.pth is half of the way
-    effective_batch.keep(cfg, 1, cfg)
+    keep(cfg, 1)
     cfg.work_dir, cfg.load_from, cfg.resume = str(tmp_path / 'b'), str(tmp_path / 'a/iter_3.pth'), True
     resumed = Runner.from_cfg(cfg).train()
     assert resumed.sizes == [2] * 12
@@ -145,14 +157,12 @@ def test_a_resumed_training_goes_on_with_the_images_it_had_not_seen(tmp_path):
         assert torch.equal(a, b)
 
 
-def one_of_two(rank, folder, loop, batch, benchmark):
+def one_of_two(rank, folder, loop, batch, own):
     here = dict(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT='29741')
     os.environ.update(here)
     cfg = config(folder, loop, batch=batch)
     cfg.update(cpu_processes.join('torchrun'), launcher='pytorch')
-    if benchmark:
-        cfg.benchmark = ConfigDict(benchmark)
-    effective_batch.keep(cfg, 2, cfg)
+    keep(cfg, 2, own)
     runner = Runner.from_cfg(cfg)
     runner.train()
     torch.save(
@@ -165,10 +175,10 @@ def one_of_two(rank, folder, loop, batch, benchmark):
     )
 
 
-def ends_of_two(folder, loop, batch, benchmark=None):
+def ends_of_two(folder, loop, batch, own=None):
     """How the trainings of two processes end, each with `batch` images in its loader's config."""
     fork = multiprocessing.get_context('fork')
-    children = [fork.Process(target=one_of_two, args=(rank, folder, loop, batch, benchmark)) for rank in range(2)]
+    children = [fork.Process(target=one_of_two, args=(rank, folder, loop, batch, own)) for rank in range(2)]
     for child in children:
         child.start()
     for child in children:
@@ -189,7 +199,7 @@ def test_two_processes_that_accumulate_give_the_weights_of_one_that_does_not(loo
 
 def test_a_recipe_for_one_device_shares_its_batch_among_two_processes(tmp_path):
     whole, _, _ = trained(tmp_path / 'whole', 'IterBasedTrainLoop', 8)
-    first, second = ends_of_two(tmp_path, 'IterBasedTrainLoop', 8, dict(frozen=False, config='finetune/mini.py'))
+    first, second = ends_of_two(tmp_path, 'IterBasedTrainLoop', 8, header(global_batch=None))
     assert first['sizes'] == second['sizes'] == [4] * 6 and whole.sizes == [8] * 6
     for name, tensor in whole.state_dict().items():
         assert torch.equal(first['weights'][name], second['weights'][name])
@@ -200,7 +210,9 @@ def test_a_recipe_for_one_device_shares_its_batch_among_two_processes(tmp_path):
 def test_mini_recipes_are_for_one_device_and_keep_their_batch_on_two(protocol, batch):
     one, two = kept(f'{protocol}/mini.py', 1), kept(f'{protocol}/mini.py', 2)
     assert one.train_dataloader.batch_size == batch and two.train_dataloader.batch_size == batch // 2
-    assert two.train_cfg == one.train_cfg and length(two, 1000) == length(one, 1000) == (
+    assert two.train_cfg == one.train_cfg and length(two, Header.of(two), 1000) == length(
+        one, Header.of(one), 1000
+    ) == (
         one.train_cfg.max_iters,
         one.train_cfg.max_iters * batch,
     )
@@ -217,17 +229,16 @@ def test_processes_that_cannot_share_the_batch_are_told_how_many_can():
 def test_training_by_iterations_on_data_that_ends_is_refused(tmp_path):
     cfg = config(tmp_path, 'IterBasedTrainLoop', images=12, batch=2)
     cfg.train_dataloader.sampler.type = 'DefaultSampler'
-    effective_batch.keep(cfg, 1, cfg)
+    keep(cfg, 1)
     with pytest.raises(ConfigError, match='InfiniteSampler'):
         Runner.from_cfg(cfg).train()
 
 
 def kept(protocol, devices, **changes):
-    published = Config.fromfile(recipes.shipped('configs') / protocol)
-    cfg = Config(published.to_dict())
-    cfg.benchmark.config = protocol
+    cfg = Config(Config.fromfile(shipped('configs') / protocol).to_dict())
+    published = effective_batch.as_published(cfg, Header.of(cfg).note(cfg, config=protocol))
     cfg.merge_from_dict(changes)
-    effective_batch.keep(cfg, devices, published)
+    effective_batch.keep(cfg, Header.of(cfg), devices, published)
     return cfg
 
 
@@ -290,7 +301,7 @@ def test_accumulation_by_hand_and_too_few_images_are_refused():
         kept('upernet/cae_vit-base.py', 1, **{'optim_wrapper.accumulative_counts': 8})
     cfg = kept('finetune/mae_vit-base.py', 1)
     with pytest.raises(DataError, match='40 training images are fewer than the published batch of 1024'):
-        effective_batch.check_enough(cfg, 40)
+        effective_batch.check_enough(cfg, Header.of(cfg), 40)
 
 
 @pytest.mark.parametrize(
@@ -307,9 +318,9 @@ def test_accumulation_by_hand_and_too_few_images_are_refused():
 )
 def test_a_lack_of_memory_names_what_needs_less(changes, says):
     cfg = kept('upernet/cae_vit-base.py', 1, **changes)
-    with pytest.raises(ConfigError, match=says), effective_batch.told_if_too_large(cfg):
+    with pytest.raises(ConfigError, match=says), effective_batch.memory_advice(cfg, Header.of(cfg)):
         raise RuntimeError('CUDA out of memory. Tried to allocate 2 GiB')
-    with pytest.raises(RuntimeError, match='another'), effective_batch.told_if_too_large(cfg):
+    with pytest.raises(RuntimeError, match='another'), effective_batch.memory_advice(cfg, Header.of(cfg)):
         raise RuntimeError('another error')
 
 
@@ -329,8 +340,8 @@ class Draws(BaseModel):
 
 def drawn(folder, batch, **train):
     cfg = config(folder, 'IterBasedTrainLoop', batch=batch, max_iters=3)
-    effective_batch.keep(cfg, 1, cfg)
-    effective_batch.by_updates(cfg)
+    keep(cfg, 1)
+    effective_batch.by_updates(cfg, header())
     cfg.model.type = 'Draws'
     cfg.train_cfg.update(train)
     return Runner.from_cfg(cfg).train().drawn
@@ -346,9 +357,9 @@ def test_every_micro_batch_of_every_update_draws_its_own_numbers(tmp_path):
 def test_a_recipe_whose_devices_had_one_seed_draws_once_an_update(tmp_path):
     numbers = drawn(tmp_path, 2, random_numbers_per='update')
     assert [numbers[i] for i in (0, 4, 8)] == [numbers[i] for i in (3, 7, 11)] and len(set(numbers)) == 3
-    assert recipes.header(recipes.shipped('configs') / 'upernet/cae_vit-base.py').random_numbers_per == 'update'
+    assert read_header(shipped('configs') / 'upernet/cae_vit-base.py').random_numbers_per == 'update'
     for other in ('finetune/cae_vit-base.py', 'mask_rcnn/cae_vit-base.py', 'vitdet_mask_rcnn/mae_vit-base.py'):
-        assert 'random_numbers_per' not in recipes.header(recipes.shipped('configs') / other)
+        assert read_header(shipped('configs') / other).random_numbers_per == 'micro_batch'
 
 
 def test_another_way_to_draw_is_refused(tmp_path):
@@ -359,6 +370,6 @@ def test_another_way_to_draw_is_refused(tmp_path):
 def test_a_sampler_whose_order_is_not_known_is_refused(tmp_path):
     cfg = config(tmp_path, 'IterBasedTrainLoop', batch=2)
     cfg.train_dataloader.sampler.type = 'ClassAwareSampler'
-    effective_batch.keep(cfg, 1, cfg)
+    keep(cfg, 1)
     with pytest.raises(ConfigError, match='sampler.type=ClassAwareSampler'):
         Runner.from_cfg(cfg).train()
