@@ -7,6 +7,27 @@ from typing import Any
 
 from ..errors import RecordError
 
+# Settings that move no score: how fast data are read, and what is logged.
+SPEED_AND_LOGS = frozenset(
+    {
+        'num_workers',
+        'persistent_workers',
+        'pin_memory',
+        'prefetch_factor',
+        'log_processor',
+        'log_level',
+        'visualizer',
+        'vis_backends',
+        'work_dir',
+        'experiment_name',
+    }
+)
+
+
+def moves_no_score(key: str) -> bool:
+    """Whether an override is of such a setting, or of an entry of one: 'train_dataloader.num_workers'."""
+    return not SPEED_AND_LOGS.isdisjoint(key.split('.'))
+
 
 def fingerprint(parts: dict[str, Any]) -> str:
     """sha256 over all that can move the score: checkpoint hash, protocol and version, recipe, resolved config without

@@ -168,6 +168,22 @@ def test_failed_runs_are_not_shown(make, fill):
         build_table(folder)
 
 
+def test_settings_that_cannot_move_a_score_are_no_footnote(make, fill):
+    idle = {'train_dataloader.num_workers': 0, 'val_dataloader.pin_memory': False, 'log_level': 'ERROR'}
+    folder = fill(
+        make(),
+        make('scenes/knn', overrides=idle),
+        make('scenes/attentive', overrides={**idle, 'lr': 0.1}),
+    )
+    table = build_table(folder)
+    assert [(cell.setting, cell.mark) for cell in table.rows[0].cells.values()] == [
+        (None, ''),
+        (None, ''),
+        ('lr=0.1', 'a'),
+    ]
+    assert 'num_workers' not in render(table, 'json') and 'num_workers' not in render(table, 'csv')
+
+
 def test_only_the_models_asked_for_are_shown(make, fill):
     table = build_table(fill(make(), make(model='mae')), models=['mae'])
     assert [row.model for row in table.rows] == ['mae']
