@@ -22,8 +22,8 @@ from pathlib import Path
 CHECKPOINT = 'random:vit-32x4x2'  # 32 wide, 4 blocks, 2 heads: the arithmetic of every protocol in little time
 SCENES = ['--num-train', '72', '--num-val', '12', '--size', '64']  # 12 a class: few-shot probes take up to 10
 SHORTEN = '0.006'  # a few updates of the networks that are trained
-SCORES = ('metrics', 'selection')
-INPUTS = ('fingerprint', 'protocol_version', 'dataset', 'config', 'overrides', 'limit', 'precision')
+SCORES = ('metrics', 'selection', 'fingerprint', 'protocol_version')
+REASONS = ('dataset', 'config', 'overrides', 'limit', 'precision')  # of another fingerprint
 
 
 def main() -> None:
@@ -97,7 +97,7 @@ def _differences(before: Path | None, after: Path | None) -> Iterator[str]:
         yield 'there is no record of it before' if before is None else 'there is no record of it after'
         return
     one, other = _read(before), _read(after)
-    for field in (*SCORES, *INPUTS):
+    for field in (*SCORES, *(REASONS if one['fingerprint'] != other['fingerprint'] else ())):
         yield from _leaves(field, one.get(field), other.get(field))
     columns = _columns(before), _columns(after)
     for name in sorted(columns[0].keys() | columns[1].keys()):
@@ -131,7 +131,9 @@ def _columns(record: Path) -> dict[str, list]:
 
 
 def _read(path: Path) -> dict:
-    return json.loads(path.read_text(encoding='utf-8'))
+    """A record, without the place of its results folder."""
+    folder = next(parent.parent for parent in path.resolve().parents if parent.name == 'measured')
+    return json.loads(path.read_text(encoding='utf-8').replace(str(folder), 'RESULTS'))
 
 
 def _short(value) -> str:

@@ -44,7 +44,7 @@ def test_what_cannot_move_a_score_may_differ(make, compare):
             'metrics.top5: null and {"value": 90.0',
         ),
         (dict(selection={'by': 'paper', 'chosen': {'lr': 0.1}}), 'selection: null and {"by": "paper"'),
-        (dict(config={'lr': 0.2}), 'config.lr: 0.1 and 0.2'),
+        (dict(config={'lr': 0.2}, fingerprint='f' * 64), 'config.lr: 0.1 and 0.2'),
     ],
 )
 def test_whatever_differs_is_printed(make, compare, change, line):
