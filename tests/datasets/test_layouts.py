@@ -1,8 +1,6 @@
 """A layout is one file: found by its folder, checked, described and listed without an edit anywhere else."""
 
-import re
 import sys
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -17,16 +15,53 @@ from cae_bench.errors import DataError
 from cae_bench.results import columns
 from cae_bench.tasks import Task
 
-PAGE = Path(__file__).parents[2] / 'docs/add/layout.md'
+# The class of an image stands in its file's name.
+NAMED_FILES = '''"""Named files: `training/<class>_<number>.png` and `testing/...`, for classification."""
+
+from pathlib import Path
+
+from ...errors import DataError
+from .. import files
+from ..checker import Checker
+from ..content_hash import content_hash
+from ..data_info import DataInfo
+from . import Layout, Places, count_images
+
+
+class NamedFiles(Layout):
+    name = 'named_files'
+    summary = 'named files: training/<class>_<number>.png, testing/<class>_<number>.png'
+    labels = 'images'
+    places = Places('training', 'testing')
+
+    def describe(self, dataset: str, root: Path, strict: bool = True) -> DataInfo:
+        train, test = (files.sizes(root / folder) for folder in self.places.parts)
+        classes = sorted({file.partition('_')[0] for file in train})
+        if not classes or classes != sorted({file.partition('_')[0] for file in test}):
+            raise DataError(f'{root}: training and testing hold images of different classes: add the missing ones.')
+        known = content_hash(root, {'training': train, 'testing': test})
+        extra = dict(train_dir='training', val_dir='testing')
+        return DataInfo(
+            dataset, str(root), self.name, tuple(classes), len(train), len(test), known.value, extra, known.covers
+        )
+
+    def check(self, info: DataInfo, checker: Checker) -> str:
+        folders = info.path('train_dir'), info.path('val_dir')
+        for _ in checker.image_sizes([folder / name for folder in folders for name in files.names(folder)]):
+            pass  # an image that cannot be read is a problem already
+        return count_images(info)
+
+
+LAYOUT = NamedFiles()
+'''
 
 
 @pytest.fixture
 def new_layout(tmp_path, monkeypatch):
-    """The example file of the page, in a folder of its own that the package looks into as well."""
-    (text,) = re.findall(r'^```python title="[^"]+/named_files.py"\n(.*?)^```$', PAGE.read_text(), re.M | re.S)
+    """The file in a folder of its own, into which the package looks as well."""
     folder = tmp_path / 'more_layouts'
     folder.mkdir()
-    (folder / 'named_files.py').write_text(text)
+    (folder / 'named_files.py').write_text(NAMED_FILES)
     monkeypatch.setattr(layouts, '__path__', [*layouts.__path__, str(folder)])
     yield 'named_files'
     sys.modules.pop(f'{layouts.__name__}.named_files', None)
