@@ -21,7 +21,7 @@ from .distributed import cpu_processes
 from .forecast.announce import announce
 from .logs import prints_go_to, say
 from .probing.shared_pass import join, passes, share_views
-from .results import check_writable, find, fingerprint, safe_name, write_record
+from .results import check_writable, distinct_name, find, fingerprint, write_record
 from .runs import eval_only, global_batch, precision
 from .runs.failures import named_in
 from .runs.find import borrowed, find_config, read_header
@@ -135,7 +135,7 @@ def work_dir_of(group: list[Job], model: str, results: Path, seed: int) -> Path:
     """Where checkpoints and logs of a group lie: a folder of its own for whatever can move a score."""
     protocols = '+'.join(job.task.protocol for job in group)
     mark = fingerprint({'group': [job.fingerprint for job in group]})[:8]
-    return results / 'work_dirs' / safe_name(model) / group[0].task.dataset / f'{protocols}-{mark}-seed{seed}'
+    return results / 'work_dirs' / distinct_name(model) / group[0].task.dataset / f'{protocols}-{mark}-seed{seed}'
 
 
 def _run_group(

@@ -3,7 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING
 
-from .files import distinct_name, safe_name
+from .files import distinct_name
 from .published import load_published
 from .record import Dataset, Metric, Model, Record
 from .render import FORMATS, render
@@ -56,6 +56,5 @@ __all__ = [
     'read_per_image',
     'read_record',
     'render',
-    'safe_name',
     'write_record',
 ]

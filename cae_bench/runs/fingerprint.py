@@ -6,25 +6,13 @@ from mmengine.config import Config
 
 from ..checkpoints import Checkpoint
 from ..datasets.data_info import DataInfo
+from ..results.stable_hash import SPEED_AND_LOGS, moves_no_score
 from .header import Header
 from .options import Options
 from .overrides import overrides_of
 
-# How fast things are read and what is logged.
-_SPEED_AND_LOGS = {
-    'num_workers',
-    'persistent_workers',
-    'pin_memory',
-    'prefetch_factor',
-    'log_processor',
-    'log_level',
-    'visualizer',
-    'vis_backends',
-    'work_dir',
-    'experiment_name',
-}
-# These, where things lie, and what scoring_parts names apart: never what the score will be.
-_IDLE_KEYS = _SPEED_AND_LOGS | {
+# Speed and logs, where things lie, and what scoring_parts names apart: never what the score will be.
+_IDLE_KEYS = SPEED_AND_LOGS | {
     'data_root',
     'checkpoint',
     'checkpoint_sha256',
@@ -57,7 +45,7 @@ def scoring_parts(cfg: Config, ckpt: Checkpoint, data: DataInfo, options: Option
 
 def _that_move_scores(overrides: dict[str, Any]) -> dict[str, Any]:
     """Less what says how fast the data are read and what is logged: a key of the config, or an entry of one."""
-    return {key: value for key, value in overrides.items() if not _SPEED_AND_LOGS & set(key.split('.'))}
+    return {key: value for key, value in overrides.items() if not moves_no_score(key)}
 
 
 def _without_idle(value: Any) -> Any:

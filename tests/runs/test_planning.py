@@ -46,6 +46,12 @@ def test_how_fast_the_data_are_read_moves_no_fingerprint_and_is_recorded(protoco
     assert other.fingerprint != plain.fingerprint
 
 
+def test_models_of_one_file_name_have_work_folders_of_their_own(scenes, tmp_path):
+    job, _ = planned(scenes, 'knn')
+    folders = {benchmark.work_dir_of([job], name, tmp_path, seed=0) for name in ('a/b', 'a_b', 'a b')}
+    assert len(folders) == 3 and all(folder.is_relative_to(tmp_path / 'work_dirs') for folder in folders)
+
+
 def run_cli(*arguments, **kwargs):
     command = [
         sys.executable,
