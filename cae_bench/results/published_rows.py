@@ -45,7 +45,7 @@ def published_rows(
 def _row(cells: dict[Column, list[tuple[int, Published]]]) -> Row:
     model = next(iter(cells.values()))[0][1].model
     made = {column: _cell(pairs) for column, pairs in cells.items()}
-    sources = sorted({cell.source for cell in made.values()})
+    sources = sorted({cell.source for cell in made.values() if cell.source is not None})
     return Row(
         model=model.name,
         arch=model.backbone,
