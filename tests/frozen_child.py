@@ -56,7 +56,7 @@ def main(mode: str, data: Path, work_dir: Path, bn_group: int = 8) -> None:
                 weights={k: v for k, v in model.state_dict().items() if k.startswith(('probes', 'siblings'))},
                 scores={k: float(v) for k, v in scores(runner).items() if '/' in k},
                 first_iter=slow.first,
-                curves={name: told['curve'] for name, told in metric.selection.items()},
+                curves={name: report.selection['curve'] for name, report in metric.reports.items()},
             ),
             work_dir / 'end.pth',
         )

@@ -2,16 +2,18 @@
 
 import os
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
 from ..errors import DataError
 from ..registry import METRICS
 from ..statistics.bootstrap import draws, interval
+from ..statistics.per_image import Counts
+from .score_report import ReportingMetric, ScoreReport, class_names
 
 
 def confusion(prediction: torch.Tensor, label: torch.Tensor, num_classes: int, ignore_index: int = 255) -> torch.Tensor:
@@ -44,23 +46,16 @@ def scores(intersection: np.ndarray, union: np.ndarray, label: np.ndarray) -> di
 
 
 @METRICS.register_module()
-class MeanIoU(BaseMetric):
-    """mIoU, mAcc and aAcc, in percent.
-
-    After `evaluate()`: `per_class` (class name -> IoU in percent), `per_image` (columns `image`, `intersection`,
-    `union`, `label`: counts per class) and `ci95` (metric -> (low, high), images drawn with replacement).
-    """
+class MeanIoU(ReportingMetric):
+    """mIoU, mAcc and aAcc, in percent, with intervals over images drawn with replacement and the IoU of each class."""
 
     def __init__(self, ignore_index: int = 255, resamples: int = 1000, **kwargs):
         super().__init__(**kwargs)
         self.ignore_index = ignore_index
         self.resamples = resamples
-        self.per_class: dict[str, float] = {}
-        self.per_image: dict[str, list] = {}
-        self.ci95: dict[str, tuple[float, float]] = {}
 
-    def process(self, data_batch: dict, data_samples: list[dict]) -> None:
-        num_classes = len(self.dataset_meta['classes'])
+    def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
+        num_classes = len(class_names(self))
         for sample in data_samples:
             prediction = sample['pred_sem_seg']['data'].squeeze(0)
             label = sample['gt_sem_seg']['data'].squeeze(0).to(prediction.device)
@@ -80,29 +75,31 @@ class MeanIoU(BaseMetric):
                 f'{num_classes} classes; correct the mask, the class list or reduce_zero_label'
             )
 
-    def compute_metrics(self, results: list) -> dict[str, float]:
+    def compute_metrics(self, results: list[tuple[str, np.ndarray]]) -> dict[str, float]:
+        """results: path of each image, and its pixels (3, C): intersection, union, label."""
         if not results:
             raise DataError('no validation image was evaluated; the validation split is empty')
         paths = [path for path, _ in results]
-        intersection, union, label = np.stack([columns for _, columns in results], axis=1)  # (images, C) each
-        self.per_image = {
-            'image': _relative(paths),
-            'intersection': intersection.tolist(),
-            'union': union.tolist(),
-            'label': label.tolist(),
-        }
-        total = [x.sum(0) for x in (intersection, union, label)]
+        pixels = np.stack([columns for _, columns in results], axis=1)  # (3, images, C)
+        total = pixels.sum(1)
         with np.errstate(invalid='ignore'):
             iou = 100 * total[0] / total[1]
-        self.per_class = dict(zip(self.dataset_meta['classes'], iou.tolist()))
-        if self.resamples:
-            weights = draws(len(results), self.resamples).astype(np.float64)
-            drawn = scores(*(weights @ x for x in (intersection, union, label)))
-            self.ci95 = {name: interval(values) for name, values in drawn.items()}
-        MMLogger.get_current_instance().info(
-            'IoU by class: ' + ', '.join(f'{name} {value:.1f}' for name, value in self.per_class.items())
+        self.report = ScoreReport(
+            values={name: float(value) for name, value in scores(*total).items()},
+            ci95=self._intervals(pixels) if self.resamples else {},
+            per_image=Counts(_relative(paths), *pixels),
+            per_class=dict(zip(class_names(self), iou.tolist())),
         )
-        return {name: float(value) for name, value in scores(*total).items()}
+        MMLogger.get_current_instance().info(
+            'IoU by class: ' + ', '.join(f'{name} {value:.1f}' for name, value in zip(class_names(self), iou))
+        )
+        return self.report.values
+
+    def _intervals(self, pixels: np.ndarray) -> dict[str, tuple[float, float]]:
+        """pixels: (3, images, C)."""
+        weights = draws(pixels.shape[1], self.resamples).astype(np.float64)
+        drawn = scores(*(weights @ counts for counts in pixels))
+        return {name: interval(values) for name, values in drawn.items()}
 
 
 def _relative(paths: list[str]) -> list[str]:

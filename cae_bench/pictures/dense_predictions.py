@@ -46,7 +46,7 @@ class _Drawn:
     picture: Image.Image
 
 
-class _Pictures(Hook):
+class DensePictures(Hook):
     """After each validation `<work_dir>/pictures/<n>-<image>.png`, in place of the last one's.
 
     The images are spread evenly over the validation set. Of `candidates` images around each place the one is drawn that
@@ -120,7 +120,7 @@ class _Pictures(Hook):
 
 
 @HOOKS.register_module()
-class SegmentationPictures(_Pictures):
+class SegmentationPictures(DensePictures):
     """The image with its classes laid over it, as labelled and as predicted; pixels that count nowhere are hatched."""
 
     def draw(self, photo: Image.Image, classes: list[str], info: dict, sample) -> Image.Image:
@@ -129,7 +129,7 @@ class SegmentationPictures(_Pictures):
 
 
 @HOOKS.register_module()
-class DetectionPictures(_Pictures):
+class DetectionPictures(DensePictures):
     """Boxes and masks with class, and for predictions the score.
 
     Images with objects and with detections to draw come first: many a validation image has neither.

@@ -8,6 +8,7 @@ number of processes, with batches of any size, can make the same batches from po
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -31,6 +32,26 @@ class BatchScores:
     batches: int
     repeats: int
     alone: int
+
+
+@dataclass(frozen=True)
+class BatchAccount:
+    """How one head was scored by batch statistics; for the record."""
+
+    ranks: int  # that the images were dealt to
+    batch_size: int  # of each
+    batches: int  # how many there were
+    repeats: int  # images that were in one twice
+    alone: int  # images that were the only one of their batch
+    top1_with_repeats: float  # in percent, as the official loop counts
+
+
+class ScoredInGroups(Protocol):
+    """A probe whose reported score is made of whole groups of images."""
+
+    eval_batch_stats: dict[str, int] | None  # `ranks` and `batch_size`; None: by running statistics like any other
+
+    def by_batch_statistics(self, pooled: list[np.ndarray | None], labels: np.ndarray) -> BatchScores: ...
 
 
 def rank_batches(images: int, ranks: int, batch_size: int) -> list[np.ndarray]:

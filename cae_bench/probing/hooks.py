@@ -1,14 +1,15 @@
-"""What a pass over frozen features says of itself: a bar with the time left, a line for each validation."""
+"""What a terminal shows of a pass over frozen features: a bar with the time left, a line for each validation."""
 
 import sys
 import time
 
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 
 from ..logs import say
 from ..registry import HOOKS
-
-HISTORY, SKIPPED = 'frozen_history', 'frozen_skipped'  # as in cae_bench.evaluation.accuracy
+from .history import ProbeHistory
+from .loop import FrozenTrainLoop
 
 
 @HOOKS.register_module()
@@ -41,10 +42,12 @@ class HeadLines(Hook):
             self.bar.update(self.task, completed=runner.iter + 1)
 
     def after_val_epoch(self, runner, metrics=None):
-        pages, epoch = runner.message_hub.get_info(HISTORY) or {}, runner.epoch
-        said = [line for name, page in pages.items() if (line := best_head(name, page, epoch))]
-        if said:
-            say(f'epoch {epoch}/{runner.max_epochs}: {", ".join(said)}, {self._waiting(runner)}')
+        loop, epoch = frozen_loop(runner), runner.epoch
+        heads = [best_head(name, history, epoch) for name, history in loop.history.probes.items()]
+        scored = [head for head in heads if head is not None]
+        if scored:
+            waiting = 100 * loop.waited / max(loop.took, 1e-9)
+            say(f'epoch {epoch}/{runner.max_epochs}: {", ".join(scored)}, {waiting:.0f} % of the time waiting for data')
 
     def after_pass(self, runner):
         """The loop's own last call, also after an error: a bar left open would keep the terminal's cursor."""
@@ -52,22 +55,25 @@ class HeadLines(Hook):
             self.bar.stop()
 
     def after_train(self, runner):
-        names = runner.message_hub.get_info(SKIPPED) or []
+        names = frozen_loop(runner).history.skipped
         if names:
             more = f' and {len(names) - 3} more' if len(names) > 3 else ''
             say(f'{len(names)} image{"s" * (len(names) > 1)} left out, cannot be decoded: {", ".join(names[:3])}{more}')
 
-    def _waiting(self, runner) -> str:
-        loop = runner.train_loop
-        return f'{100 * loop.waited / max(loop.took, 1e-9):.0f} % of the time waiting for data'
+
+def frozen_loop(runner: Runner) -> FrozenTrainLoop:
+    loop = runner.train_loop
+    assert isinstance(loop, FrozenTrainLoop), 'HeadLines belongs to a frozen pass'
+    return loop
 
 
-def best_head(name: str, page: dict, epoch: int) -> str | None:
+def best_head(name: str, history: ProbeHistory, epoch: int) -> str | None:
     """'linear 61.2 (lr 6.4)': the best cell of this epoch, or None where the probe was not scored in it."""
-    if not page['epochs'] or page['epochs'][-1]['epoch'] != epoch:
+    best = history.last
+    if best is None or best.epoch != epoch:
         return None
-    now = page['kept']['last']
-    axes = [axis for axis in page['cells'][0] if len({str(c[axis]) for c in page['cells']}) > 1]
-    which = ', '.join(f'{axis} {page["cells"][now["cell"]][axis]:g}' for axis in axes)
-    gone = sum(page['diverged'])
-    return f'{name} {now["top1"]:.1f}' + (f' ({which})' if which else '') + (f', {gone} diverged' if gone else '')
+    axes = [axis for axis in history.cells[0] if len({str(cell[axis]) for cell in history.cells}) > 1]
+    values = ', '.join(f'{axis} {history.cells[best.cell][axis]:g}' for axis in axes)
+    diverged = sum(history.diverged)
+    head = f'{name} {best.top1:.1f}'
+    return head + (f' ({values})' if values else '') + (f', {diverged} diverged' if diverged else '')

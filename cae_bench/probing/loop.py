@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -10,13 +10,13 @@ from mmengine.dist import all_gather_object, all_reduce, barrier, get_world_size
 from mmengine.logging import MMLogger
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from ..errors import ConfigError, is_out_of_memory
+from ..errors import CheckpointError, ConfigError, is_out_of_memory
 from ..logs import say
 from ..registry import LOOPS
+from .history import HeldOutScores, PassHistory, ProbeHistory, Select, SharedSettings
+from .history_hook import HistoryInCheckpoints
 from .trainer import images_dealt
-
-SKIPPED = 'frozen_skipped'  # images left out because they cannot be decoded
-HISTORY = 'frozen_history'  # as in cae_bench.evaluation.accuracy: the page both write on
+from .validation import ProbeValLoop
 
 
 @LOOPS.register_module()
@@ -25,7 +25,16 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
 
     An interrupted run goes on in the middle of an epoch: the sampler leaves out what was seen, and the optimizers'
     state holds half-filled groups. A validation that was due when the run ended is made up for.
+
+    Attributes:
+        history: what every validation found; the metric and the hook are handed this very object.
     """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.history = PassHistory()
+        self.checkpointed = HistoryInCheckpoints(self.history)
+        self.runner.register_hook(self.checkpointed)
 
     def run(self) -> torch.nn.Module:
         self._prepare()
@@ -54,8 +63,10 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
             trainer.begin(len(dataset), self._max_epochs, shared)
             MMLogger.get_current_instance().info(trainer.plan())
         self._max_iters = self._max_epochs * len(self.dataloader)
-        if self.runner.message_hub.get_info(HISTORY) is None:
-            self.runner.message_hub.update_info(HISTORY, self._pages())
+        self.history = self._resumed_history() if self._iter else PassHistory(self._histories())
+        self.checkpointed.history = self.history
+        if isinstance(self.runner.val_loop, ProbeValLoop):
+            self.runner.val_loop.history = self.history
         self._open_stores(dataset)
 
     def _open_stores(self, dataset) -> None:
@@ -63,13 +74,13 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         main, resumed, size = is_main_process(), self._iter > 0, len(dataset)
         if not main:
             barrier()
-        if self._untold():
+        if self._unscored():
             self.model.open_banks(size, self.runner.work_dir, fresh=main and not resumed)
         if any(plan.get('cached') for plan in self.model.plans.values()):
             view = self.runner.cfg.train_dataloader.dataset.views[self.model.eval_view]
             key = dict(view=dict(view), images=dataset.content_hash(), skip_corrupt=dataset.skip_corrupt)
             self.model.open_caches(size, key, resumed, leads=main)
-            self._note_skipped(dataset.name_of(i) for cache in self.model.caches.values() for i in cache.left_out())
+            self.history.skip(dataset.name_of(i) for cache in self.model.caches.values() for i in cache.left_out())
         if main:
             barrier()
         if self._epoch == 0 and not self.model.stores_waiting():
@@ -95,12 +106,20 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
                     f'it makes {", ".join(sorted(views))}.'
                 )
 
-    def _pages(self) -> dict:
-        """A page in the record for each probe, with what it shares with the others of this pass."""
-        pages = {}
+    def _resumed_history(self) -> PassHistory:
+        if self.checkpointed.loaded is None:
+            raise CheckpointError(
+                f'the checkpoint in {self.runner.work_dir} holds no scores of its probes, so the interrupted run cannot '
+                'go on from it: start again with --no-resume.'
+            )
+        return self.checkpointed.loaded
+
+    def _histories(self) -> dict[str, ProbeHistory]:
+        """An empty history for each probe."""
+        histories = {}
         for name, probe in self.model.probes.items():
             plan = self.model.plans[name]
-            shared = dict(
+            settings = SharedSettings(
                 feature=plan['feature'],
                 view=plan.get('view', self.model.eval_view),
                 pass_with=sorted(set(self.model.probes) - {name}),
@@ -109,16 +128,8 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
                 batch_size=plan.get('batch_size'),
                 bn_group=plan.get('bn_group'),
             )
-            pages[name] = dict(
-                cells=probe.cells,
-                select=plan.get('select', 'first'),
-                shared=shared,
-                epochs=[],
-                kept={},
-                diverged=[False] * len(probe.cells),
-                told=0,
-            )
-        return pages
+            histories[name] = ProbeHistory(probe.cells, Select(plan.get('select', Select.FIRST)), settings)
+        return histories
 
     def run_epoch(self) -> None:
         self.runner.call_hook('before_train_epoch')
@@ -137,7 +148,7 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
             asked = time.perf_counter()
             batch = next(iterator)
             self.waited += time.perf_counter() - asked
-            self._note_skipped(batch.pop('skipped', ()))
+            self.history.skip(batch.pop('skipped', ()))
             self.run_iter(idx, batch)
         self.took = time.perf_counter() - started
         barrier()
@@ -148,20 +159,15 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
 
     def run_iter(self, idx: int, data_batch: dict) -> None:
         self.runner.call_hook('before_train_iter', batch_idx=idx, data_batch=data_batch)
-        with self._told_if_too_large(self.dataloader.batch_size, 'train'):
+        with self._hint_if_too_large(self.dataloader.batch_size, 'train'):
             log = self.model.train_step(data_batch, optim_wrapper=self.heads)
         if log:
             log['loss'] = sum(log.values()) / len(log)
         self.runner.call_hook('after_train_iter', batch_idx=idx, data_batch=data_batch, outputs=log)
         self._iter += 1
 
-    def _note_skipped(self, images: Iterable[str]) -> None:
-        """Images that cannot be decoded are named in the record."""
-        known = self.runner.message_hub.get_info(SKIPPED, [])
-        self.runner.message_hub.update_info(SKIPPED, sorted({*known, *images}))
-
     @contextlib.contextmanager
-    def _told_if_too_large(self, size: int, split: str) -> Iterator[None]:
+    def _hint_if_too_large(self, size: int, split: str) -> Iterator[None]:
         """Out of memory: which batch to try. Any other error stays as it is."""
         try:
             yield
@@ -175,37 +181,35 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
                 f'{split}_dataloader.batch_size={max(1, size // 2)} (scores stay the same){other}.'
             ) from error
 
-    def _untold(self) -> list[str]:
+    def _unscored(self) -> list[str]:
         """Probes that look things up and have not been scored yet."""
-        pages = self.runner.message_hub.get_info(HISTORY)
-        return [name for name in self.model.looking_up if not pages[name]['told']]
+        return [name for name in self.model.looking_up if not self.history.probes[name].validated]
 
     def _validate_if_due(self) -> None:
         """After every `val_interval` epochs, the last, and when banks are full; once for each epoch."""
-        pages = self.runner.message_hub.get_info(HISTORY)
-        told = max(page['told'] for page in pages.values())
-        due = self._epoch % self.val_interval == 0 or self._epoch == self._max_epochs or self._untold()
-        if self.runner.val_loop is None or not self._epoch or not due or told >= self._epoch:
+        due = self._epoch % self.val_interval == 0 or self._epoch == self._max_epochs or self._unscored()
+        validated = max(probe.validated for probe in self.history.probes.values())
+        if self.runner.val_loop is None or not self._epoch or not due or validated >= self._epoch:
             return
         barrier()  # all rows are written
-        for names in all_gather_object(self.runner.message_hub.get_info(SKIPPED, [])):
-            self._note_skipped(names)  # each process has met its own
+        for names in all_gather_object(self.history.skipped):
+            self.history.skip(names)  # each process has met its own
         if self.model.banks:
             self._make_up_for_lost_rows()
             self.model.hand_over_banks()
+        self.history.epoch = self._epoch
         for name, probe in self.model.probes.items():
-            pages[name].update(epoch=self._epoch, diverged=probe.diverged.tolist())
+            self.history.probes[name].diverged = probe.diverged.tolist()
         if self._epoch == self._max_epochs and self.model.siblings:
-            with self._told_if_too_large(self.dataloader.batch_size, 'train'):
-                self._score_held_out(pages)
-        self.runner.message_hub.update_info(HISTORY, pages)
+            with self._hint_if_too_large(self.dataloader.batch_size, 'train'):
+                self._score_held_out()
         scored = [name for name, probe in self.model.probes.items() if self.model.can_score(probe)]
-        with self._told_if_too_large(self.runner.val_loop.dataloader.batch_size, 'val'):
+        with self._hint_if_too_large(self.runner.val_loop.dataloader.batch_size, 'val'):
             self.runner.val_loop.run()
-        for name in scored:  # by every process: only the first one has written scores
-            self.runner.message_hub.get_info(HISTORY)[name]['told'] = self._epoch
+        for name in scored:  # by every process: only the first one has recorded scores
+            self.history.probes[name].validated = self._epoch
         barrier()  # all rows are read
-        self.model.drop_banks()  # told once: it will not change
+        self.model.drop_banks()  # scored once: it will not change
 
     @torch.no_grad()
     def _make_up_for_lost_rows(self) -> None:
@@ -219,7 +223,7 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         barrier()
 
     @torch.no_grad()
-    def _score_held_out(self, pages: dict) -> None:
+    def _score_held_out(self) -> None:
         """Accuracy of every sibling on the held-out training images, seen as in evaluation."""
         self.model.eval()
         loader = self._evaluation_loader(only_held_out=True)
@@ -237,7 +241,7 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
             count = torch.from_numpy(count)
             all_reduce(count)
             count, total = count.numpy(), int(seen)
-            pages[name]['held_out'] = dict(images=total, top1=(100 * count / max(1, total)).tolist())
+            self.history.probes[name].held_out = HeldOutScores(total, (100 * count / max(1, total)).tolist())
 
     def _evaluation_loader(self, **dataset):
         """Training images, each once, seen as in evaluation."""

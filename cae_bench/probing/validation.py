@@ -3,14 +3,25 @@
 from mmengine.runner import ValLoop
 
 from ..registry import LOOPS
+from .accuracy import ProbeAccuracy
+from .history import PassHistory
+from .probes.attentive import AttentiveProbe
 
 
 @LOOPS.register_module()
 class ProbeValLoop(ValLoop):
-    """Hands the heads to the metric: some scores need whole groups of images, whichever processes saw them."""
+    """Hands history and heads to the metric: some scores need whole groups of images, whichever processes saw them.
+
+    Attributes:
+        history: of the pass; the training loop hands it over.
+    """
+
+    history: PassHistory
 
     def run(self) -> dict:
         model = getattr(self.runner.model, 'module', self.runner.model)
         for metric in self.evaluator.metrics:
-            metric.heads = dict(model.probes.items())
+            if isinstance(metric, ProbeAccuracy):
+                metric.history = self.history
+                metric.heads = {name: head for name, head in model.probes.items() if isinstance(head, AttentiveProbe)}
         return super().run()

@@ -11,6 +11,8 @@ from mmengine.runner import Runner
 
 from ..datasets.data_info import DataInfo
 from ..errors import ConfigError, RecordError
+from ..evaluation.score_report import ScoreReport, report_of, scores_of
+from ..pictures.dense_predictions import DensePictures
 from ..results import Dataset, Metric, Model, Record
 from ..results.record import dumps
 from ..training.progress import validations
@@ -33,31 +35,34 @@ def make_record(
     Raises:
         RuntimeError: a score is not finite, or nothing was measured.
     """
-    findings = _Findings(runner, job.task.protocol, job.header.frozen)
+    history = _validations(runner)
+    report = report_of(runner.val_evaluator.metrics, job.task.protocol, history[-1])
     metrics = {}
     for name, kind in job.header.metrics.items():
-        if not findings.knows(name):  # AP of large objects where the data has none
+        if name not in report.values:  # AP of large objects where the data has none
             continue
-        value, ci95 = findings.score(name)
+        value = report.values[name]
         if not math.isfinite(value):
             raise RuntimeError(f'{name} is {value}: the training diverged. Try a smaller learning rate or --amp fp32.')
-        metrics[name] = Metric(value=value, ci95=ci95, unit=kind.unit, higher_is_better=kind.higher_is_better)
+        interval = report.interval(name)
+        metrics[name] = Metric(value=value, ci95=interval, unit=kind.unit, higher_is_better=kind.higher_is_better)
     if not metrics:
         names = ', '.join(job.header.metrics)
         raise RuntimeError(f'none of {names} was measured: is the validation split empty?')
+    extra = extra_of(report, scores_of(job.task.protocol, history), _pictures(runner), results)
     record = replace(
         _draft(job, model, options),
         metrics=metrics,
-        selection=findings.about('selection'),
+        selection=report.selection,
         wall_time_s=round(seconds, 2),
         peak_memory_mb=round(provenance.peak_memory_mb(), 1),
         hardware=provenance.hardware(),
         packages=provenance.packages(),
         git=provenance.git_state(),
         started=started.isoformat(timespec='seconds'),
-        extra=findings.extra(results) | _covers(job.data) | resumed(runner),
+        extra=extra | _covers(job.data) | resumed(runner),
     )
-    return record, findings.about('per_image')
+    return record, report.per_image and report.per_image.pack()
 
 
 def headline(record: Record) -> str:
@@ -122,61 +127,27 @@ def _covers(data: DataInfo) -> dict[str, Any]:
     return {'content_hash_covers': data.hash_covers} if data.hash_covers else {}
 
 
-class _Findings:
-    """What the metrics of a finished Runner know of one protocol.
+def _validations(runner: Runner) -> list[dict[str, float]]:
+    """The scores of every validation, in order, as they are logged."""
+    history = [dict(validation['scores']) for validation in validations(runner)]
+    if not history:  # resumed after its last iteration: only the scores are missing
+        history.append(runner.val_loop.run())
+    return history
 
-    Args:
-        shares_pass: metrics keep one entry for each protocol, and name scores after it ('linear/top1'), as those on
-            frozen features do, also where a protocol runs alone.
-    """
 
-    def __init__(self, runner: Runner, protocol: str, shares_pass: bool):
-        self.protocol, self.shares_pass = protocol, shares_pass
-        self.history = [dict(validation['scores']) for validation in validations(runner)]
-        if not self.history:  # resumed after its last iteration: only the scores are missing
-            self.history.append(runner.val_loop.run())
-        self.metrics = runner.val_evaluator.metrics
-        self.pictures = [path for hook in runner.hooks for path in getattr(hook, 'pictures', ())]
+def _pictures(runner: Runner) -> list[str]:
+    """Paths of the pictures that were drawn in the last validation."""
+    return [path for hook in runner.hooks if isinstance(hook, DensePictures) for path in hook.pictures]
 
-    def knows(self, name: str) -> bool:
-        return self._full(name) in self.history[-1]
 
-    def _full(self, name: str) -> str:
-        """`linear/top1` in a shared pass, `mIoU` in a run of its own."""
-        return f'{self.protocol}/{name}' if self.shares_pass else name
-
-    def score(self, name: str) -> tuple[float, tuple | None]:
-        """(value, ci95) of a metric.
-
-        Few images: draws leave rare classes out of a mean over classes, and all may lie on one side of the value. The
-        interval is widened to hold it.
-        """
-        full = self._full(name)
-        intervals = {k: v for metric in self.metrics for k, v in getattr(metric, 'ci95', {}).items()}
-        value, ci95 = float(self.history[-1][full]), intervals.get(full)
-        return value, ci95 and (min(ci95[0], value), max(ci95[1], value))
-
-    def about(self, attribute: str):
-        """The first metric's non-empty `attribute`, this protocol's part of it where protocols share a pass."""
-        for metric in self.metrics:
-            value = getattr(metric, attribute, None)
-            if value and self.protocol in value:
-                return value[self.protocol]
-            if value and not self.shares_pass:
-                return value
-        return None
-
-    def extra(self, results: Path) -> dict:
-        """Scores of every validation, per-class scores, pictures, and whatever else a metric tells of itself."""
-        found: dict[str, Any] = {name: known(self.about(name)) for name in ('per_class', 'details')}
-        found['pictures'] = [os.path.relpath(path, results) for path in self.pictures]
-        return {'history': self._own_history()} | {name: value for name, value in found.items() if value}
-
-    def _own_history(self) -> list[dict[str, Any]]:
-        """Less what others of a shared pass scored: theirs need not even be numbers."""
-        if not self.shares_pass:
-            return self.history
-        return [{k: v for k, v in scores.items() if k.startswith(f'{self.protocol}/')} for scores in self.history]
+def extra_of(report: ScoreReport, history: list[dict[str, float]], pictures: list[str], results: Path) -> dict:
+    """Scores of every validation, per-class scores, details and pictures, as paths from the results folder."""
+    found = dict(
+        per_class=known(report.per_class),
+        details=known(report.details),
+        pictures=[os.path.relpath(path, results) for path in pictures],
+    )
+    return {'history': history} | {name: value for name, value in found.items() if value}
 
 
 def known(value):

@@ -7,7 +7,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ..errors import ConfigError, nearest
-from ..evaluation.accuracy import SELECTIONS
+from ..probing.history import Select
 from ..probing.model import TRAINING, WIDTH
 from ..probing.trainer import SCHEDULES
 from ..registry import MODELS, OPTIMIZERS
@@ -41,7 +41,7 @@ def check(probes: dict[str, Any], num_layers: int | None) -> None:
         where = f'model.probes.{name}'
         _known(where, plan, {*inspect.signature(MODELS.get(plan['type'])).parameters, *TRAINING, 'type'} - FROM_MODEL)
         _one_of(f'{where}.feature', plan['feature'], WIDTH)
-        _one_of(f'{where}.select', plan.get('select', 'first'), SELECTIONS)
+        _one_of(f'{where}.select', plan.get('select', 'first'), [rule.value for rule in Select])
         for axis, values in plan['grid'].items():
             _check_axis(name, axis, values, num_layers)
         if 'optimizer' in plan:

@@ -1,30 +1,10 @@
 """COCO's average precision from kept matches, for any draw of images. NumPy alone: records are compared without torch."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
-IOUS = np.linspace(0.5, 0.95, 10)
+from .matches import IOUS, Matches
+
 RECALLS = np.linspace(0, 1, 101)
-
-
-@dataclass(frozen=True)
-class Matches:
-    """D detections of all sizes, at most 100 per image and class, the best first within each.
-
-    Attributes:
-        image, label: (D,) positions in the lists of images and of classes.
-        score: (D,).
-        hit, ignored: (D, 10) per IoU threshold; ignored ones met a crowd region and count neither way.
-        truth: (images, classes) objects that count.
-    """
-
-    image: np.ndarray
-    label: np.ndarray
-    score: np.ndarray
-    hit: np.ndarray
-    ignored: np.ndarray
-    truth: np.ndarray
 
 
 def average_precision(matches: Matches, weights: np.ndarray | None = None) -> np.ndarray:

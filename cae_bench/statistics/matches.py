@@ -1,45 +1,61 @@
-"""What each detection met, as flat arrays: enough to compute AP again for any draw of images."""
+"""What each detection met, as flat arrays: enough to compute AP again for any draw of images. NumPy only."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
-from .average_precision import Matches
-
-IMAGES_AT_ONCE = 500  # the evaluator hands its matches out as one dict per image and class
+IOUS = np.linspace(0.5, 0.95, 10)  # thresholds of a hit
 
 
-def collect(evaluator: Any, images: list[int], categories: list[int]) -> Matches:
-    """Reads the matches of an evaluator that is set up but for images and sizes; a part of the images at a time."""
-    rows, columns = {x: i for i, x in enumerate(images)}, {x: i for i, x in enumerate(categories)}
-    truth = np.zeros((len(images), len(categories)), np.int32)
-    parts = []
-    evaluator.params.areaRng = [[0, 1e10]]
-    evaluator.params.areaRngLbl = ['all']
-    for start in range(0, len(images), IMAGES_AT_ONCE):
-        evaluator.params.imgIds = images[start : start + IMAGES_AT_ONCE]
-        evaluator.evaluate()
-        for entry in filter(None, evaluator.evalImgs):
-            row, column = rows[entry['image_id']], columns[entry['category_id']]
-            truth[row, column] = len(entry['gtIgnore']) - sum(entry['gtIgnore'])
-            if count := len(entry['dtScores']):
-                parts.append(
-                    (
-                        np.full(count, row),
-                        np.full(count, column),
-                        np.array(entry['dtScores']),
-                        _matched(entry).T,
-                        np.array(entry['dtIgnore'], bool).T,
-                    )
-                )
-    if not parts:
-        none = np.zeros(0, np.int64)
-        return Matches(none, none, none.astype(float), *np.zeros((2, 0, 10), bool), truth)
-    image, label, score, hit, ignored = (np.concatenate(column) for column in zip(*parts))
-    order = np.argsort(image, kind='stable')  # the evaluator's order among equal scores is that of the images
-    return Matches(image[order], label[order], score[order], hit[order] & ~ignored[order], ignored[order], truth)
+@dataclass(frozen=True)
+class Matches:
+    """D detections of all sizes in N images under C classes, at most 100 per image and class, the best first within each.
+
+    Sorted by image.
+    """
+
+    COLUMNS: ClassVar[tuple[str, ...]] = ('truth', 'score', 'label', 'hit', 'ignored')  # what is packed
+
+    image: np.ndarray  # (D,) int, position in the list of images
+    label: np.ndarray  # (D,) int, position in the list of classes
+    score: np.ndarray  # (D,) float
+    hit: np.ndarray  # (D, 10) bool, at each IoU threshold
+    ignored: np.ndarray  # (D, 10) bool: met a crowd region, counts neither way
+    truth: np.ndarray  # (N, C) int, objects that count
+
+    def pack(self) -> dict[str, list[Any]]:
+        """Columns of one entry for each image: `truth`, its objects by class, and lists over its detections.
+
+        Bit t of `hit` and `ignored` is for IoU threshold 0.5 + 0.05 t.
+        """
+        bits = 1 << np.arange(len(IOUS))
+        flat = dict(score=self.score, label=self.label, hit=self.hit @ bits, ignored=self.ignored @ bits)
+        ends = np.searchsorted(self.image, np.arange(1, len(self.truth)))
+        columns = {'truth': self.truth.tolist()}
+        for name, values in flat.items():
+            columns[name] = [part.tolist() for part in np.split(values, ends)]
+        return columns
+
+    @classmethod
+    def unpack(cls, columns: Mapping[str, Sequence[Any]]) -> 'Matches':
+        """The columns of `pack()` as flat arrays again."""
+        counts = [len(scores) for scores in columns['score']]
+        return cls(
+            image=np.repeat(np.arange(len(counts)), counts),
+            label=_flat(columns['label'], int),
+            score=_flat(columns['score'], float),
+            hit=_bits(columns['hit']),
+            ignored=_bits(columns['ignored']),
+            truth=np.array(columns['truth']),
+        )
 
 
-def _matched(entry: dict) -> np.ndarray:
-    """(IoU thresholds, D). hotcoco says it in so many words, also where an object's id is 0."""
-    return np.array(entry['dtMatched'], bool) if 'dtMatched' in entry else np.array(entry['dtMatches']) > 0
+def _flat(lists: Sequence[Sequence[float]], kind: type) -> np.ndarray:
+    return np.array([value for values in lists for value in values], dtype=kind)
+
+
+def _bits(lists: Sequence[Sequence[int]]) -> np.ndarray:
+    """(D, 10) bool."""
+    return (_flat(lists, int)[:, None] >> np.arange(len(IOUS)) & 1).astype(bool)

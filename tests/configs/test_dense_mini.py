@@ -108,8 +108,8 @@ def test_segmentation_and_detection_run_one_after_the_other_in_one_process(scene
             for name, values in runner.message_hub.log_scalars.items()
             if name.startswith('val/')
         }
-        assert len(metric.per_image['image']) == 6 and metric.per_image['image'][0] == '00001.jpg'
-        assert set(metric.ci95) <= set(last)
+        assert len(metric.report.per_image.images) == 6 and metric.report.per_image.images[0] == '00001.jpg'
+        assert set(metric.report.ci95) <= set(last)
         assert all(math.isfinite(last[name]) and 0 <= last[name] <= 100 for name in last if 'time' not in name)
         seen[protocol] = set(last)
     assert {'mIoU', 'mAcc', 'aAcc'} <= seen['upernet']

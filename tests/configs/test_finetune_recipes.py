@@ -134,8 +134,8 @@ def test_the_mini_recipe_trains_and_tells_two_colours_apart(blobs, tmp_path):
     runner = Runner.from_cfg(cfg)
     runner.train()
     (metric,) = runner.val_evaluator.metrics
-    assert sum(metric.per_image['correct']) == 12 and metric.per_image['image'][0] == 'green/0.png'
-    assert metric.ci95['top1'][1] == 100.0
+    assert metric.report.per_image.correct.sum() == 12 and metric.report.per_image.images[0] == 'green/0.png'
+    assert metric.report.ci95['top1'][1] == 100.0
 
 
 def test_a_paper_recipe_runs_with_mixing_and_ends_where_its_schedule_says(blobs, tmp_path):
@@ -170,8 +170,8 @@ def test_a_run_resumed_before_an_epochs_validation_makes_up_for_it(blobs, tmp_pa
     whole.train()
     (metric,) = whole.val_evaluator.metrics
     scores = whole.message_hub.get_info('validated_epochs')
-    assert list(scores) == [1, 2, 3] and metric.details['epochs_validated'] == 3
-    assert metric.details['best_epoch'] == max(scores, key=lambda e: (scores[e], -e))
+    assert list(scores) == [1, 2, 3] and metric.report.details['epochs_validated'] == 3
+    assert metric.report.details['best_epoch'] == max(scores, key=lambda e: (scores[e], -e))
     # the checkpoint of epoch 2 was written before its validation
     cfg = small_paper_run(blobs, tmp_path, max_epochs=3)
     cfg.update(experiment_name='resumed', resume=True, load_from=str(tmp_path / 'work/epoch_2.pth'))

@@ -83,11 +83,13 @@ def test_ap_of_one_hit_and_one_miss_is_51_of_101_recalls(worked):
     assert scores['bbox_mAP_50'] == scores['bbox_mAP_75'] == pytest.approx(half, abs=1e-12)
     assert scores['segm_mAP'] == pytest.approx(half * 9 / 10, abs=1e-12)  # IoU 0.9 reaches nine thresholds of ten
     assert scores['bbox_mAP_l'] == scores['bbox_mAP'] and 'bbox_mAP_s' not in scores  # no small object there is
-    assert metric.per_class['bbox']['cat'] == pytest.approx(half * 0.9) and np.isnan(metric.per_class['bbox']['dog'])
+    assert metric.report.per_class['bbox']['cat'] == pytest.approx(half * 0.9) and np.isnan(
+        metric.report.per_class['bbox']['dog']
+    )
 
 
 def test_matches_of_each_image_are_kept(worked):
-    columns = evaluate(*worked)[1].per_image
+    columns = evaluate(*worked)[1].report.per_image.pack()
     assert columns['image'] == ['0.jpg', '1.jpg']
     assert columns['bbox_truth'] == [[1, 0], [1, 0]] and columns['bbox_label'] == [[0], [0]]
     assert columns['bbox_hit'] == [[0b0111111111], [0]] and columns['bbox_ignored'] == [[0], [0]]
@@ -151,21 +153,18 @@ def test_boxes_and_masks_score_as_in_pycocotools(tmp_path):
 
 
 def test_ap_can_be_computed_again_from_the_matches_that_are_kept(tmp_path, monkeypatch):
-    from cae_bench.statistics import matches as module
-    from cae_bench.statistics.average_precision import Matches, average_precision
+    from cae_bench.evaluation import coco_matches as module
+    from cae_bench.statistics.average_precision import average_precision
+    from cae_bench.statistics.per_image import Detections
 
     path, samples = random_case(tmp_path)
     monkeypatch.setattr(module, 'IMAGES_AT_ONCE', 5)  # parts must join seamlessly
     scores, metric = evaluate(path, samples, resamples=50)
     for kind in ('bbox', 'segm'):
-        kept = {name: metric.per_image[f'{kind}_{name}'] for name in ('score', 'label', 'hit', 'ignored', 'truth')}
-        image = np.repeat(np.arange(len(kept['score'])), [len(x) for x in kept['score']])
-        flat = {name: np.concatenate([np.array(x) for x in kept[name]]) for name in list(kept)[:4]}
-        bits = [(flat[name].astype(int)[:, None] >> np.arange(10) & 1).astype(bool) for name in ('hit', 'ignored')]
-        again = average_precision(Matches(image, flat['label'], flat['score'], *bits, np.array(kept['truth'])))
+        again = average_precision(Detections.unpack(metric.report.per_image.pack()).matches[kind])
         assert again.mean() == pytest.approx(scores[f'{kind}_mAP'], abs=1e-10)
         assert again[..., 0].mean() == pytest.approx(scores[f'{kind}_mAP_50'], abs=1e-10)
-        low, high = metric.ci95[f'{kind}_mAP']
+        low, high = metric.report.ci95[f'{kind}_mAP']
         assert low < scores[f'{kind}_mAP'] < high
 
 
@@ -179,7 +178,8 @@ def test_an_image_drawn_twice_counts_as_two_images(tmp_path):
     scores, _ = evaluate(annotation_file(tmp_path, objects, 3), found)
     # precision 1 to recall 1/3 (34 of 101 recalls), then 2/3 to recall 2/3 (33 more)
     assert scores['bbox_mAP'] == pytest.approx(100 * (34 + 33 * 2 / 3) / 101)
-    from cae_bench.statistics.average_precision import Matches, average_precision
+    from cae_bench.statistics.average_precision import average_precision
+    from cae_bench.statistics.matches import Matches
 
     hit = np.array([[1], [0], [1]], bool).repeat(10, 1)
     matches = Matches(
@@ -193,13 +193,13 @@ def test_an_image_drawn_twice_counts_as_two_images(tmp_path):
 def test_only_the_images_evaluated_count(worked):
     path, samples = worked
     scores, metric = evaluate(path, samples[:1])
-    assert scores['bbox_mAP_50'] == pytest.approx(100) and metric.per_image['image'] == ['0.jpg']
+    assert scores['bbox_mAP_50'] == pytest.approx(100) and metric.report.per_image.images == ['0.jpg']
 
 
 def test_finding_nothing_scores_zero(worked):
     scores, metric = evaluate(worked[0], [predicted(10, []), predicted(11, [])], resamples=20)
-    assert scores['bbox_mAP'] == scores['segm_mAP'] == 0 and metric.ci95['bbox_mAP'] == (0, 0)
-    assert metric.per_image['bbox_score'] == [[], []]
+    assert scores['bbox_mAP'] == scores['segm_mAP'] == 0 and metric.report.ci95['bbox_mAP'] == (0, 0)
+    assert metric.report.per_image.pack()['bbox_score'] == [[], []]
 
 
 def test_classes_are_found_in_the_file_by_name_in_the_model_s_order(tmp_path):
@@ -220,9 +220,9 @@ def test_a_missing_file_and_a_file_without_objects_are_errors(tmp_path):
 def test_pycocotools_can_do_it_too_with_the_same_scores_and_matches(tmp_path):
     path, samples = random_case(tmp_path)
     (ours, metric), (theirs, slow) = evaluate(path, samples), evaluate(path, samples, backend='pycocotools')
-    assert ours.keys() == theirs.keys() and metric.per_image == slow.per_image
+    assert ours.keys() == theirs.keys() and metric.report.per_image.pack() == slow.report.per_image.pack()
     assert all(ours[name] == pytest.approx(theirs[name], abs=1e-10, rel=1e-12) for name in ours)
-    assert metric.details and not slow.details
+    assert metric.report.details and not slow.report.details
     nothing = [predicted(sample['img_id'], []) for sample in samples]
     assert evaluate(path, nothing, backend='pycocotools')[0]['bbox_mAP'] == 0
 
@@ -238,7 +238,7 @@ def test_another_backend_and_one_that_is_not_installed_are_errors(monkeypatch):
 def test_errors_are_told_by_kind(tmp_path):
     path = annotation_file(tmp_path, [(10, 3, 0, 0, 100, 100, 0), (10, 3, 120, 0, 80, 80, 0)], 1)
     found = predicted(10, [(0, 0, 0, 100, 100, 0.9), (0, 0, 0, 100, 98, 0.8), (1, 120, 0, 80, 80, 0.7)])
-    errors = evaluate(path, [found])[1].details['errors']
+    errors = evaluate(path, [found])[1].report.details['errors']
     for kind in ('bbox', 'segm'):
         assert errors[kind]['count'] == dict(Cls=1, Loc=0, Both=0, Dupe=1, Bkg=0, Miss=0)
         # recalls above 0.5 would be reached with precision 2/3: the duplicate comes first

@@ -34,12 +34,12 @@ def test_iou_is_summed_over_the_images_before_dividing():
     scores, metric = evaluate(TWO)
     # sky: hit 2 + 1, union 3 + 2; road: hit 2 + 1, union 3 + 2; car occurs nowhere and is left out
     assert scores == pytest.approx({'mIoU': 60.0, 'mAcc': 100 * (3 / 4 + 3 / 4) / 2, 'aAcc': 100 * 6 / 8})
-    assert metric.per_class['sky'] == pytest.approx(60) and math.isnan(metric.per_class['car'])
+    assert metric.report.per_class['sky'] == pytest.approx(60) and math.isnan(metric.report.per_class['car'])
 
 
 def test_counts_of_each_image_are_kept_under_its_name():
     _, metric = evaluate(TWO)
-    assert metric.per_image == {
+    assert metric.report.per_image.pack() == {
         'image': ['a.png', 'b.png'],
         'intersection': [[2, 2, 0], [1, 1, 0]],
         'union': [[3, 3, 0], [2, 2, 0]],
@@ -49,19 +49,19 @@ def test_counts_of_each_image_are_kept_under_its_name():
 
 def test_images_of_one_name_in_two_folders_are_told_apart():
     samples = [sample([[0]], [[0]], 'night/1.png'), sample([[0]], [[0]], 'day/1.png')]
-    assert evaluate(samples)[1].per_image['image'] == ['night/1.png', 'day/1.png']
+    assert evaluate(samples)[1].report.per_image.images == ['night/1.png', 'day/1.png']
 
 
 def test_the_interval_holds_the_score_is_repeatable_and_closes_when_all_images_agree():
     generator = np.random.default_rng(0)
     noisy = [sample(generator.integers(0, 3, (8, 8)), generator.integers(0, 3, (8, 8)), f'{i}.png') for i in range(40)]
     scores, metric = evaluate(noisy)
-    low, high = metric.ci95['mIoU']
+    low, high = metric.report.ci95['mIoU']
     assert low < scores['mIoU'] < high and high - low > 0.5
-    assert evaluate(noisy)[1].ci95 == metric.ci95
+    assert evaluate(noisy)[1].report.ci95 == metric.report.ci95
     same = [sample([[0, 1]], [[0, 0]], f'{i}.png') for i in range(5)]
-    assert evaluate(same)[1].ci95['aAcc'] == pytest.approx((50, 50))
-    assert evaluate(same, resamples=0)[1].ci95 == {}
+    assert evaluate(same)[1].report.ci95['aAcc'] == pytest.approx((50, 50))
+    assert evaluate(same, resamples=0)[1].report.ci95 == {}
 
 
 def test_counts_and_scores_equal_mmseg_s():
@@ -85,7 +85,7 @@ def test_counts_and_scores_equal_mmseg_s():
         theirs.process({}, [samples[-1]])
     scores, metric = evaluate(samples, classes)
     for column, position in (('intersection', 0), ('union', 1), ('label', 3)):
-        assert metric.per_image[column] == [count[position].long().tolist() for count in counts]
+        assert metric.report.per_image.pack()[column] == [count[position].long().tolist() for count in counts]
     expected = theirs.evaluate(size=6)  # rounded to two digits there
     assert {k: round(v, 2) for k, v in scores.items()} == pytest.approx({k: expected[k] for k in scores})
 

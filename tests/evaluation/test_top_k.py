@@ -32,7 +32,7 @@ def test_top1_and_top5_are_percentages_of_the_images():
 
 def test_every_image_keeps_its_name_label_and_prediction():
     metric, _ = evaluated([[0.1, 0.9], [0.8, 0.2]], [1, 1])
-    assert metric.per_image == dict(
+    assert metric.report.per_image.pack() == dict(
         image=['c/0.jpg', 'c/1.jpg'], label=[1, 1], prediction=[1, 0], correct=[True, False]
     )
 
@@ -43,13 +43,13 @@ def test_with_few_classes_top5_is_full():
 
 def test_equal_scores_count_for_the_first_class():
     metric, _ = evaluated([[0.25, 0.25, 0.25, 0.25]], [0])
-    assert metric.per_image['prediction'] == [0]
+    assert metric.report.per_image.prediction.tolist() == [0]
 
 
 def test_the_interval_is_wilsons():
     scores = [[0.0, 1.0]] * 10
     metric, _ = evaluated(scores, [1] * 8 + [0] * 2)  # 8 of 10: 49.02 to 94.33 (Wilson 1927, z 1.96)
-    assert metric.ci95['top1'] == pytest.approx((49.02, 94.33), abs=0.01)
+    assert metric.report.ci95['top1'] == pytest.approx((49.02, 94.33), abs=0.01)
 
 
 def test_the_best_epoch_stands_beside_the_last_and_the_first_of_equals_counts():
@@ -68,9 +68,9 @@ def test_the_best_epoch_stands_beside_the_last_and_the_first_of_equals_counts():
         80.0,
         80.0,
     ]
-    assert metric.details == dict(best_epoch=2, epochs_validated=4)
-    assert metric.ci95['top1_best_epoch'] == pytest.approx((49.02, 94.33), abs=0.01)
-    assert sum(metric.per_image['correct']) == 6, 'images are those of the last epoch'
+    assert metric.report.details == dict(best_epoch=2, epochs_validated=4)
+    assert metric.report.ci95['top1_best_epoch'] == pytest.approx((49.02, 94.33), abs=0.01)
+    assert metric.report.per_image.correct.sum() == 6, 'images are those of the last epoch'
     assert hub.get_info(EPOCHS) == {1: 5, 2: 8, 3: 8, 4: 6}
 
 
@@ -78,4 +78,4 @@ def test_a_network_that_was_not_trained_has_no_best_epoch():
     MessageHub.get_instance('no-epoch')
     metric = Accuracy(best_epoch=True)
     metric.process({}, [dict(image='a.jpg', label=1, scores=torch.tensor([0.0, 1.0]))])
-    assert metric.evaluate(1) == {'top1': 100.0, 'top5': 100.0} and not metric.details
+    assert metric.evaluate(1) == {'top1': 100.0, 'top5': 100.0} and not metric.report.details

@@ -112,14 +112,15 @@ def test_all_protocols_of_a_pass_beat_chance_and_tell_of_every_image(data, tmp_p
     for name in ('linear', 'attentive', 'knn'):
         assert got[f'{name}/top1'] > 60, got  # chance is 33
         assert got[f'{name}/top5'] == 100
-        low, high = metric.ci95[f'{name}/top1']
+        low, high = metric.reports[name].ci95['top1']
         assert low < got[f'{name}/top1'] <= high + 1e-9
-        assert [len(c) for c in metric.per_image[name].values()] == [24] * 4
-        assert 100 * sum(metric.per_image[name]['correct']) / 24 == pytest.approx(got[f'{name}/top1'])
-    assert list(metric.per_image['linear']) == ['image', 'label', 'prediction', 'correct']
-    assert metric.per_image['linear']['image'][0] == 'class0/0.png'
-    assert [row['lr'] for row in metric.selection['linear']['curve']] == [0.5, 2.0]
-    assert metric.selection['knn']['chosen'] == dict(k=20, temperature=0.07)
+        columns = metric.reports[name].per_image.pack()
+        assert list(columns) == ['image', 'label', 'prediction', 'correct']
+        assert [len(c) for c in columns.values()] == [24] * 4
+        assert 100 * sum(columns['correct']) / 24 == pytest.approx(got[f'{name}/top1'])
+    assert metric.reports['linear'].per_image.images[0] == 'class0/0.png'
+    assert [row['lr'] for row in metric.reports['linear'].selection['curve']] == [0.5, 2.0]
+    assert metric.reports['knn'].selection['chosen'] == dict(k=20, temperature=0.07)
     assert not list(tmp_path.glob('bank_*')), 'the bank goes when its work is done'
 
 
@@ -155,9 +156,9 @@ def test_one_class_is_refused(tmp_path):
 
 def test_a_grid_with_a_diverging_head_reports_the_others(data, tmp_path):
     runner = run(config('attentive', data, tmp_path, epochs=2, grid=dict(lr=[1e38, 0.05]), **SMALL))
-    curve = runner.val_evaluator.metrics[0].selection['attentive']['curve']
+    curve = runner.val_evaluator.metrics[0].reports['attentive'].selection['curve']
     assert [row['diverged'] for row in curve] == [True, False]
-    assert runner.val_evaluator.metrics[0].selection['attentive']['chosen'] == dict(lr=0.05, weight_decay=0.0)
+    assert runner.val_evaluator.metrics[0].reports['attentive'].selection['chosen'] == dict(lr=0.05, weight_decay=0.0)
     assert all(torch.isfinite(w).all() for w in weights(runner, 'attentive', cell=1).values())
 
 
@@ -182,7 +183,7 @@ def test_every_further_pool_runs_in_the_same_pass(data, tmp_path):
     )
     got = scores(runner)
     assert all(got[f'{n}/top1'] > 50 for n in (*names, *lookups)), got
-    layers = runner.val_evaluator.metrics[0].selection['linear_multilayer']['curve']
+    layers = runner.val_evaluator.metrics[0].reports['linear_multilayer'].selection['curve']
     assert [row['layer'] for row in layers] == [1, 2]
     assert runner.model.probes.linear_cls_mean.weight.shape[-1] == 64
 
@@ -208,7 +209,7 @@ def test_a_held_out_choice_stands_beside_the_published_one_and_changes_no_other_
     cfg.train_dataloader.dataset.held_out = 0.25
     runner = run(cfg)
     close(weights(plain, cell=1), weights(runner, cell=1), rtol=0, atol=0)
-    told = runner.val_evaluator.metrics[0].selection['linear']
+    told = runner.val_evaluator.metrics[0].reports['linear'].selection
     best = max(range(2), key=lambda cell: told['held_out']['top1'][cell])
     assert told['held_out']['images'] == 12 and told['held_out']['cell']['lr'] == grid['lr'][best]
     assert scores(runner)['linear/top1_held_out'] == told['curve'][best]['top1_last'] == told['held_out']['reported']
@@ -236,8 +237,10 @@ def test_an_image_that_cannot_be_decoded_is_named_or_by_wish_skipped_and_counted
         cfg.train_dataloader.dataset.skip_corrupt = True
         cfg.experiment_name += 'again'
     runner = run(*both)
-    told = runner.val_evaluator.metrics[0].selection
-    assert [told[name]['skipped'] for name in ('linear', 'knn')] == [dict(count=1, images=['train/class1/3.png'])] * 2
+    reports = runner.val_evaluator.metrics[0].reports
+    assert [reports[name].selection['skipped'] for name in ('linear', 'knn')] == [
+        dict(count=1, images=['train/class1/3.png'])
+    ] * 2
     assert scores(runner)['knn/top1'] > 50
 
 
