@@ -5,13 +5,9 @@ passes it over, so it is counted), or used.
 """
 
 import math
-from collections import Counter
-from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError
 from .pixels import MOST_PIXELS
 
 NUMBER = {int, float}  # and not bool, which is an int too
@@ -24,7 +20,7 @@ def is_id(value) -> bool:
     return type(value) in NUMBER and 0 <= value < MOST_ID and value == int(value)
 
 
-def image_fault(image: dict) -> str | None:
+def find_image_fault(image: dict) -> str | None:
     """What is wrong with an entry of 'images'."""
     if not is_id(image['id']):
         return f'id {image["id"]!r} is no whole number from 0'
@@ -38,73 +34,37 @@ def image_fault(image: dict) -> str | None:
     return None
 
 
-def fault(thing: dict, width: int, height: int) -> str | None:
-    """What is wrong with an object, so that it would end a run or falsify its score."""
-    box, area = thing['bbox'], thing['area']
+def find_fault(annotation: dict, width: int, height: int) -> str | None:
+    """What is wrong with an object of an image of this size, so that it would end a run or falsify its score."""
+    box, area = annotation['bbox'], annotation['area']
     if not isinstance(box, list) or len(box) != 4 or not _are_numbers(box):
         return f'has the box {box!r}: give four numbers, x, y, width, height.'
     if not _are_numbers([area]):
         return f'has the area {area!r}: give a number.'
-    if thing['iscrowd'] not in (0, 1):
-        return f'has iscrowd {thing["iscrowd"]!r}: give 0, or 1 for a crowd.'
-    return _segmentation_fault(thing['segmentation'], width, height)
+    if annotation['iscrowd'] not in (0, 1):
+        return f'has iscrowd {annotation["iscrowd"]!r}: give 0, or 1 for a crowd.'
+    return _find_segmentation_fault(annotation['segmentation'], width, height)
 
 
-def left_out(thing: dict, width: int, height: int) -> str | None:
+def why_left_out(annotation: dict, width: int, height: int) -> str | None:
     """Why mmdet passes over an object without fault, in training and as ground truth of its own metrics."""
-    x, y, w, h = thing['bbox']
-    if w < 1 or h < 1 or thing['area'] <= 0:
+    x, y, w, h = annotation['bbox']
+    if w < 1 or h < 1 or annotation['area'] <= 0:
         return 'without area'
     if min(x + w, width) <= max(x, 0) or min(y + h, height) <= max(y, 0):
         return 'outside of their images'
-    return 'marked to be ignored' if thing.get('ignore') else None
+    return 'marked to be ignored' if annotation.get('ignore') else None
 
 
-def reaches_beyond(thing: dict, width: int, height: int) -> bool:
+def reaches_beyond(annotation: dict, width: int, height: int) -> bool:
     """Whether the box leaves its image by more than COCO's rounding, a pixel."""
-    x, y, w, h = thing['bbox']
+    x, y, w, h = annotation['bbox']
     return x < -1 or y < -1 or x + w > width + 1 or y + h > height + 1
 
 
-def refuse_faults(path: Path | str, content: dict) -> None:
-    """Raises DataError for the first object at fault, and says how many are."""
-    faults = list(all_faults(content))
-    if faults:
-        number, wrong = faults[0]
-        more = f' ({len(faults):,} such objects; cae-bench data check names them)' if len(faults) > 1 else ''
-        raise DataError(f'{path}: annotation {number} {wrong}{more}')
-
-
-def all_faults(content: dict) -> Iterable[tuple[int, str]]:
-    """(annotation id, what is wrong) of every object at fault."""
-    sizes = image_sizes(content)
-    for thing in content['annotations']:
-        if wrong := fault(thing, *sizes[thing['image_id']]):
-            yield thing['id'], wrong
-
-
-def useless(path: Path | str, content: dict, trains: bool) -> str | None:
-    """Why not a single object of a file is of use, if so; content: of `read_coco`, its objects without fault."""
-    sizes = image_sizes(content)
-    fates = Counter(
-        left_out(thing, *sizes[thing['image_id']]) or ('crowds' if thing['iscrowd'] else 'used')
-        for thing in content['annotations']
-    )
-    if fates['used']:
-        return None
-    fates = ', '.join(f'{number} {fate}' for fate, number in fates.items() if number) or 'it lists none'
-    purpose = 'to learn from' if trains else 'to be scored on'
-    return f'{path}: no object {purpose} ({fates}). Check the export, or the images it belongs to.'
-
-
-def image_sizes(content: dict) -> dict[int, tuple[int, int]]:
-    """Image id -> (width, height)."""
-    return {image['id']: (image['width'], image['height']) for image in content['images']}
-
-
-def _segmentation_fault(segmentation, width: int, height: int) -> str | None:
+def _find_segmentation_fault(segmentation, width: int, height: int) -> str | None:
     if isinstance(segmentation, dict):
-        return _run_length_fault(segmentation, width, height)
+        return _find_run_length_fault(segmentation, width, height)
     if not isinstance(segmentation, list) or not segmentation:
         return 'has no segmentation: give polygons or a run-length mask, which the mask head learns from.'
     for polygon in segmentation:
@@ -125,7 +85,7 @@ def _segmentation_fault(segmentation, width: int, height: int) -> str | None:
     return None
 
 
-def _run_length_fault(mask: dict, width: int, height: int) -> str | None:
+def _find_run_length_fault(mask: dict, width: int, height: int) -> str | None:
     if mask.get('size') != [height, width]:
         return f'has a mask for {mask.get("size")} (height, width), the image is {[height, width]}.'
     counts = mask.get('counts')

@@ -9,14 +9,15 @@ from .layouts import find_layout, official_names
 
 
 def data_of(task: Task, layout: str, folders: dict[str, str], may_lack: bool = False) -> DataInfo:
-    """Describes a task's data, and says what looks wrong with it and yet may be meant.
+    """Describes a task's data, and prints what looks wrong with it and yet may be meant.
 
     Args:
         folders: folder of each data set by name.
         may_lack: take an official data set without a folder as it was released; such a task can be planned, not run.
 
     Raises:
-        ConfigError: no folder was given. DataError: it cannot serve.
+        ConfigError: the data set has no folder.
+        DataError: the folder cannot serve.
     """
     if may_lack and task.dataset in official_names() and task.dataset not in folders:
         return describe_released(task.dataset, layout)

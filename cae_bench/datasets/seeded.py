@@ -18,16 +18,16 @@ from .random_numbers import seed_by
 
 @DATASETS.register_module()
 class SeededDataset(Dataset):
-    """A data set that is asked for (seed, epoch, index) instead of an index; in all else it is the one it wraps.
+    """A data set indexed by (seed, epoch, index) instead of index; in all else it is the one it wraps.
 
-    What mmengine's data sets take in the place of an image that their pipeline refuses is drawn by the same seed.
+    The image that mmengine's data sets draw in place of one that their pipeline refuses depends on the same seed.
     """
 
     def __init__(self, dataset: dict):
         self.dataset = DATASETS.build(dataset)
 
     def __getattr__(self, name: str):
-        if name == 'dataset' or name.startswith('__'):  # not there yet in a copy, or asked for by protocols
+        if name == 'dataset' or name.startswith('__'):  # not there yet in a copy, or a protocol of Python's
             raise AttributeError(name)
         return getattr(self.dataset, name)
 
@@ -93,7 +93,7 @@ class DealtBatches(Sampler):
         return whole + bool(rest and not self.drop_last)
 
     def __iter__(self) -> Iterator[list]:
-        # Begins when it is asked for the first batch: a loader with workers makes two iterators and uses the second.
+        # Begins with the first batch: a loader with workers makes two iterators and uses the second.
         start, self.skip = self.skip * self.world_size + self.rank, 0
         yield from islice(self._of_all_processes(), start, None, self.world_size)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from ...errors import DataError
 from .. import files
 from ..checker import Checker
-from ..coco_file import read_coco
-from ..coco_objects import all_faults, fault, image_sizes, left_out, reaches_beyond, refuse_faults, useless
+from ..coco_file import CocoFile, read_coco
+from ..coco_objects import find_fault, reaches_beyond, why_left_out
 from ..content_hash import content_hash
 from ..data_info import DataInfo
 from ..wording import by, counted, first_ten
@@ -77,10 +77,10 @@ class CocoLayout(Layout):
         held = [count_images(info)]
         for split in ('train', 'val'):
             file, folder = str(info.extra[f'{split}_ann']), info.path(f'{split}_img')
-            content, _ = read_coco(info.path(f'{split}_ann'))
-            _check_sizes(content, file, folder, checker)
-            _check_objects(content, file, split == 'train', checker)
-            held.append(_count_objects(content, split))
+            coco = read_coco(info.path(f'{split}_ann'))
+            _check_sizes(coco, file, folder, checker)
+            _check_objects(coco, file, split == 'train', checker)
+            held.append(_count_objects(coco, split))
         return '; '.join(held)
 
 
@@ -95,9 +95,9 @@ class _Split:
 
 def _read_split(root: Path, img: str, ann: str, strict: bool, trains: bool) -> _Split:
     """One split, whose annotation file and images fit each other."""
-    content, raw = read_coco(root / ann)
+    coco = read_coco(root / ann)
     there = files.sizes(root / img)
-    wanted = [image['file_name'] for image in content['images']]
+    wanted = [image['file_name'] for image in coco.images]
     if not wanted:
         raise DataError(f'{root / ann} lists no images: export it again with the images of the split.')
     absent = [file for file in wanted if file not in there]
@@ -107,20 +107,20 @@ def _read_split(root: Path, img: str, ann: str, strict: bool, trains: bool) -> _
             'file_name (relative to that folder).'
         )
     if strict:
-        refuse_faults(root / ann, content)
+        coco.refuse_faults(root / ann)
     return _Split(
         {file: there[file] for file in sorted(wanted)},
-        [(category['id'], category['name']) for category in content['categories']],
-        len({thing['image_id'] for thing in content['annotations']}),
-        useless(root / ann, content, trains) if strict else None,
-        raw,
+        [(category['id'], category['name']) for category in coco.categories],
+        coco.count_with_objects(),
+        coco.why_useless(root / ann, trains) if strict else None,
+        coco.raw,
     )
 
 
-def _check_sizes(content: dict, file: str, folder: Path, checker: Checker) -> None:
+def _check_sizes(coco: CocoFile, file: str, folder: Path, checker: Checker) -> None:
     """Decodes every image and compares it with the size that the annotation file says."""
-    sizes = checker.image_sizes([folder / image['file_name'] for image in content['images']])
-    for image, size in zip(content['images'], sizes):
+    sizes = checker.image_sizes([folder / image['file_name'] for image in coco.images])
+    for image, size in zip(coco.images, sizes):
         if size and size != (image['width'], image['height']):
             checker.problems.append(
                 f'{folder / image["file_name"]} is {by(size)} pixels, '
@@ -128,42 +128,41 @@ def _check_sizes(content: dict, file: str, folder: Path, checker: Checker) -> No
             )
 
 
-def _check_objects(content: dict, file: str, trains: bool, checker: Checker) -> None:
+def _check_objects(coco: CocoFile, file: str, trains: bool, checker: Checker) -> None:
     """Names every object at fault, and counts those that are left out or reach beyond their image."""
-    sizes = image_sizes(content)
-    problems = [f'{file}: annotation {number} {wrong}' for number, wrong in all_faults(content)]
-    if not problems and (reason := useless(file, content, trains)):
+    problems = [f'{file}: annotation {number} {wrong}' for number, wrong in coco.find_faults()]
+    if not problems and (reason := coco.why_useless(file, trains)):
         problems.append(reason)
     checker.problems += problems
-    passed_over, beyond = defaultdict(list), []
-    for thing in content['annotations']:
-        size = sizes[thing['image_id']]
-        if fault(thing, *size):
+    left_out, beyond = defaultdict(list), []
+    for annotation in coco.annotations:
+        size = coco.size_around(annotation)
+        if find_fault(annotation, *size):
             continue
-        if reason := left_out(thing, *size):
-            passed_over[reason].append(thing['id'])
-        elif reaches_beyond(thing, *size):
-            beyond.append(thing['id'])
-    for reason, ids in passed_over.items():
-        checker.warnings.append(f'{file}: {_objects(ids)} {reason}: left out of training.')
+        if reason := why_left_out(annotation, *size):
+            left_out[reason].append(annotation['id'])
+        elif reaches_beyond(annotation, *size):
+            beyond.append(annotation['id'])
+    for reason, ids in left_out.items():
+        checker.warnings.append(f'{file}: {_name_objects(ids)} {reason}: left out of training.')
     if beyond:
-        checker.warnings.append(f'{file}: {_objects(beyond)} with a box that reaches beyond the image.')
-    used = Counter(thing['category_id'] for thing in content['annotations'])
-    if absent := [category['name'] for category in content['categories'] if not used[category['id']]]:
+        checker.warnings.append(f'{file}: {_name_objects(beyond)} with a box that reaches beyond the image.')
+    used = Counter(annotation['category_id'] for annotation in coco.annotations)
+    if absent := [category['name'] for category in coco.categories if not used[category['id']]]:
         checker.warnings.append(f'{file}: no object of {first_ten(absent)}.')
 
 
-def _objects(ids: list[int]) -> str:
+def _name_objects(ids: list[int]) -> str:
     """'2 objects (annotations 4, 7)'."""
     some = ', '.join(map(str, ids[:NAMED])) + (' ...' if len(ids) > NAMED else '')
     plural = 's' * (len(ids) > 1)
     return f'{len(ids):,} object{plural} (annotation{plural} {some})'
 
 
-def _count_objects(content: dict, split: str) -> str:
+def _count_objects(coco: CocoFile, split: str) -> str:
     """'591 train objects, 3 images without any'."""
-    bare = len(content['images']) - len({thing['image_id'] for thing in content['annotations']})
-    return f'{len(content["annotations"]):,} {split} objects, {bare:,} images without any'
+    bare = len(coco.images) - coco.count_with_objects()
+    return f'{len(coco.annotations):,} {split} objects, {bare:,} images without any'
 
 
 LAYOUT = CocoLayout()
