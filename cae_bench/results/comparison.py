@@ -1,5 +1,6 @@
 """`cae-bench compare A B`: may these two be compared at all, what differs, and is the difference more than luck."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from .record import Record
 from .store import load_records, read_record
 
 Runs = tuple[Record, ...]  # the seeds of one model on one task, of one fingerprint
+Fact = Callable[[Record], object]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,10 @@ def compare(a: str, b: str, results_dir: str | Path = 'results') -> list[Pair]:
     one, other = _repetitions(ours), _repetitions(theirs)
     if len(one) == len(other) == 1:
         return [_pair(one[0], other[0])]
-    pairs = [_pair(*best) for task in dict.fromkeys(r.task for r in ours) if (best := _closest(task, one, other))]
+    pairs = []
+    for task in dict.fromkeys(record.task for record in ours):
+        if closest := _closest(task, one, other):
+            pairs.append(_pair(*closest))
     if not pairs:
         raise RecordError(f'{a} and {b} were measured on no common task: {_tasks(ours)} against {_tasks(theirs)}.')
     return pairs
@@ -66,14 +71,25 @@ def obstacles(a: Record, b: Record) -> tuple[str, ...]:
 
 def remarks(a: Runs, b: Runs) -> tuple[str, ...]:
     """What else differs and may move the score a little, or explain it."""
-    facts = {'settings': setting}
-    if len(a) == len(b) == 1:  # more are listed in the head
+    is_one_run = [(run.fingerprint, run.seed) for run in a] == [(run.fingerprint, run.seed) for run in b]
+    found = ['one and the same run'] if is_one_run else []
+    for name, fact in _facts(a, b).items():
+        ours, theirs = _words(a, fact), _words(b, fact)
+        if ours != theirs:
+            found.append(f'{name}: {ours} and {theirs}')
+    return tuple(found)
+
+
+def _facts(a: Runs, b: Runs) -> dict[str, Fact]:
+    """What is compared of the runs, by name."""
+    facts: dict[str, Fact] = {'settings': setting}
+    if len(a) == len(b) == 1:  # of several, the head lists the seeds
         facts['seed'] = lambda run: run.seed
-    facts |= {'hyper-parameters chosen on': lambda run: run.selection and run.selection['by'], 'commit': commit_of}
-    facts |= {name: lambda run, name=name: run.packages.get(name) for name in recorded_by_all([*a, *b])}
-    words = [(name, _words(a, fact), _words(b, fact)) for name, fact in facts.items()]
-    same = [(run.fingerprint, run.seed) for run in a] == [(run.fingerprint, run.seed) for run in b]
-    return (*(['one and the same run'] if same else []), *(f'{name}: {x} and {y}' for name, x, y in words if x != y))
+    facts['hyper-parameters chosen on'] = lambda run: run.selection['by'] if run.selection else None
+    facts['commit'] = commit_of
+    for package in recorded_by_all([*a, *b]):
+        facts[package] = lambda run, package=package: run.packages[package]
+    return facts
 
 
 def warnings(a: Runs, b: Runs, tested: bool = True) -> tuple[str, ...]:
@@ -126,15 +142,19 @@ def _sentence(d: Difference) -> str:
 
 
 def _pair(a: Runs, b: Runs) -> Pair:
-    stops, damaged = obstacles(a[0], b[0]), []
-    found = () if stops else differences(a, b, damaged)
+    stops = obstacles(a[0], b[0])
+    if stops:
+        return Pair(a=a, b=b, obstacles=stops, remarks=remarks(a, b), differences=(), warnings=())
+    damaged: list[RecordError] = []
+    found = differences(a, b, damaged)
+    cautions = warnings(a, b, tested=any(difference.ci95 for difference in found))
     return Pair(
         a=a,
         b=b,
-        obstacles=stops,
+        obstacles=(),
         remarks=remarks(a, b),
         differences=found,
-        warnings=() if stops else (*map(str, damaged), *warnings(a, b, tested=any(d.ci95 for d in found))),
+        warnings=(*map(str, damaged), *cautions),
     )
 
 
@@ -148,11 +168,16 @@ def _repetitions(records: list[Record]) -> list[Runs]:
 
 def _closest(task: str, ours: list[Runs], theirs: list[Runs]) -> tuple[Runs, Runs] | None:
     """The runs of a task with the fewest obstacles, then of one setting, then the newest."""
+
+    def newest(pair: tuple[Runs, Runs]) -> tuple[str, ...]:
+        return tuple(max(run.started for run in runs) for runs in pair)
+
+    def distance(pair: tuple[Runs, Runs]) -> tuple[int, bool]:
+        a, b = pair[0][0], pair[1][0]
+        return len(obstacles(a, b)), setting(a) != setting(b)
+
     pairs = [(a, b) for a in ours for b in theirs if a[0].task == b[0].task == task]
-    pairs.sort(key=lambda p: tuple(max(run.started for run in runs) for runs in p), reverse=True)
-    return min(
-        pairs, default=None, key=lambda p: (len(obstacles(p[0][0], p[1][0])), setting(p[0][0]) != setting(p[1][0]))
-    )
+    return min(sorted(pairs, key=newest, reverse=True), default=None, key=distance)
 
 
 def _records(name: str, results_dir: str | Path) -> list[Record]:
@@ -173,7 +198,7 @@ def _records(name: str, results_dir: str | Path) -> list[Record]:
     return found
 
 
-def _words(runs: Runs, fact) -> str:
+def _words(runs: Runs, fact: Fact) -> str:
     """The fact of every run, each value once, in the order of seeds."""
     values = dict.fromkeys(fact(run) for run in runs)
     return ', '.join('none' if value in (None, '') else str(value) for value in values)

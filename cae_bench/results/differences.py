@@ -1,19 +1,21 @@
 """By how much the runs of two models differ, metric by metric, by the strongest test that their files allow."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..errors import RecordError
 from ..statistics import paired, paired_ap, paired_miou, pooled
+from ..statistics.per_image import Counts, Detections, Predictions
 from .per_image_file import read_per_image
 from .record import Metric, Record
 
 UNPAIRED = 'two intervals as if from different images: careful, misses small differences'
 UNKNOWN = 'no interval and no per-image columns kept: significance unknown'
 Columns = dict[str, list[Any]]  # per image
+T = TypeVar('T')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +36,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class PerImage:
+class SharedImages:
     """What all runs kept of the same images in the same order."""
 
     images: int
@@ -53,7 +55,7 @@ def differences(
         damaged: gets the errors of per-image files that cannot be read, which are done without; raised without a list.
     """
     runs = [*a, *b]
-    kept = _per_image(runs, damaged)
+    kept = _shared_images(runs, damaged)
     found = []
     for name in a[0].metrics:
         if not all(name in run.metrics for run in runs):
@@ -66,7 +68,7 @@ def differences(
     return tuple(found)
 
 
-def _of_one_run_each(name: str, a: Metric, b: Metric, kept: PerImage | None) -> Difference:
+def _of_one_run_each(name: str, a: Metric, b: Metric, kept: SharedImages | None) -> Difference:
     if kept and name == 'top1' and kept.correct is not None:
         gap, test = paired.gap_of_correct(*kept.correct), f'McNemar over {kept.images} images'
     elif kept and name in kept.draws:
@@ -78,7 +80,7 @@ def _of_one_run_each(name: str, a: Metric, b: Metric, kept: PerImage | None) -> 
     return Difference(metric=name, unit=a.unit, a=a.value, b=b.value, ci95=gap.ci95, p=gap.p, test=test)
 
 
-def _of_several(name: str, a: list[Metric], b: list[Metric], kept: PerImage | None, images: int) -> Difference:
+def _of_several(name: str, a: list[Metric], b: list[Metric], kept: SharedImages | None, images: int) -> Difference:
     metrics, seeds = [*a, *b], f'{len(a)} + {len(b)} seeds'
     ours, theirs = (np.array([metric.value for metric in side]) for side in (a, b))
     mean_a, mean_b = float(ours.mean()), float(theirs.mean())
@@ -98,27 +100,31 @@ def _of_several(name: str, a: list[Metric], b: list[Metric], kept: PerImage | No
     return Difference(metric=name, unit=a[0].unit, a=mean_a, b=mean_b, ci95=gap.ci95, p=gap.p, test=test)
 
 
-def _per_image(runs: Sequence[Record], damaged: list[RecordError] | None) -> PerImage | None:
+def _shared_images(runs: Sequence[Record], damaged: list[RecordError] | None) -> SharedImages | None:
     """None unless all runs kept columns of the same images."""
-    columns = _same_images([_read(run, damaged) for run in runs])
+    columns = _in_one_order([_read(run, damaged) for run in runs])
     if columns is None:
         return None
     correct = None
-    if all('correct' in run for run in columns):
-        correct = np.array([run['correct'] for run in columns], dtype=bool)
-    return PerImage(len(columns[0]['image']), correct, _draws(columns))
+    predictions = _of_all(columns, Predictions.unpack)
+    if predictions:
+        correct = np.stack([run.correct for run in predictions])
+    return SharedImages(len(columns[0]['image']), correct, _draws(columns))
 
 
-def _draws(runs: list[Columns]) -> dict[str, np.ndarray]:
+def _draws(columns: list[Columns]) -> dict[str, np.ndarray]:
     """Metric -> (runs, draws) scores over draws of images."""
-    if all({'intersection', 'union'} <= set(columns) for columns in runs):
-        intersection, union = (_arrays(runs, name) for name in ('intersection', 'union'))
-        return {'mIoU': paired_miou.draws(intersection, union, paired.RESAMPLES)}
-    return paired_ap.draws(runs, paired.RESAMPLES)
+    if counts := _of_all(columns, Counts.unpack):
+        return {'mIoU': paired_miou.draws(counts, paired.RESAMPLES)}
+    if detections := _of_all(columns, Detections.unpack):
+        return paired_ap.draws(detections, paired.RESAMPLES)
+    return {}
 
 
-def _arrays(runs: list[Columns], name: str) -> list[np.ndarray]:
-    return [np.asarray(columns[name], dtype=np.float64) for columns in runs]
+def _of_all(columns: list[Columns], unpack: Callable[[Columns], T | None]) -> list[T]:
+    """The columns of every run unpacked; empty where those of one are of another kind of task."""
+    unpacked = [kept for run in columns if (kept := unpack(run)) is not None]
+    return unpacked if len(unpacked) == len(columns) else []
 
 
 def _read(run: Record, damaged: list[RecordError] | None) -> Columns | None:
@@ -131,7 +137,7 @@ def _read(run: Record, damaged: list[RecordError] | None) -> Columns | None:
         return None
 
 
-def _same_images(runs: Sequence[Columns | None]) -> list[Columns] | None:
+def _in_one_order(runs: Sequence[Columns | None]) -> list[Columns] | None:
     """All sets of columns in the order of the first one's images; None unless they are the same images."""
     kept = [columns for columns in runs if columns]
     if len(kept) < len(runs) or len(set(kept[0]['image'])) != len(kept[0]['image']):

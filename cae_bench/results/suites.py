@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -69,11 +70,18 @@ def load_suite(name: str) -> Suite:
 
 def _suite(name: str, data: dict) -> Suite:
     data = dict(data)
-    entries = tuple(Entry(**{**entry, 'metrics': tuple(entry['metrics'])}) for entry in data.pop('tasks'))
+    entries = tuple(_entry(entry) for entry in data.pop('tasks'))
     for entry in entries:
         if entry.task.count('/') != 1:
             raise ValueError(f'task {entry.task!r} is not <dataset>/<protocol>')
-    picks = tuple(
-        Pick(**{k: v if k == 'file' else tuple(v) for k, v in pick.items()}) for pick in data.pop('published', [])
-    )
+    picks = tuple(_pick(pick) for pick in data.pop('published', []))
     return Suite(name=name, entries=entries, picks=picks, **data)
+
+
+def _entry(entry: dict[str, Any]) -> Entry:
+    return Entry(**{**entry, 'metrics': tuple(entry['metrics'])})
+
+
+def _pick(pick: dict[str, Any]) -> Pick:
+    lists = {name: tuple(values) for name, values in pick.items() if name != 'file'}
+    return Pick(file=pick['file'], **lists)

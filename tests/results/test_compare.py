@@ -7,6 +7,7 @@ from cae_bench.errors import RecordError
 from cae_bench.results import compare, explain, write_record
 from cae_bench.statistics import paired_ap, paired_miou
 from cae_bench.statistics.paired import gap_of_draws, mcnemar
+from cae_bench.statistics.per_image import Counts, Detections
 
 
 @pytest.fixture
@@ -59,7 +60,8 @@ def test_where_nothing_is_kept_significance_is_unknown_and_said_so(put):
 
 def test_the_bootstrap_of_miou_is_paired(put):
     pixels = np.array([[50 + i, 40] for i in range(20)])
-    a, b = paired_miou.draws(np.stack([pixels, pixels - [10, 0]]), np.full((2, 20, 2), 100), 2000)
+    names, union = [f'{i}.jpg' for i in range(20)], np.full((20, 2), 100)
+    a, b = paired_miou.draws([Counts(names, pixels, union), Counts(names, pixels - [10, 0], union)], 2000)
     gap = gap_of_draws(a, b)
     assert gap.ci95 == pytest.approx((5.0, 5.0)) and gap.p < 0.01  # 10 % of one of two classes
     gap = gap_of_draws(a, a)
@@ -96,7 +98,8 @@ def test_the_bootstrap_of_ap_is_paired():
     all_of_it, half = detections(lambda i: 0b1111111111), detections(lambda i: 0b0000011111)
 
     def gaps(a, b, resamples):
-        return {name: scores[0] - scores[1] for name, scores in paired_ap.draws([a, b], resamples).items()}
+        drawn = paired_ap.draws([Detections.unpack(a), Detections.unpack(b)], resamples)
+        return {name: scores[0] - scores[1] for name, scores in drawn.items()}
 
     drawn = gaps(all_of_it, half, 50)
     assert set(drawn) == {f'{kind}_mAP{part}' for kind in ('bbox', 'segm') for part in ('', '_50', '_75')}
