@@ -1,5 +1,8 @@
 """The errors a user can cause. Each message names the thing and the remedy; the command line prints it without traceback."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class CaeBenchError(Exception):
     """Wrong use or bad input: exit code 2."""
@@ -25,19 +28,17 @@ class RecordError(CaeBenchError, ValueError):
     """A results folder or record that cannot be read or written."""
 
 
-# What torch and its libraries say where memory is not to be had, often in a plain RuntimeError.
+# Messages of torch and its libraries where memory cannot be had; many come in a plain RuntimeError.
 OUT_OF_MEMORY = ('out of memory', "can't allocate memory", 'not enough memory', 'failed to allocate')
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory was not to be had, on the host or on a device."""
+    """Whether an error means that memory could not be had, on the host or on a device."""
     return isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in OUT_OF_MEMORY)
 
 
-def nearest(name: str, known) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
     """' Did you mean a or b?' with the names closest to a misspelt one, else the list of what is known."""
-    from difflib import get_close_matches
-
     known = sorted(known)
     close = get_close_matches(name, known, n=3, cutoff=0.5)
     if close:

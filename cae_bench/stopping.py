@@ -73,7 +73,7 @@ def _stop(*_: object) -> None:
     say('SIGTERM: stops at the next safe point, with a checkpoint')
 
 
-class Deaf:
+class ObeyParentOnly:
     """A loader's `worker_init_fn` whose workers obey SIGTERM from their parent only.
 
     Schedulers send it to all processes at once, and without its workers the run could not finish its update.

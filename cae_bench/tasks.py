@@ -1,4 +1,4 @@
-"""A task is `<dataset>/<protocol>`: which tasks a user asked for, and which of them share one pass over the data."""
+"""A task is `<dataset>/<protocol>`: reading tasks and `--data` from the command line."""
 
 from dataclasses import dataclass
 

@@ -102,7 +102,7 @@ class QuietRunner(Runner):
                 f'{dataset.get("ann_file") or dataset["data_root"]}: no image is left to train on. The '
                 f'recipe leaves out images without objects or too small ({rule})'
             ) from None
-        loader.worker_init_fn = stopping.Deaf(loader.worker_init_fn)
+        loader.worker_init_fn = stopping.ObeyParentOnly(loader.worker_init_fn)
         return loader
 
 

@@ -10,13 +10,8 @@ from PIL import Image
 
 from cae_bench.pictures import dense_predictions as dense_pictures
 from cae_bench.pictures import drawing
-from cae_bench.pictures.dense_predictions import (
-    DetectionPictures,
-    DrawnObject,
-    SegmentationPictures,
-    detection,
-    segmentation,
-)
+from cae_bench.pictures.dense_predictions import DetectionPictures, SegmentationPictures, draw_segmentation
+from cae_bench.pictures.objects import DrawnObject, draw_detection
 
 CLASSES = ['sky', 'road', 'car', 'tree']
 
@@ -34,7 +29,7 @@ def test_the_legend_names_what_truth_or_prediction_hold_and_void(monkeypatch):
     monkeypatch.setattr(drawing, 'sheet', lambda panels, legend, caption: seen.update(panels=panels, legend=legend))
     truth, found = np.full((48, 64), 1), np.full((48, 64), 1)
     truth[:4], found[:20] = 255, 3
-    segmentation(grey(), truth, found, CLASSES, 'a.jpg')
+    draw_segmentation(grey(), truth, found, CLASSES, 'a.jpg')
     assert [name for name, _ in seen['legend']] == ['road', 'tree', 'void, not scored']
     assert {panel.size for panel in seen['panels']} == {(512, 384)}  # a small image is enlarged
     _, labelled, predicted = (np.asarray(panel) for panel in seen['panels'])
@@ -68,7 +63,7 @@ def test_boxes_and_masks_are_in_the_colour_of_their_class_and_a_crowd_is_hatched
     mask = np.zeros((48, 64), bool)
     mask[10:30, 20:40] = True
     truth = [DrawnObject((20, 10, 40, 30), 2, mask), DrawnObject((0, 40, 10, 48), None, mask.T[:48])]
-    picture = detection(grey(), (48, 64), truth, [], CLASSES, 'a.jpg', 'best score 0.12')
+    picture = draw_detection(grey(), (48, 64), truth, [], CLASSES, 'a.jpg', 'best score 0.12')
     assert picture.width == 3 * 512 + 4 * drawing.GAP
     assert has(picture, drawing.colour(2)) and not has(picture, drawing.colour(1))
     right = picture.crop((2 * 512 + 3 * drawing.GAP, 40, picture.width, 400))
