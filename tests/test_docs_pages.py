@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import test_house
 from mmengine.registry import Registry
 
 from cae_bench import registry
@@ -62,6 +63,18 @@ def test_every_folder_of_the_package_stands_on_the_page_of_the_design():
     design = (ROOT / 'docs/design.md').read_text(encoding='utf-8')
     rooms = {path.parent.name for path in (ROOT / 'cae_bench').glob('*/__init__.py')}
     assert not {room for room in rooms if f'`{room}/`' not in design}
+
+
+def test_the_order_of_imports_on_the_page_of_the_design_is_the_one_that_is_checked():
+    order = (
+        (ROOT / 'docs/design.md')
+        .read_text(encoding='utf-8')
+        .partition('<!-- picture of imports -->')[2]
+        .split('```')[1]
+    )
+    written = [set(line.split(', ')) for line in order.split('\n') if line]
+    unseen = {'__init__', '__main__', '__version__'}
+    assert written == [rooms - unseen for rooms in test_house.ORDER]
 
 
 def pages() -> list[Path]:
