@@ -4,82 +4,13 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
-from PIL import Image
+from small_folders import META, edit, objects, picture, refused
 
 from cae_bench import compat  # noqa: F401  mmdet alone cannot be imported where mmcv has no compiled ops
 from cae_bench.datasets.describe import describe
 from cae_bench.datasets.layouts.ade import ADE20K_CLASSES
 from cae_bench.datasets.layouts.coco import COCO_CLASSES
 from cae_bench.datasets.scenes.make import make_scenes
-from cae_bench.errors import DataError
-
-META = dict(classes=['road', 'sky'], reduce_zero_label=True)
-
-
-def picture(path, size=(8, 6)):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new('RGB' if path.suffix != '.png' else 'L', size).save(path)
-
-
-@pytest.fixture
-def folders(tmp_path):
-    root = tmp_path / 'animals'
-    for name in ('train/cat/1', 'train/cat/2', 'train/dog/1', 'val/cat/1', 'val/dog/1'):
-        picture(root / f'{name}.jpg')
-    return root
-
-
-@pytest.fixture
-def ade(tmp_path):
-    root = tmp_path / 'streets'
-    for name in ('train/a', 'train/b', 'val/c'):
-        picture(root / f'images/{name}.jpg')
-        picture(root / f'annotations/{name}.png')
-    (root / 'meta.json').write_text(json.dumps(META))
-    return root
-
-
-def objects(split, count):
-    return dict(
-        images=[dict(id=i, file_name=f'{split}{i}.jpg', height=6, width=8) for i in range(count)],
-        annotations=[
-            dict(
-                id=7,
-                image_id=0,
-                category_id=3,
-                bbox=[0, 0, 4, 4],
-                area=16,
-                iscrowd=0,
-                segmentation=[[0, 0, 4, 0, 4, 4, 0, 4]],
-            )
-        ],
-        categories=[dict(id=3, name='car'), dict(id=1, name='bus')],
-    )
-
-
-@pytest.fixture
-def coco(tmp_path):
-    root = tmp_path / 'cars'
-    for split, count in (('train', 3), ('val', 2)):
-        for i in range(count):
-            picture(root / f'images/{split}/{split}{i}.jpg')
-        (root / 'annotations').mkdir(exist_ok=True)
-        (root / f'annotations/instances_{split}.json').write_text(json.dumps(objects(split, count)))
-    return root
-
-
-def refused(root, layout, message, name='mine'):
-    with pytest.raises(DataError, match=message) as caught:
-        describe(name, root, layout)
-    assert str(caught.value).count('\n') < 2  # one or two lines
-
-
-def edit(root, change, split='train'):
-    path = root / f'annotations/instances_{split}.json'
-    content = json.loads(path.read_text())
-    change(content)
-    path.write_text(json.dumps(content))
 
 
 def test_an_image_folder_is_described(folders):
@@ -158,50 +89,6 @@ def test_the_hash_does_not_depend_on_where_the_folder_lies(folders, tmp_path):
     assert describe('x', folders.rename(tmp_path / 'moved'), 'image_folder').content_hash == before
 
 
-def test_a_missing_folder_names_its_nearest_sibling(folders):
-    refused(folders.parent / 'anmials', 'image_folder', 'anmials does not exist: did you mean .*animals?')
-    refused(folders.parent / 'anmials/deep/er', 'image_folder', 'anmials does not exist: did you mean .*animals?')
-    refused(folders.parent / 'zzz', 'image_folder', 'zzz does not exist: check the path')
-    refused(folders / 'train/cat/1.jpg', 'image_folder', 'is a file: give the data set')
-
-
-def test_the_wrong_layout_is_recognised(folders, ade, coco):
-    refused(folders, 'ade', 'has no images/train: mine needs images/train.*\nThis looks like the image_folder layout')
-    refused(ade, 'coco', 'has no annotations/instances_train.json.*\nThis looks like the ade layout')
-    refused(coco, 'ade', 'has no annotations/train:.*\nThis looks like the coco layout')
-    refused(ade, 'image_folder', 'has no train: .*\nThis looks like the ade layout')
-
-
-def test_the_folder_one_level_down_is_offered(ade):
-    refused(ade.parent, 'ade', 'Did you mean .*streets?')
-
-
-def test_official_folders_under_an_own_name_are_recognised(tmp_path):
-    for split in ('training', 'validation'):
-        picture(tmp_path / f'images/{split}/x.jpg')
-        picture(tmp_path / f'annotations/{split}/x.png')
-    refused(tmp_path, 'ade', f'This looks like official ade20k .call it ade20k={tmp_path}')
-
-
-def test_official_names_insist_on_their_layout(coco):
-    refused(
-        coco,
-        'image_folder',
-        'coco is the official data set in coco layout, but image_folder layout is asked for: '
-        'give your own data another name',
-        name='coco',
-    )
-
-
-@pytest.mark.parametrize(
-    'sign', ['images/ADE/training/street/x.jpg', 'images/training/a/abbey/ADE_train_1.jpg', 'index_ade20k.pkl']
-)
-def test_the_full_ade20k_is_told_from_the_benchmark(tmp_path, sign):
-    (tmp_path / sign).parent.mkdir(parents=True, exist_ok=True)
-    (tmp_path / sign).write_bytes(b'')
-    refused(tmp_path, 'ade', 'looks like the full ADE20K; the benchmark is on ADEChallengeData2016', name='ade20k')
-
-
 def test_an_empty_class_is_named(folders):
     (folders / 'train/cat/1.jpg').unlink()
     (folders / 'train/cat/2.jpg').rename(folders / 'train/cat/notes.txt')
@@ -253,71 +140,6 @@ def test_images_with_several_endings_are_refused(ade):
     refused(ade, 'ade', r'several endings \(.jpg, .webp\): convert or rename')
     picture(ade / 'images/train/a.jpg')
     refused(ade, 'ade', 'image a with two endings share one mask')
-
-
-@pytest.mark.parametrize(
-    'text, message',
-    [
-        (None, r'meta.json is missing: write the class names in label order, e.g. {"classes"'),
-        ('{"classes": [', 'meta.json is no JSON'),
-        ('[]', '"classes" must be a list of names'),
-        ('{"classes": []}', '"classes" must be a list of names'),
-        ('{"classes": ["a", 2]}', '"classes" must be a list of names'),
-        ('{"classes": ["a", "b", "a"], "reduce_zero_label": true}', "class 'a' is listed twice"),
-        ('{"classes": ["a", "b"]}', '"reduce_zero_label" must be true'),
-        ('{"classes": ["a", "b"], "reduce_zero_label": "yes"}', '"reduce_zero_label" must be true'),
-    ],
-)
-def test_a_broken_meta_file_is_explained(ade, text, message):
-    (ade / 'meta.json').unlink() if text is None else (ade / 'meta.json').write_text(text)
-    refused(ade, 'ade', message)
-
-
-@pytest.mark.parametrize(
-    'change, message',
-    [
-        (
-            lambda c: c['annotations'][0].update(category_id=9),
-            'annotation 7 names category 9, which is not listed .1 such',
-        ),
-        (lambda c: c['annotations'][0].update(image_id=9), 'annotation 7 names image 9, which is not listed'),
-        (lambda c: c['annotations'].append(c['annotations'][0]), 'annotation id 7 occurs more than once'),
-        (lambda c: c['images'][1].update(id=0), 'image id 0 occurs more than once'),
-        (lambda c: c['images'][1].update(file_name='train0.jpg'), 'image train0.jpg occurs more than once'),
-        (lambda c: c['categories'][1].update(id=3), 'category id 3 occurs more than once'),
-        (lambda c: c['categories'][1].update(name='car'), 'category car occurs more than once'),
-        (
-            lambda c: c['annotations'][0].pop('iscrowd'),
-            "annotation 7 has no 'iscrowd': every annotation needs area, bbox",
-        ),
-        (lambda c: c['images'][0].pop('height'), "image 0 has no 'height'"),
-        (
-            lambda c: c['annotations'][0].update(segmentation=[]),
-            'annotation 7 has no segmentation: give polygons or a run',
-        ),
-        (lambda c: c.update(categories=[], annotations=[]), 'has no categories'),
-        (lambda c: c.update(images=[], annotations=[]), 'lists no images'),
-        (lambda c: c.pop('images'), "has no list 'images': it is no COCO instances file"),
-        (
-            lambda c: c['images'].append(dict(id=5, file_name='gone.jpg', height=6, width=8)),
-            'images/train: image gone.jpg of annotations/instances_train.json missing: copy',
-        ),
-        (lambda c: c['categories'].reverse(), 'list different categories, or in another order'),
-    ],
-)
-def test_a_broken_coco_file_is_explained(coco, change, message):
-    edit(coco, change)
-    refused(coco, 'coco', message)
-
-
-def test_a_coco_file_that_is_no_json_is_explained(coco):
-    path = coco / 'annotations/instances_val.json'
-    path.write_text(path.read_text()[:100])
-    refused(coco, 'coco', 'instances_val.json is no JSON')
-
-
-def test_an_unknown_layout_is_refused(coco):
-    refused(coco, 'voc', "'voc' is no layout: choose image_folder, ade, coco")
 
 
 def test_nothing_but_names_and_sizes_of_images_is_read(ade, coco, folders):
