@@ -1,6 +1,6 @@
 """What loading gives: the spec, the weights under the released names, and an account of every tensor of the file."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from torch import Tensor
@@ -13,9 +13,10 @@ SAME_NAMES = ('model', 'pytorch_model', 'checkpoint', 'weights', 'open_clip_pyto
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What became of a file's tensors.
+    """What became of a file's tensors: on reading, then on filling a model, which has the last three of its own.
 
     Attributes:
+        format: name of the format that read the file.
         container: the entry that held the state dict ('model', 'state_dict', ...), 'bare' where the file is one.
         used: key in the file -> our key.
         dropped: key in the file -> the named rule that dropped it.
@@ -23,6 +24,9 @@ class LoadReport:
         others: names of the file's entries that hold no weights of this model (optimizer, epoch, args, ...).
         other_weights: those of them that are state dicts -> their number of tensors (teacher, EMA); not used.
         notes: what was told by values instead of names, and other things a reader should know.
+        changed: our key -> how its tensor was made to fit the model: positions resized, biases in another form.
+        left_out: our key -> why the model did not take its tensor.
+        excused: the model's tensors that no tensor filled -> why they may keep their initial values.
     """
 
     format: str
@@ -33,6 +37,22 @@ class LoadReport:
     others: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     other_weights: dict[str, int] = field(default_factory=dict)
+    changed: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    excused: dict[str, str] = field(default_factory=dict)
+
+    def with_fit(self, filled: 'LoadReport') -> 'LoadReport':
+        """The file's account, and what became of its tensors in the model that was filled.
+
+        What is used is the model's word only where the file's is silent: timm alone knows it of what only timm builds.
+        """
+        return replace(
+            self,
+            used=self.used or filled.used,
+            changed=filled.changed,
+            left_out=filled.left_out,
+            excused=filled.excused,
+        )
 
     def to_dict(self) -> dict:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}

@@ -7,7 +7,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from ..checkpoints import check_hash, timm_hub
+from ..checkpoints import LoadReport, check_hash, timm_hub
 from ..checkpoints.timm_hub import spec_of
 from ..errors import CheckpointError, ConfigError
 from ..registry import MODELS
@@ -55,8 +55,9 @@ class TimmViT(BaseModule):
             **size,
             **timm_args,
         )
+        self.load_report: LoadReport | None = None  # of timm's weights, where they were checked
         if pretrained and checkpoint_sha256:
-            _check_weights(self.model, name, checkpoint_sha256)
+            self.load_report = _check_weights(self.model, name, checkpoint_sha256)
         self.spec = spec_of(self.model, name)
         self.embed_dims, self.num_layers = self.spec.embed_dims, self.spec.num_layers
         self.num_heads, self.patch_size = self.spec.num_heads, self.spec.patch_size
@@ -137,21 +138,28 @@ class TimmViT(BaseModule):
         return layer_id(param_name.removeprefix(prefix).removeprefix('model.'), self.num_layers)
 
 
-def _check_weights(model: nn.Module, name: str, expected: str) -> None:
+def _check_weights(model: nn.Module, name: str, expected: str) -> LoadReport:
     """Raises CheckpointError unless timm has built the model from the weights that were hashed before.
 
-    The hash is over the model as released. The one here has no head and may have other positions: all other tensors
-    must be equal.
+    The hash is over the model as released. The one here has no head and may have other positions, as the report says:
+    all other tensors must be equal.
     """
     released = timm_hub.create(name).state_dict()
     check_hash(f'timm:{name}', timm_hub.hash_of(released), expected)
-    other = [
-        key
-        for key, tensor in model.state_dict().items()
-        if key in released and tensor.shape == released[key].shape and not torch.equal(tensor, released[key])
-    ]
+    own = model.state_dict()
+    used = [key for key in released if key in own and own[key].shape == released[key].shape]
+    other = [key for key in used if not torch.equal(own[key], released[key])]
     if other:
         raise CheckpointError(f'timm:{name} was replaced in its cache while it was read ({other[0]}): start again.')
+    resized = [key for key in released if key in own and key not in used]
+    return LoadReport(
+        'timm model',
+        'timm',
+        used={key: key for key in (*used, *resized)},
+        changed={key: f'{tuple(released[key].shape)} -> {tuple(own[key].shape)}, resized by timm' for key in resized},
+        left_out={key: 'a backbone has no place for it' for key in released if key not in own},
+        excused={key: "not among timm's released tensors" for key in own if key not in released},
+    )
 
 
 def _create(name: str, **args) -> nn.Module:

@@ -1,5 +1,7 @@
 """A trained network's tensors into a built one, strictly: what --eval-only scores is what the file holds."""
 
+from dataclasses import replace
+
 from torch import nn
 
 from ..checkpoints import Checkpoint
@@ -33,6 +35,12 @@ def fill(model: nn.Module, ckpt: Checkpoint, network: Network) -> None:
     if problems:
         raise CheckpointError(f'{ckpt.source}: trained with another recipe than this: it {"; ".join(problems)}')
     model.load_state_dict(own | {k: t for k, t in given.items() if k in own}, strict=True)
+    report = model.backbone.load_report
+    model.backbone.load_report = replace(  # what the backbone alone has no place for, the network has
+        report,
+        left_out={k: why for k, why in report.left_out.items() if k not in own},
+        excused={k: why for k, why in report.excused.items() if f'backbone.{k}' not in given},
+    )
 
 
 def _few(names: list[str], most: int = 4) -> str:

@@ -11,7 +11,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as recompute
 
-from ..checkpoints import Checkpoint, check_hash, load, resize
+from ..checkpoints import Checkpoint, LoadReport, check_hash, load, resize
 from ..checkpoints.spec import ViTSpec
 from ..errors import CheckpointError, ConfigError
 from ..registry import MODELS
@@ -87,7 +87,7 @@ class ViT(BaseModule):
         self.with_cp, self.frozen = with_cp, frozen
         self.pos_embed_resize, self.runtime_pos_resize = pos_embed_resize, runtime_pos_resize
         self.layer_scale_init_value = layer_scale_init_value or DEFAULT_LAYER_SCALE
-        self.load_notes: dict[str, dict[str, str]] = {}  # what init_weights changed or excused, by tensor name
+        self.load_report: LoadReport | None = None  # of the checkpoint that filled it
         self._build(check_rate('drop_path_rate', drop_path_rate))
         if self.pos_embed is not None:
             learned = self.spec.pos_embed == 'learned'
@@ -147,14 +147,14 @@ class ViT(BaseModule):
         self.is_init = True
 
     def fill(self, ckpt: Checkpoint) -> None:
-        """Takes a loaded checkpoint's weights, strictly; `load_notes` then says what was changed, dropped, excused."""
+        """Takes a loaded checkpoint's weights, strictly; `load_report` then says what became of each tensor."""
         if ckpt.timm_name:
             raise CheckpointError(
                 f"{ckpt.source}: only timm can build this model; use type='cae_bench.TimmViT', "
                 f'name={ckpt.timm_name!r}, pretrained=True'
             )
         if ckpt.state_dict is not None:  # None for random:*, whose initial values are the weights
-            self.load_notes = load_into(self, ckpt)
+            self.load_report = load_into(self, ckpt)
 
     def starts_anew(self) -> dict[str, str]:
         """Tensors of a subclass that no checkpoint holds, and why they may be missing."""

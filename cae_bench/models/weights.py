@@ -3,11 +3,15 @@
 Whatever may be missing or left over is declared here by name, with its reason; anything else is a CheckpointError.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NoReturn, Protocol
+
 import torch
 from mmengine.logging import print_log
 from torch import Tensor
 
-from ..checkpoints import Checkpoint, resize
+from ..checkpoints import Checkpoint, LoadReport, resize
 from ..checkpoints.spec import ViTSpec
 from ..errors import CheckpointError
 
@@ -15,36 +19,56 @@ TABLE = 'relative_position_bias_table'
 SAME = ('embed_dims', 'num_layers', 'num_heads', 'patch_size', 'in_channels', 'mlp_ratio', 'cls_token')
 
 
-class _Fit:
-    """The state dict on its way into the model, and notes: 'changed', 'dropped', 'missing' -> {tensor: reason}."""
+class Fillable(Protocol):
+    """What `load_into` asks of a ViT."""
 
-    def __init__(self, ckpt: Checkpoint, spec: ViTSpec):
-        self.tensors = dict(ckpt.state_dict)
+    spec: ViTSpec
+    pos_embed_resize: str
+    layer_scale_init_value: float
+
+    def fresh_pos_embed(self) -> Tensor: ...
+
+    def starts_anew(self) -> dict[str, str]: ...
+
+    def state_dict(self) -> dict[str, Tensor]: ...
+
+    def load_state_dict(self, state_dict: Mapping[str, Tensor], strict: bool = True) -> Any: ...
+
+
+class _Fit:
+    """The state dict on its way into the model, and {tensor: reason} of what was changed, left out and excused."""
+
+    def __init__(self, ckpt: Checkpoint, tensors: dict[str, Tensor], spec: ViTSpec):
+        self.tensors = dict(tensors)
         self.src, self.dst, self.source = ckpt.spec, spec, ckpt.source
-        self.notes = {'changed': {}, 'dropped': {}, 'missing': {}}
+        self.changed: dict[str, str] = {}
+        self.left_out: dict[str, str] = {}
+        self.excused: dict[str, str] = {}
 
     def change(self, key: str, tensor: Tensor, why: str) -> None:
         self.tensors[key] = tensor
-        self.notes['changed'][key] = why
+        self.changed[key] = why
 
-    def drop(self, key: str, why: str) -> None:
+    def leave_out(self, key: str, why: str) -> None:
         if self.tensors.pop(key, None) is not None:
-            self.notes['dropped'][key] = why
+            self.left_out[key] = why
 
     def excuse(self, key: str, why: str) -> None:
-        self.notes['missing'][key] = why
+        self.excused[key] = why
 
-    def refuse(self, what: str) -> None:
+    def refuse(self, what: str) -> NoReturn:
         raise CheckpointError(f'{self.source}: {what}')
 
 
-def load_into(model, ckpt: Checkpoint) -> dict[str, dict[str, str]]:
-    """Fills the ViT; returns what was changed, dropped and excused: {'changed': {tensor: how}, ...}.
+def load_into(model: Fillable, ckpt: Checkpoint) -> LoadReport:
+    """Fills the ViT; returns the file's report with what was changed, left out and excused on the way.
 
     Raises:
         CheckpointError: the file is of another shape than the model, or tensors are missing or left over.
     """
-    fit = _Fit(ckpt, model.spec)
+    assert ckpt.state_dict is not None  # random:* is not loaded
+    tensors = ckpt.state_dict
+    fit = _Fit(ckpt, tensors, model.spec)
     _check_shape(fit)
     _fit_qkv_bias(fit)
     _fit_pos_embed(fit, model)
@@ -55,11 +79,11 @@ def load_into(model, ckpt: Checkpoint) -> dict[str, dict[str, str]]:
         fit.excuse(name, why)
     _copy_strictly(fit, model)
     print_log(
-        f'ViT: {len(ckpt.state_dict)} tensors of {ckpt.source} loaded; '
-        + ', '.join(f'{len(names)} {what}' for what, names in fit.notes.items()),
+        f'ViT: {len(tensors)} tensors of {ckpt.source} loaded; {len(fit.changed)} changed, '
+        f'{len(fit.left_out)} left out, {len(fit.excused)} missing with an excuse',
         logger='current',
     )
-    return fit.notes
+    return replace(ckpt.report, changed=fit.changed, left_out=fit.left_out, excused=fit.excused)
 
 
 def _check_shape(fit: _Fit) -> None:
@@ -93,7 +117,7 @@ def _fit_qkv_bias(fit: _Fit) -> None:
             fit.refuse(f'has qkv biases ({has}), the model has none. Leave qkv_bias as the file has it')
 
 
-def _fit_pos_embed(fit: _Fit, model) -> None:
+def _fit_pos_embed(fit: _Fit, model: Fillable) -> None:
     has, wants = fit.src.pos_embed, fit.dst.pos_embed
     table = fit.tensors.get('pos_embed')
     if wants == 'none' and table is not None:
@@ -124,7 +148,7 @@ def _fit_rel_pos(fit: _Fit) -> None:
         for key in target_keys:
             fit.excuse(key, 'the file has no relative position bias; the table starts at zero')
         for key in source_keys:
-            fit.notes['dropped'][key] = 'zero, so without effect'
+            fit.left_out[key] = 'zero, so without effect'
         return
     if len(tables) == 1 and wants == 'block':
         tables = tables * len(own)
@@ -138,7 +162,7 @@ def _fit_rel_pos(fit: _Fit) -> None:
 
 def _place_tables(fit: _Fit, tables: dict[str, Tensor], expanded: bool) -> None:
     resized = fit.src.grid != fit.dst.grid
-    done = {}  # a shared table is resized once for all blocks
+    done: dict[int, Tensor] = {}  # a shared table is resized once for all blocks
     for key, table in tables.items():
         if resized and id(table) not in done:
             done[id(table)] = resize.resize_rel_pos(table, fit.src.grid, fit.dst.grid)
@@ -146,7 +170,7 @@ def _place_tables(fit: _Fit, tables: dict[str, Tensor], expanded: bool) -> None:
         why = [f'{_x(fit.src.grid)} -> {_x(fit.dst.grid)}, spline'] * resized
         why += ['copied from the shared table'] * expanded
         if why:
-            fit.notes['changed'][key] = ', '.join(why)
+            fit.changed[key] = ', '.join(why)
 
 
 def _fit_layer_scale(fit: _Fit, start: float) -> None:
@@ -163,30 +187,23 @@ def _fit_norm(fit: _Fit) -> None:
     for part in ('weight', 'bias'):
         norm, fc_norm = f'norm.{part}', f'fc_norm.{part}'
         if not fit.dst.final_norm:
-            fit.drop(norm, 'the model has no final norm')
+            fit.leave_out(norm, 'the model has no final norm')
         elif norm not in fit.tensors and fc_norm in fit.tensors:
             fit.change(norm, fit.tensors.pop(fc_norm), 'fc_norm of a fine-tuned file, used on every token')
-        fit.drop(fc_norm, 'belongs to the pooled feature')
+        fit.leave_out(fc_norm, 'belongs to the pooled feature')
 
 
-def _copy_strictly(fit: _Fit, model) -> None:
+def _copy_strictly(fit: _Fit, model: Fillable) -> None:
     own = model.state_dict()
-    missing = sorted(set(own) - set(fit.tensors) - set(fit.notes['missing']))
+    missing = sorted(set(own) - set(fit.tensors) - set(fit.excused))
     extra = sorted(set(fit.tensors) - set(own))
     wrong = [
         f'{k} {tuple(t.shape)} (model: {tuple(own[k].shape)})'
         for k, t in sorted(fit.tensors.items())
         if k in own and own[k].shape != t.shape
     ]
-    problems = [
-        f'{what} {_few(keys)}'
-        for what, keys in [
-            ('lacks', missing),
-            ('has tensors the model does not know:', extra),
-            ('has other shapes:', wrong),
-        ]
-        if keys
-    ]
+    kinds = [('lacks', missing), ('has tensors the model does not know:', extra), ('has other shapes:', wrong)]
+    problems = [f'{what} {_few(keys)}' for what, keys in kinds if keys]
     if problems:
         fit.refuse('; '.join(problems) + '. Check the file and the arch with `cae-bench inspect`')
     model.load_state_dict({k: fit.tensors.get(k, v) for k, v in own.items()}, strict=True)

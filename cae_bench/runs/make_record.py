@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from ..datasets.data_info import DataInfo
 from ..errors import ConfigError, RecordError
 from ..evaluation.score_report import ScoreReport, report_of, scores_of
+from ..models.backbones import load_report_of
 from ..pictures.dense_predictions import DensePictures
 from ..results import Dataset, Metric, Model, Record
 from ..results.record import dumps
@@ -50,8 +51,13 @@ def make_record(
         names = ', '.join(job.header.metrics)
         raise RuntimeError(f'none of {names} was measured: is the validation split empty?')
     extra = extra_of(report, scores_of(job.task.protocol, history), _pictures(runner), results)
+    draft = _draft(job, model, options)
+    load_report = job.checkpoint.report
+    if filled := load_report_of(runner.model):
+        load_report = load_report.with_fit(filled)
     record = replace(
-        _draft(job, model, options),
+        draft,
+        model=replace(draft.model, load_report=load_report.to_dict()),
         metrics=metrics,
         selection=report.selection,
         wall_time_s=round(seconds, 2),

@@ -130,7 +130,9 @@ def test_timms_weights_are_those_that_were_hashed(monkeypatch, replaced):
     if replaced == 'no':
         monkeypatch.setattr(timm, 'create_model', lambda *a, **k: _filled(plain, **k))
         sha256 = timm_hub.hash_of(timm_hub.create('vit_tiny_patch16_224').state_dict())
-        assert TimmViT('vit_tiny_patch16_224', pretrained=True, checkpoint_sha256=sha256).num_layers == 2
+        vit = TimmViT('vit_tiny_patch16_224', pretrained=True, checkpoint_sha256=sha256)
+        assert vit.num_layers == 2 and set(vit.load_report.used) == set(vit.model.state_dict())
+        assert set(vit.load_report.left_out) == {'head.weight', 'head.bias'} and not vit.load_report.excused
         return
     with pytest.raises(CheckpointError, match='has changed since|was replaced in its cache while it was read'):
         build()

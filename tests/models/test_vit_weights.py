@@ -19,7 +19,8 @@ def test_weights_come_back_as_they_went(family):
     donor = random_vit(FAMILIES[family])
     vit = filled(checkpoint_of(donor))
     torch.testing.assert_close(vit.state_dict(), donor.state_dict(), rtol=0, atol=0)
-    assert vit.load_notes == {'changed': {}, 'dropped': {}, 'missing': {}}
+    report = vit.load_report
+    assert report.format == 'test' and (report.changed, report.left_out, report.excused) == ({}, {}, {})
 
 
 @torch.no_grad()
@@ -29,7 +30,7 @@ def test_a_full_bias_becomes_q_and_v_biases_without_changing_the_features_and_ba
     torch.testing.assert_close(split(images()), mae(images()), rtol=1e-5, atol=1e-5)
     joined = filled(checkpoint_of(split), qkv_bias='full')
     torch.testing.assert_close(joined(images()), mae(images()), rtol=1e-5, atol=1e-5)
-    assert split.load_notes['changed']['blocks.0.attn.q_bias'] == 'first third of qkv.bias'
+    assert split.load_report.changed['blocks.0.attn.q_bias'] == 'first third of qkv.bias'
 
 
 def test_a_fixed_table_is_interpolated_or_rebuilt_and_the_two_differ():
@@ -37,7 +38,7 @@ def test_a_fixed_table_is_interpolated_or_rebuilt_and_the_two_differ():
     built, bent = (filled(donor, img_size=(96, 128), pos_embed_resize=rule) for rule in ('rebuild', 'interpolate'))
     torch.testing.assert_close(built.pos_embed.data, sincos_2d(32, (6, 8)))
     assert (bent.pos_embed - built.pos_embed).abs().mean() > 0.1 and not bent.pos_embed[:, 0].any()
-    assert bent.load_notes['changed'] == {'pos_embed': '4x4 -> 6x8, bicubic'}
+    assert bent.load_report.changed == {'pos_embed': '4x4 -> 6x8, bicubic'}
 
 
 @torch.no_grad()
@@ -55,13 +56,13 @@ def test_beit_shared_rel_pos_bias_is_expanded_to_every_block():
     torch.testing.assert_close(vit(images()), donor(images()))
     tables = [b.attn.relative_position_bias_table for b in vit.blocks]
     assert len({t.data_ptr() for t in tables}) == 4  # trained apart from here on
-    assert vit.load_notes['changed']['blocks.3.attn.relative_position_bias_table'] == 'copied from the shared table'
+    assert vit.load_report.changed['blocks.3.attn.relative_position_bias_table'] == 'copied from the shared table'
 
 
 def test_added_parameters_are_excused_by_name_and_start_without_effect():
     donor = random_vit(MAE)
     vit = filled(checkpoint_of(donor), rel_pos_bias='block', layer_scale_init_value=1.0)
-    missing = vit.load_notes['missing']
+    missing = vit.load_report.excused
     assert set(missing) == {
         f'blocks.{i}.{n}' for i in range(4) for n in ('gamma_1', 'gamma_2', 'attn.relative_position_bias_table')
     }
@@ -74,7 +75,7 @@ def test_added_parameters_are_excused_by_name_and_start_without_effect():
 def test_positions_can_be_added_to_a_file_without_and_learned_ones_kept_fixed():
     beit = filled(checkpoint_of(random_vit(BEIT)), pos_embed='sincos_row')
     torch.testing.assert_close(beit.pos_embed.data, sincos_2d(32, (4, 4)))
-    assert 'pos_embed' in beit.load_notes['missing']
+    assert 'pos_embed' in beit.load_report.excused
     donor = random_vit(DEIT)
     torch.testing.assert_close(
         filled(checkpoint_of(donor), pos_embed='sincos_row').pos_embed,
@@ -92,7 +93,7 @@ def test_tables_that_are_all_zero_may_be_left_out():
         block.attn.relative_position_bias_table.zero_()
     vit = filled(checkpoint_of(donor), rel_pos_bias='none')
     torch.testing.assert_close(vit(images()), donor(images()))
-    assert len(vit.load_notes['dropped']) == 4
+    assert len(vit.load_report.left_out) == 4
 
 
 @torch.no_grad()
@@ -104,7 +105,7 @@ def test_fc_norm_of_a_fine_tuned_file_serves_as_norm_only_when_asked():
     torch.testing.assert_close(vit.norm.weight.data, fc_norm['fc_norm.weight'])
     both = filled(checkpoint_of(random_vit(CAE), **fc_norm))
     assert not torch.equal(both.norm.weight, fc_norm['fc_norm.weight'])
-    assert both.load_notes['dropped'] == dict.fromkeys(fc_norm, 'belongs to the pooled feature')
+    assert both.load_report.left_out == dict.fromkeys(fc_norm, 'belongs to the pooled feature')
 
 
 @pytest.mark.parametrize(

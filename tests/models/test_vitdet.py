@@ -102,7 +102,7 @@ def test_a_released_form_loads_strictly_and_only_the_tables_start_anew(tmp_path)
         table_size=32,
     )
     vit.init_weights()
-    assert {n for n in vit.load_notes['missing']} == {
+    assert {n for n in vit.load_report.excused} == {
         f'blocks.{i}.attn.rel_pos_{axis}' for i in range(4) for axis in 'hw'
     }
     assert [b.attn.window for b in vit.blocks] == [3, 0, 3, 0]

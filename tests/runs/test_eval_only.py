@@ -77,7 +77,7 @@ def test_a_network_of_our_own_runs_is_filled_value_by_value(protocol, scenes, tm
     filled = built(cfg)
     fill(filled, ckpt, read_network(ckpt.source))
     ours, theirs = filled.state_dict(), model.state_dict()
-    assert set(ours) == set(theirs)
+    assert set(ours) == set(theirs) and not filled.backbone.load_report.excused
     assert not [name for name in ours if not torch.equal(ours[name], theirs[name])]
 
 
