@@ -8,6 +8,7 @@ from mmengine.config import Config
 
 from ..errors import ConfigError
 from ..probing.trainer import images_dealt
+from .vit_flops import backbone_flops
 
 FORWARD_SHARE = 0.6  # of the device's own matrix product rate that a forward reaches; see benchmarks/speed
 GIB = 2**30
@@ -61,7 +62,7 @@ def _costs(config: Config, num_train: int, num_val: int, world_size: int) -> Ite
         yield 'no estimate of time and memory: this backbone tells its sizes only once it is built'
         return
     forwards = count_forwards(config, num_train, num_val)
-    flops = forward_flops(spec, _input_size(config))
+    flops = backbone_flops(config.model.backbone, (_input_size(config),) * 2)
     rate = matmul_rate(torch.device('cuda' if torch.cuda.is_available() else 'cpu'))
     hours = forwards * flops / (FORWARD_SHARE * rate * world_size) / 3600
     yield (
@@ -83,13 +84,6 @@ def count_forwards(config: Config, num_train: int, num_val: int) -> int:
     asked = any(probe.get('hold_out') for probe in config.model.probes.values())
     held_out = int(num_train * dataset.get('held_out', 0)) if asked else 0
     return train + held_out + num_val * -(-epochs // config.train_cfg.get('val_interval', 1))
-
-
-def forward_flops(spec: dict, size: int) -> float:
-    """Of one image: multiply-adds count twice; softmax, norms and activations are left out."""
-    d, n = spec['embed_dims'], (size // spec['patch_size']) ** 2 + 1
-    block = 2 * n * d * d * (4 + 2 * spec.get('mlp_ratio', 4)) + 4 * n * n * d
-    return spec['num_layers'] * block + 2 * n * d * 3 * spec['patch_size'] ** 2
 
 
 def head_memory(config: Config, spec: dict) -> float:

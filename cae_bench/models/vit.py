@@ -17,6 +17,7 @@ from ..errors import CheckpointError, ConfigError
 from ..registry import MODELS
 from . import positions
 from .blocks import Block, PatchEmbed, SharedRelPosBias
+from .initial_values import cut_normal, xavier
 from .vit_settings import check_rate, layer_id, resolve_indices, resolve_spec
 from .weights import load_into
 from .whole_patches import missing, pad
@@ -50,6 +51,8 @@ class ViT(BaseModule):
     Raises:
         ConfigError: settings that fit nothing; CheckpointError: a file that does not fit them.
     """
+
+    rel_pos_index: Tensor  # buffer, where there are relative positions
 
     def __init__(
         self,
@@ -163,23 +166,19 @@ class ViT(BaseModule):
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """CAE's published start: Xavier-uniform linears (qkv as one 3D x D matrix), truncated normal elsewhere."""
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-            elif isinstance(module, nn.LayerNorm):
-                module.reset_parameters()
+        xavier(self)
+        assert self.patch_embed.proj.bias is not None
         nn.init.zeros_(self.patch_embed.proj.bias)
         learned = [self.pos_embed] if self.spec.pos_embed == 'learned' else []
-        for tensor in filter(lambda t: t is not None, [self.patch_embed.proj.weight, self.cls_token, *learned]):
-            nn.init.trunc_normal_(tensor, std=0.02, a=-0.02, b=0.02)  # cut at one sigma, as BEiT and CAE do
+        for tensor in (self.patch_embed.proj.weight, self.cls_token, *learned):
+            if tensor is not None:
+                cut_normal(tensor)
         for name, tensor in self.named_parameters():
             if name.endswith(('q_bias', 'v_bias', 'relative_position_bias_table')):
                 tensor.zero_()
             elif name.endswith(('gamma_1', 'gamma_2')):
                 tensor.fill_(self.layer_scale_init_value)
-        if self.spec.pos_embed.startswith('sincos'):
+        if self.pos_embed is not None and self.spec.pos_embed.startswith('sincos'):
             self.pos_embed.copy_(self.fresh_pos_embed())
 
     # ---- forward -------------------------------------------------------------------------------------------------
@@ -235,13 +234,16 @@ class ViT(BaseModule):
         taps = {}
         for i, block in enumerate(self.blocks[: max(indices) + 1]):
             if self.with_cp and self.training and torch.is_grad_enabled():
-                tokens = recompute(self._run_block, block, tokens, grid, shared, use_reentrant=False)
+                recomputed = recompute(self._run_block, block, tokens, grid, shared, use_reentrant=False)
+                assert isinstance(recomputed, Tensor)  # its stub allows for other functions
+                tokens = recomputed
             else:
                 tokens = self._run_block(block, tokens, grid, shared)
             taps[i] = tokens
         return [taps[i] for i in indices]
 
-    def _run_block(self, block: Block, tokens: Tensor, grid: positions.Grid, shared: Tensor | None) -> Tensor:
+    def _run_block(self, block: nn.Module, tokens: Tensor, grid: positions.Grid, shared: Tensor | None) -> Tensor:
+        assert isinstance(block, Block)
         table = block.attn.relative_position_bias_table  # expanded here so that with_cp keeps no L x L bias
         return block(tokens, shared if table is None else self._bias(table, grid))
 

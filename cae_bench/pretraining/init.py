@@ -5,17 +5,9 @@ import math
 import torch
 from torch import nn
 
+from ..models.initial_values import cut_normal, xavier
 
-@torch.no_grad()
-def xavier(module: nn.Module) -> None:
-    """Every Linear Xavier-uniform (a fused qkv as one matrix) with zero bias, every LayerNorm fresh."""
-    for part in module.modules():
-        if isinstance(part, nn.Linear):
-            nn.init.xavier_uniform_(part.weight)
-            if part.bias is not None:
-                nn.init.zeros_(part.bias)
-        elif isinstance(part, nn.LayerNorm):
-            part.reset_parameters()
+__all__ = ['beit', 'cut_normal', 'xavier']
 
 
 @torch.no_grad()
@@ -33,8 +25,3 @@ def beit(module: nn.Module, *stacks: nn.ModuleList) -> None:
             attention, mlp = (block.attn, block.mlp) if hasattr(block, 'attn') else (block.cross_attn, block.mlp_cross)
             for matrix in (attention.proj.weight, mlp.fc2.weight):
                 matrix.div_(math.sqrt(2 * (i + 1)))
-
-
-def cut_normal(tensor: torch.Tensor, std: float = 0.02) -> None:
-    """Normal of `std` cut at one sigma, as BEiT and CAE draw tokens and patch embeddings."""
-    nn.init.trunc_normal_(tensor, std=std, a=-std, b=std)

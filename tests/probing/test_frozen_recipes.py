@@ -7,7 +7,8 @@ import pytest
 from mmengine.config import Config
 
 from cae_bench.errors import ConfigError
-from cae_bench.forecast.probing_cost import count_forwards, forward_flops, head_memory, plan
+from cae_bench.forecast.probing_cost import count_forwards, head_memory, plan
+from cae_bench.forecast.vit_flops import backbone_flops
 from cae_bench.probing.probes.linear import LinearProbe
 from cae_bench.probing.shared_pass import join, passes, set_grid, share_views
 from cae_bench.probing.trainer import HeadTrainer
@@ -156,4 +157,4 @@ def test_the_memory_of_a_head_on_every_layer_counts_every_layer():
 
 
 def test_the_cost_of_a_forward_is_that_of_vit_base():
-    assert forward_flops(BASE, 224) == pytest.approx(2 * 17.56e9, rel=0.01)  # 17.6 GMACs
+    assert backbone_flops(dict(spec=BASE), (224, 224)) == pytest.approx(2 * 17.56e9, rel=0.01)  # 17.6 GMACs
