@@ -46,39 +46,56 @@ class DropPath(nn.Module):
         return f'rate={self.rate:.4g}'
 
 
-class Attention(nn.Module):
-    """Multi-head self-attention with one fused projection.
+class Heads(nn.Module):
+    """The linear layers around any attention: one fused projection to queries, keys and values, one of the result.
 
     Args:
         qkv_bias: 'qv' (CAE, BEiT: the key bias is fixed at zero), 'full' (MAE, DeiT) or 'none'.
-        table_rows: rows of this block's own relative position table, 0 for none. Starts at zero.
     """
 
-    def __init__(self, embed_dims: int, num_heads: int, qkv_bias: str, table_rows: int = 0):
+    def __init__(self, embed_dims: int, num_heads: int, qkv_bias: str):
         super().__init__()
         self.num_heads = num_heads
         self.qkv = Linear(embed_dims, 3 * embed_dims, bias=qkv_bias == 'full')
         has_qv = qkv_bias == 'qv'
         self.q_bias = nn.Parameter(torch.zeros(embed_dims)) if has_qv else None
         self.v_bias = nn.Parameter(torch.zeros(embed_dims)) if has_qv else None
-        self.relative_position_bias_table = nn.Parameter(torch.zeros(table_rows, num_heads)) if table_rows else None
         self.proj = Linear(embed_dims, embed_dims)
 
-    def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
-        """x: (B, L, D); bias: (1, heads, L, L), added to the logits after scaling."""
-        batch, length, dims = x.shape
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, L, D) -> queries, keys, values (B, heads, L, D / heads)."""
+        batch, length, _ = x.shape
         qkv = self.project(x).view(batch, length, 3, self.num_heads, -1)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        x = attend(q, k, v, bias)
-        return self.proj(x.transpose(1, 2).reshape(batch, length, dims))
+        return q, k, v
+
+    def merge(self, x: Tensor) -> Tensor:
+        """(B, heads, L, D / heads) -> (B, L, D)."""
+        return self.proj(x.transpose(1, 2).flatten(2))
 
     def project(self, x: Tensor) -> Tensor:
         return linear(x, self.qkv.weight, self.qkv_bias())
 
     def qkv_bias(self) -> Tensor | None:
-        if self.q_bias is None:
+        if self.q_bias is None or self.v_bias is None:
             return self.qkv.bias
         return torch.cat([self.q_bias, torch.zeros_like(self.v_bias, requires_grad=False), self.v_bias])
+
+
+class Attention(Heads):
+    """Multi-head self-attention.
+
+    Args:
+        table_rows: rows of this block's own relative position table, 0 for none. Starts at zero.
+    """
+
+    def __init__(self, embed_dims: int, num_heads: int, qkv_bias: str, table_rows: int = 0):
+        super().__init__(embed_dims, num_heads, qkv_bias)
+        self.relative_position_bias_table = nn.Parameter(torch.zeros(table_rows, num_heads)) if table_rows else None
+
+    def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        """x: (B, L, D); bias: (1, heads, L, L), added to the logits after scaling."""
+        return self.merge(attend(*self.split(x), bias))
 
 
 class Mlp(nn.Module):

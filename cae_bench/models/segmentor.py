@@ -19,8 +19,8 @@ from .whole_patches import missing, pad
 AT_ONCE = 2**29  # bytes of enlarged logits
 
 
-@MODELS.register_module()
-def Segmentor(keep_logits: bool = False, **config) -> nn.Module:
+@MODELS.register_module(name='Segmentor')
+def build_segmentor(keep_logits: bool = False, **config) -> nn.Module:
     """An `mmseg.EncoderDecoder` of the same arguments, trained as it is; only its way of testing is another.
 
     Images that are no whole number of patches are padded for the network, with labels that count nowhere, and logits
@@ -45,17 +45,18 @@ def largest(logits: Tensor, size: tuple[int, int], align_corners: bool = False, 
         at_once: bytes of resized logits in memory at a time, besides 25 for each pixel.
     """
     step = _step(len(logits), at_once // (size[0] * size[1] * logits.element_size()))
-    best = label = None
-    for start in range(0, len(logits), step):
-        part = F.interpolate(logits[None, start : start + step], size, mode='bilinear', align_corners=align_corners)[0]
-        value, index = part.max(0)
-        del part
-        if best is None:
-            best, label = value, index
-        else:
-            torch.where(value > best, index.add_(start), label, out=label)
-            torch.maximum(value, best, out=best)
+    best, label = _largest_of(logits[:step], size, align_corners)
+    for start in range(step, len(logits), step):
+        value, index = _largest_of(logits[start : start + step], size, align_corners)
+        torch.where(value > best, index.add_(start), label, out=label)
+        torch.maximum(value, best, out=best)
     return label
+
+
+def _largest_of(logits: Tensor, size: tuple[int, int], align_corners: bool) -> tuple[Tensor, Tensor]:
+    """(C, h, w) -> the largest logit (H, W) after resizing, and its class."""
+    value, index = F.interpolate(logits[None], size, mode='bilinear', align_corners=align_corners)[0].max(0)
+    return value, index
 
 
 def _step(classes: int, fitting: int) -> int:

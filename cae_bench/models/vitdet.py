@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..errors import ConfigError
 from ..registry import MODELS
 from . import positions
-from .blocks import Attention, Block
+from .blocks import Block, Heads
 from .vit import ViT
 from .vit_settings import resolve_indices
 
@@ -51,14 +51,11 @@ class WindowedViT(ViT):
         super()._build(drop_path_rate)
         self.global_blocks = resolve_indices(self.global_blocks, self.num_layers)
         for i, block in enumerate(self.blocks):
+            assert isinstance(block, Block)
             window = 0 if i in self.global_blocks else self.window_size
-            block.attn = WindowAttention(
-                self.embed_dims,
-                self.num_heads,
-                self.spec.qkv_bias,
-                window,
-                window or self.table_size // self.patch_size,
-            )
+            side = window or self.table_size // self.patch_size
+            attn = WindowAttention(self.embed_dims, self.num_heads, self.spec.qkv_bias, window, side)
+            self.blocks[i] = WindowBlock(block, attn)
         if self.cls_token is not None:
             self.cls_token.requires_grad_(False)
 
@@ -76,8 +73,8 @@ class WindowedViT(ViT):
             tokens = tokens + table[:, int(self.spec.cls_token) :]
         return tokens, grid
 
-    def _run_block(self, block: Block, tokens: Tensor, grid: positions.Grid, shared: None) -> Tensor:
-        return block(tokens, grid)  # handed on to WindowAttention in the place of a bias
+    def _run_block(self, block: nn.Module, tokens: Tensor, grid: positions.Grid, shared: Tensor | None) -> Tensor:
+        return block(tokens, grid)
 
     def _as_map(self, tokens: Tensor, grid: positions.Grid) -> Tensor:
         return tokens.transpose(1, 2).unflatten(2, grid).contiguous()
@@ -86,7 +83,22 @@ class WindowedViT(ViT):
         return torch.cat([tokens.mean(1, keepdim=True), tokens], 1)
 
 
-class WindowAttention(Attention):
+class WindowBlock(nn.Module):
+    """A block of the encoder that attends within windows of the grid, under the encoder's own names."""
+
+    def __init__(self, block: Block, attn: 'WindowAttention'):
+        super().__init__()
+        self.norm1, self.attn = block.norm1, attn
+        self.norm2, self.mlp, self.drop_path = block.norm2, block.mlp, block.drop_path
+        self.gamma_1, self.gamma_2 = block.gamma_1, block.gamma_2
+
+    def forward(self, x: Tensor, grid: positions.Grid) -> Tensor:
+        """x: (B, rows * columns, D) in raster order."""
+        x = self.drop_path(x, self.attn(self.norm1(x), grid), self.gamma_1)
+        return self.drop_path(x, self.mlp(self.norm2(x)), self.gamma_2)
+
+
+class WindowAttention(Heads):
     """Attention over a grid of patches or its windows, with one relative table for rows and one for columns.
 
     A query q adds q . R_h[row(q) - row(k)] + q . R_w[column(q) - column(k)] to its logits, q unscaled. That is a dot
@@ -108,20 +120,17 @@ class WindowAttention(Attention):
         return from_windows(self._attend(windows, (self.window, self.window)), grid, self.window)
 
     def _attend(self, x: Tensor, grid: positions.Grid) -> Tensor:
-        batch, length, dims = x.shape
-        qkv = self.project(x).view(batch, length, 3, self.num_heads, -1)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # (B, heads, L, d)
+        q, k, v = self.split(x)  # (B, heads, L, d)
         rows, cols = axis_table(self.rel_pos_h, grid[0]), axis_table(self.rel_pos_w, grid[1])
         by_axis = q.unflatten(2, grid)
         rel_h = torch.einsum('bnhwc,hkc->bnhwk', by_axis, rows.to(q.dtype)).flatten(2, 3)  # (B, heads, L, rows)
         rel_w = torch.einsum('bnhwc,wkc->bnhwk', by_axis, cols.to(q.dtype)).flatten(2, 3)
-        place = one_hot_places(grid, q.device, q.dtype).expand(batch, self.num_heads, -1, -1)
+        place = one_hot_places(grid, q.device, q.dtype).expand(*q.shape[:2], -1, -1)
         q = torch.cat([q * q.shape[-1] ** -0.5, rel_h, rel_w], -1)
         k = torch.cat([k, place], -1)
         spare = -q.shape[-1] % 8  # fused kernels ask for a multiple of 8 channels
         q, k = F.pad(q, (0, spare)), F.pad(k, (0, spare))
-        x = F.scaled_dot_product_attention(q, k, v, scale=1.0)
-        return self.proj(x.transpose(1, 2).reshape(batch, length, dims))
+        return self.merge(F.scaled_dot_product_attention(q, k, v, scale=1.0))
 
 
 def axis_table(table: Tensor, size: int) -> Tensor:

@@ -12,14 +12,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...compat import private_names
-from ..blocks import Attention, Mlp, PatchEmbed
+from ..blocks import Heads, Mlp, PatchEmbed
 from ..whole_patches import check_whole
 
 ROWS = 4096  # tokens of a call, about: for oneDNN's choice of layout
 
 
 class HalfLinear:
-    """x -> x w' + b in half precision, exact GELU by wish.
+    """A linear layer in half precision; `gelu=True` applies exact GELU to the result.
 
     Args:
         weight, bias: as of nn.Linear, in float32; they are copied.
@@ -76,7 +76,7 @@ def prepare(backbone: nn.Module, dtype: torch.dtype) -> None:
     """Gives every layer of a frozen backbone, whose weights are loaded, its half-precision form."""
     fused = set()
     for module in backbone.modules():
-        if isinstance(module, Attention):
+        if isinstance(module, Heads):
             module.project = HalfLinear(module.qkv.weight, module.qkv_bias(), dtype)
             fused.add(module.qkv)
         elif isinstance(module, Mlp):
@@ -86,4 +86,5 @@ def prepare(backbone: nn.Module, dtype: torch.dtype) -> None:
             module.forward = HalfPatches(module.proj, dtype)
     for module in backbone.modules():
         if isinstance(module, nn.Linear) and module not in fused:
-            module.forward = HalfLinear(module.weight, module.bias, dtype)
+            # A layer's own forward, as above; its stub has a method of one signature there.
+            module.forward = HalfLinear(module.weight, module.bias, dtype)  # pyright: ignore[reportAttributeAccessIssue]
