@@ -91,7 +91,7 @@ def set_metadata(instance: OrderedDict, state) -> None:
     """Attributes of a state dict: torch's own, versions of modules; others are left out."""
     metadata = state.get('_metadata') if isinstance(state, dict) else None
     if isinstance(metadata, dict):
-        instance._metadata = metadata
+        instance._metadata = metadata  # pyright: ignore[reportAttributeAccessIssue]  torch hangs it on an OrderedDict
 
 
 def counter(counts=None) -> Counter:

@@ -26,7 +26,7 @@ BEIT_HEADS = {(768, 12): 12, (1024, 24): 16}
 TIMM_HEADS = {(192, 12): 3, (384, 12): 6, (768, 12): 12, (1024, 24): 16, (1280, 32): 16}
 
 INDEX = {'*relative_position_index': 'relative position index: computed from the grid'}
-NO_NORM = dict.fromkeys(('norm.weight', 'norm.bias'), 'trained without a final norm')
+NO_NORM: dict[str, str] = dict.fromkeys(('norm.weight', 'norm.bias'), 'trained without a final norm')
 
 
 @dataclass

@@ -124,13 +124,13 @@ def _square(n: int) -> int | None:
 def grid_of_pos(patches: Tensor, notes: list[str]) -> Grid:
     """(rows, columns) of a table (N, D): the square, else the shape in which neighbours differ least."""
     n = len(patches)
-    if _square(n):
-        return _square(n), _square(n)
+    if side := _square(n):
+        return side, side
     shapes = [(h, n // h) for h in range(2, n // 2 + 1) if n % h == 0 and max(h, n // h) <= 4 * min(h, n // h)]
     if not shapes:
         raise CheckpointError(f'pos_embed has {n} patch positions, which is no grid with a class token before it.')
     rough = {shape: _roughness(patches.reshape(*shape, -1).float()) for shape in shapes}
-    best = min(rough, key=rough.get)
+    best = min(rough, key=lambda shape: rough[shape])
     if any(rough[s] < 1.2 * rough[best] for s in shapes if s != best):
         raise CheckpointError(
             f'pos_embed has {n} patch positions: no square, and its values do not tell which of {shapes}.'

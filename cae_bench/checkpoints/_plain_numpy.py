@@ -48,7 +48,8 @@ def set_array(array: np.ndarray, state) -> None:
         raise Forged('has a NumPy array with a forged state')
     _, shape, dtype, fortran, data = state
     shape, dtype, data = _checked(shape, dtype, data)
-    array.__setstate__((1, shape, dtype, bool(fortran is True or fortran == 1), data))
+    # The stub asks for the dtype that the empty array has, and this is where it gets its own.
+    array.__setstate__((1, shape, dtype, bool(fortran is True or fortran == 1), data))  # pyright: ignore[reportArgumentType]
 
 
 def from_buffer(data, dtype, shape, order) -> np.ndarray:
@@ -62,7 +63,9 @@ def from_buffer(data, dtype, shape, order) -> np.ndarray:
 def scalar(dtype, data=b'') -> np.generic:
     """One value of its dtype; there is none for objects."""
     _, dtype, data = _checked((), dtype, data)
-    return np.ndarray((), dtype, data)[()] if data else dtype.type()
+    value = np.ndarray((), dtype, data)[()] if data else dtype.type()
+    assert isinstance(value, np.generic)  # no array: it has no dimension
+    return value
 
 
 def _checked(shape, dtype, data) -> tuple[tuple[int, ...], np.dtype, bytes]:

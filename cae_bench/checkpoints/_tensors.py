@@ -98,7 +98,8 @@ class Rebuild:
     def from_type(self, function, cls, arguments, _state=None):
         """torch._tensor._rebuild_from_type_v2: a tensor with Python attributes, which are left out."""
         is_tensor = type(cls) is Name and cls.path in ('torch.Tensor', 'torch.nn.parameter.Parameter')
-        if type(function) is not Name or not function.path.startswith('torch._utils.') or not is_tensor:
+        is_rebuilt = type(function) is Name and function.path.startswith('torch._utils.')
+        if not is_rebuilt or function.make is None or not is_tensor:
             raise Forged('has a tensor of a class of its own')
         return function.make(*arguments)
 

@@ -147,7 +147,7 @@ def read_legacy(file, size: int, move, reader=Unpickler, states=None):
     def storage(pid):
         if type(pid) is tuple and len(pid) > 1 and type(pid[0]) is str and pid[0] == 'module':
             return pid[1]  # a class with its source text, in pickles of whole modules
-        kind, key, location, count = _checked(pid, 6)[:4]
+        kind, key, location, count, (part,) = _checked(pid, 6)
         if key not in stored:
             nonlocal left
             left -= count
@@ -157,7 +157,6 @@ def read_legacy(file, size: int, move, reader=Unpickler, states=None):
         values = stored[key][0]
         if len(values) != count or stored[key][1] != kind.dtype:
             raise Forged(f'names the storage {key[:40]} twice, with two sizes')
-        part = pid[5]
         if part is None:
             return Storage(values, kind.dtype)
         view, start, length = part if type(part) is tuple and len(part) == 3 else (None, -1, -1)
@@ -193,14 +192,14 @@ def _load(reader, file, rebuild: Rebuild | None = None, storage=None, states=Non
     return reader(file, known, {**_allowed.states(), **(states or {})}, storage).load()
 
 
-def _checked(pid, length: int) -> tuple[StorageKind, str, str, int]:
-    """(kind, key, device, bytes) of a persistent id ('storage', kind, key, device, number of values)."""
+def _checked(pid, length: int) -> tuple[StorageKind, str, str, int, list[object]]:
+    """(kind, key, device, bytes, the rest) of a persistent id ('storage', kind, key, device, number of values, ...)."""
     if type(pid) is not tuple or len(pid) != length or pid[0] != 'storage' or type(pid[1]) is not StorageKind:
         raise Forged('names a storage in an unknown way')
-    _, kind, key, location, count = pid[:5]
+    _, kind, key, location, count, *rest = pid
     if type(key) is not str or type(location) is not str or type(count) is not int or not 0 <= count < 2**60:
         raise Forged('names a storage in an unknown way')
-    return kind, key, location, count * kind.dtype.itemsize
+    return kind, key, location, count * kind.dtype.itemsize, rest
 
 
 def _bytes(view: memoryview) -> Tensor:

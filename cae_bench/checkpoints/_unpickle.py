@@ -107,6 +107,12 @@ class Unpickler(pickle._Unpickler):  # the one in Python: its opcodes can be rep
 
     dispatch = {ord(getattr(pickle, name)): pickle._Unpickler.dispatch[ord(getattr(pickle, name))] for name in _OPCODES}
 
+    # What Python's class sets as it reads; its stub knows none of them.
+    stack: list
+    append: Callable[[object], None]
+    pop_mark: Callable[[], list]
+    read: Callable[[int], bytes]
+
     def __init__(self, file, names: Mapping, states: Mapping[type, Callable], storage: Callable | None = None):
         super().__init__(file, encoding='utf-8')
         self.names, self.states, self.storage = names, states, storage

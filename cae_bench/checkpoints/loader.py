@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -143,9 +144,10 @@ def other_weights(content: Mapping, container: str) -> dict[str, int]:
 
 
 def _tensors(entry) -> StateDict:
-    """Those that cannot be read as well: whether they are used is told later, by name."""
+    """Those that cannot be read as well: `check_floating` names them where they are used."""
     items = entry.items() if isinstance(entry, Mapping) else ()
-    return {k: v for k, v in items if isinstance(k, str) and isinstance(v, (Tensor, Unreadable))}
+    found = {k: v for k, v in items if isinstance(k, str) and isinstance(v, (Tensor, Unreadable))}
+    return cast(StateDict, found)
 
 
 def unwrap(sd: StateDict) -> tuple[StateDict, str]:

@@ -11,6 +11,10 @@ import torch
 from ..compat import private_names
 from . import safe_load
 from .pointer import pointed
+from .safe_load import MapLocation
+
+GUARDED = 'cae_bench_guard'  # set on a module whose readers are replaced
+LATEST = 'find_latest_checkpoint'
 
 
 def guard_mmengine() -> None:
@@ -22,17 +26,18 @@ def guard_mmengine() -> None:
 
 def guard(checkpoint: ModuleType) -> None:
     """Replaces what reads files in the module mmengine.runner.checkpoint."""
-    if hasattr(checkpoint, 'cae_bench_guard'):
+    if hasattr(checkpoint, GUARDED):
         return
     # Newer mmengine sends files, buffers and object stores through this one function; older ones have no fallback.
     private_names.replace_reader(checkpoint, _read)
-    checkpoint.load_url = _download
+    for name, replacement in {'load_url': _download, LATEST: find_latest_checkpoint}.items():
+        setattr(checkpoint, name, replacement)
     checkpoint.CheckpointLoader.register_scheme('', load_from_local, force=True)
-    checkpoint.find_latest_checkpoint = find_latest_checkpoint
     for importer in ('mmengine.runner', 'mmengine.runner.runner', private_names.FLEXIBLE_RUNNER):
-        if hasattr(sys.modules.get(importer), 'find_latest_checkpoint'):
-            sys.modules[importer].find_latest_checkpoint = find_latest_checkpoint
-    checkpoint.cae_bench_guard = True
+        module = sys.modules.get(importer)
+        if hasattr(module, LATEST):
+            setattr(module, LATEST, find_latest_checkpoint)
+    setattr(checkpoint, GUARDED, True)
 
 
 def find_latest_checkpoint(path: str) -> str | None:
@@ -41,7 +46,7 @@ def find_latest_checkpoint(path: str) -> str | None:
     return None if found is None else str(found)
 
 
-def load_from_local(filename: str, map_location=None):
+def load_from_local(filename: str, map_location: MapLocation = None):
     """Replaces mmengine's function of this name."""
     filename = osp.expanduser(filename)
     if not osp.isfile(filename):
@@ -49,7 +54,7 @@ def load_from_local(filename: str, map_location=None):
     return safe_load.read(filename, map_location=map_location)
 
 
-def _read(file, map_location=None, weights_only=None):
+def _read(file, map_location: MapLocation = None, weights_only=None):
     """mmengine's signature; weights_only=False is not obeyed."""
     return safe_load.read(file, map_location=map_location)
 
@@ -57,7 +62,7 @@ def _read(file, map_location=None, weights_only=None):
 def _download(
     url: str,
     model_dir: str | None = None,
-    map_location=None,
+    map_location: MapLocation = None,
     progress: bool = True,
     check_hash: bool = False,
     file_name: str | None = None,

@@ -69,18 +69,22 @@ def resize_rel_pos(table: Tensor, src_grid: Grid, dst_grid: Grid) -> Tensor:
     if table.shape[0] != src[0] * src[1] + EXTRA_ROWS:
         raise ValueError(f'a table of {table.shape[0]} rows is not one of a {src_grid[0]}x{src_grid[1]} grid')
     # an axis that keeps its length keeps its points: no q turns the geometric series into the plain one
-    points = [range(-(s // 2), s // 2 + 1) if s == d else _geometric_offsets(s, d) for s, d in zip(src, dst)]
-    wanted = [torch.arange(-(d // 2), d // 2 + 1).double().numpy() for d in dst]
-    degrees = {k: max(1, min(3, n - 1)) for k, n in zip(('kx', 'ky'), src)}  # tiny grids: fewer points
+    x, y = (range(-(s // 2), s // 2 + 1) if s == d else _geometric_offsets(s, d) for s, d in zip(src, dst))
+    rows, columns = (torch.arange(-(d // 2), d // 2 + 1).double().numpy() for d in dst)
+    kx, ky = (max(1, min(3, n - 1)) for n in src)  # tiny grids: fewer points
     values = table[:-EXTRA_ROWS].detach().double().cpu().reshape(*src, -1).numpy()
-    heads = [RectBivariateSpline(*points, values[..., h], s=0, **degrees)(*wanted) for h in range(values.shape[-1])]
-    resized = torch.stack([torch.from_numpy(h).flatten() for h in heads], dim=1).to(table)
+    heads = []
+    for head in range(values.shape[-1]):
+        spline = RectBivariateSpline(x, y, values[..., head], kx=kx, ky=ky, s=0)
+        heads.append(torch.from_numpy(spline(rows, columns)).flatten())
+    resized = torch.stack(heads, dim=1).to(table)
     return torch.cat([resized, table[-EXTRA_ROWS:]])
 
 
 def _geometric_offsets(src: int, dst: int) -> list[float]:
     """Symmetric source coordinates 0, +-1, +-(1+q), ... whose end lies at about dst // 2."""
     steps, low, high = src // 2, 1.01, 1.5  # bisection limits and tolerance of the original
+    q = low
     while high - low > 1e-6:
         q = (low + high) / 2
         low, high = (low, q) if math.fsum(q**k for k in range(steps)) > dst // 2 else (q, high)

@@ -10,7 +10,7 @@ import mmap as memory_map
 import os
 import stat
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -24,6 +24,10 @@ from ._unpickle import Forged, Name, NotAllowed, Unpickler
 
 __all__ = ['Name', 'Unpickler', 'has_checksums', 'is_script', 'opened', 'read', 'sha256']
 
+# As torch.load takes it: where storages go, by their device in the file.
+MapLocation = (
+    str | torch.device | dict[str, str] | Callable[[torch.UntypedStorage, str], torch.UntypedStorage | None] | None
+)
 SAVE = 'save the weights alone: torch.save(model.state_dict(), FILE) or safetensors'
 REMEDY = f'If you trust its author, load it where running it does no harm and {SAVE}.'
 ZIP, PICKLE = b'PK\x03\x04', b'\x80'  # first bytes; every binary pickle starts like this
@@ -38,7 +42,7 @@ KINDS = {
 
 def read(
     source: str | Path | IO[bytes],
-    map_location='cpu',
+    map_location: MapLocation = 'cpu',
     mmap: bool = False,
     reader: type[Unpickler] = Unpickler,
     states: dict[type, Callable] | None = None,
@@ -89,7 +93,7 @@ def sha256(path: str | Path) -> str:
 
 
 @contextmanager
-def opened(source: str | Path | IO[bytes]):
+def opened(source: str | Path | IO[bytes]) -> Iterator[IO[bytes]]:
     """A regular file, open for reading, or the stream itself; CheckpointError says what else is there."""
     if not isinstance(source, (str, Path)):
         source.seek(0)
@@ -110,6 +114,7 @@ def opened(source: str | Path | IO[bytes]):
         )
     if found:
         raise CheckpointError(f'{source} is {found}, not a checkpoint file: only regular files are read.')
+    assert file is not None  # else `found` says what is there
     with file:
         yield file
 
@@ -159,7 +164,7 @@ def _read_zip(file: IO[bytes], name: str, move, reader: type[Unpickler], states)
     return read_zip(entries, move, reader, states)
 
 
-def _mover(map_location, keep: bool):
+def _mover(map_location: MapLocation, keep: bool):
     """function(bytes of a storage, its device in the file) -> where map_location puts them; a copy unless `keep`."""
 
     def move(values: Tensor, location: str) -> Tensor:

@@ -29,4 +29,4 @@ def load_backbone(path: str, img_size: int | tuple[int, int] | None = None, num_
     return vit.eval()
 
 
-import_all(__name__, __path__)
+import_all(__name__, list(__path__))

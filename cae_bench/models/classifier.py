@@ -64,7 +64,7 @@ class Classifier(BaseModel):
         (tokens,) = self.backbone.forward_tokens(inputs, [-1])
         return self.fc_norm(tokens[:, 1:].mean(1))  # (B, D), class token off
 
-    def forward(
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]  a batch comes by the names of its parts
         self,
         inputs: Tensor,
         label: Tensor | None = None,
@@ -74,10 +74,12 @@ class Classifier(BaseModel):
     ):
         """'tensor': logits (B, K); 'loss': dict(loss); 'predict': for each image its name, label and scores (K,)."""
         if mode == 'loss':
+            assert label is not None
             return dict(loss=self.loss(inputs, label))
         logits = self.head(self.features(inputs)).float()
         if mode == 'tensor':
             return logits
+        assert image is not None and label is not None
         scores = logits.softmax(-1).cpu()
         return [dict(image=i, label=int(y), scores=s) for i, y, s in zip(image, label, scores, strict=True)]
 
@@ -89,7 +91,7 @@ class Classifier(BaseModel):
 
 
 def _mixup(num_classes: int, label_smoothing: float, **settings):
-    from timm.data import Mixup  # here, not above: importing timm takes seconds, and most models do without
+    from timm.data.mixup import Mixup  # here, not above: importing timm takes seconds, and most models do without
 
     return Mixup(num_classes=num_classes, label_smoothing=label_smoothing, **settings)
 

@@ -34,14 +34,14 @@ class SharedBatchNorm(nn.BatchNorm2d):
             setattr(self, name, tensor)
         self.train(norm.training)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         if not self.training:
-            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
-        dims, shape = [d for d in range(x.ndim) if d != 1], (1, -1, *[1] * (x.ndim - 2))
-        own = x.new_tensor([x.numel() / x.shape[1]])
-        sums = _SumOfAll.apply(torch.cat([x.sum(dims), own]))
+            return F.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        dims, shape = [d for d in range(input.ndim) if d != 1], (1, -1, *[1] * (input.ndim - 2))
+        own = input.new_tensor([input.numel() / input.shape[1]])
+        sums = _SumOfAll.apply(torch.cat([input.sum(dims), own]))
         count, mean = sums[-1].detach(), sums[:-1] / sums[-1].detach()
-        centred = x - mean.view(shape)
+        centred = input - mean.view(shape)
         variance = _SumOfAll.apply(centred.square().sum(dims)) / count
         if self.track_running_stats:
             self._track(mean.detach(), variance.detach() * count / (count - 1))  # unbiased, as torch has it
@@ -50,6 +50,7 @@ class SharedBatchNorm(nn.BatchNorm2d):
 
     @torch.no_grad()
     def _track(self, mean: Tensor, variance: Tensor) -> None:
+        assert self.num_batches_tracked is not None and self.running_mean is not None and self.running_var is not None
         self.num_batches_tracked += 1
         momentum = self.momentum if self.momentum is not None else 1 / float(self.num_batches_tracked)
         self.running_mean.lerp_(mean, momentum)
@@ -67,7 +68,7 @@ class _SumOfAll(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: Tensor) -> Tensor:
+    def backward(ctx, grad: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]  torch takes any number of gradients
         total = grad.contiguous().clone()
         dist.all_reduce(total)
         return total

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from typing import cast
 
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ..checkpoints import LoadReport, check_hash, timm_hub
-from ..checkpoints.timm_hub import spec_of
+from ..checkpoints.timm_hub import TimmModel, spec_of
 from ..errors import CheckpointError, ConfigError
 from ..registry import MODELS
 from .vit_settings import check_rate, layer_id, pair, resolve_indices
@@ -63,7 +64,7 @@ class TimmViT(BaseModule):
         self.num_heads, self.patch_size = self.spec.num_heads, self.spec.patch_size
         self.out_indices = resolve_indices(out_indices, self.num_layers)
         self.final_norm, self.frozen = final_norm, frozen
-        self.model.set_grad_checkpointing(with_cp)
+        self._timm.set_grad_checkpointing(with_cp)
         if frozen:
             self.requires_grad_(False)
             self.eval()
@@ -75,7 +76,7 @@ class TimmViT(BaseModule):
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """(B, 3, H, W) normalised -> maps (B, D, h, w) of the image padded to whole patches, as cae_bench.ViT does."""
         wanted = sorted(set(self.out_indices))
-        maps = self.model.forward_intermediates(
+        maps = self._timm.forward_intermediates(
             pad(x, *missing(x, self.patch_size)), indices=wanted, norm=False, stop_early=True, intermediates_only=True
         )
         return tuple(maps[wanted.index(i)].contiguous() for i in self.out_indices)
@@ -87,7 +88,7 @@ class TimmViT(BaseModule):
             ConfigError: H or W is no multiple of the patch.
         """
         check_whole(x, self.patch_size)
-        tokens = self._prefix_to_one(self.model.forward_features(x))
+        tokens = self._prefix_to_one(self._timm.forward_features(x))
         if not self._normless():
             return tokens
         if not self.final_norm:
@@ -96,14 +97,14 @@ class TimmViT(BaseModule):
                 'TimmViT(final_norm=True) to use fc_norm on every token, or take raw tokens from '
                 'forward_tokens()'
             )
-        return self.model.fc_norm(tokens)
+        return self.norm(tokens)
 
     def forward_tokens(self, x: Tensor, indices: Sequence[int | float]) -> list[Tensor]:
         """Raw tokens (B, 1 + N, D) after each of the blocks asked for, class token first."""
-        asked = resolve_indices(indices, self.num_layers)
-        wanted = sorted(set(asked))
+        blocks = resolve_indices(indices, self.num_layers)
+        wanted = sorted(set(blocks))
         check_whole(x, self.patch_size)
-        taps = self.model.forward_intermediates(
+        taps = self._timm.forward_intermediates(
             x,
             indices=wanted,
             norm=False,
@@ -112,23 +113,27 @@ class TimmViT(BaseModule):
             return_prefix_tokens=True,
             intermediates_only=True,
         )
-        if self.model.num_prefix_tokens:  # pairs of (patches, prefix tokens)
+        if self._timm.num_prefix_tokens:  # pairs of (patches, prefix tokens)
             taps = [torch.cat([prefix, patches], 1) for patches, prefix in taps]
-        return [self._prefix_to_one(taps[wanted.index(i)]) for i in asked]
+        return [self._prefix_to_one(taps[wanted.index(i)]) for i in blocks]
 
     def _prefix_to_one(self, tokens: Tensor) -> Tensor:
-        patches = tokens[:, self.model.num_prefix_tokens :]
+        patches = tokens[:, self._timm.num_prefix_tokens :]
         first = tokens[:, :1] if self.spec.cls_token else patches.mean(1, keepdim=True)
         return torch.cat([first, patches], 1)
 
     @property
     def norm(self) -> nn.Module:
         """The final LayerNorm: the model's own, or the fc_norm of a mean-pooled model."""
-        return self.model.fc_norm if self._normless() else self.model.norm
+        return self.model.get_submodule('fc_norm') if self._normless() else self._timm.norm
 
     def _normless(self) -> bool:
         has_fc_norm = not isinstance(getattr(self.model, 'fc_norm', nn.Identity()), nn.Identity)
-        return isinstance(self.model.norm, nn.Identity) and has_fc_norm
+        return isinstance(self._timm.norm, nn.Identity) and has_fc_norm
+
+    @property
+    def _timm(self) -> TimmModel:
+        return cast(TimmModel, self.model)  # spec_of has looked at it
 
     def train(self, mode: bool = True) -> 'TimmViT':
         return super().train(mode and not self.frozen)

@@ -7,6 +7,7 @@ from torch import nn
 from ..checkpoints import Checkpoint
 from ..checkpoints.networks import Network
 from ..errors import CheckpointError
+from .vit import ViT
 
 ONLY_TRAINS = 'auxiliary_head.'  # may be absent, or be there for nothing: it is never asked
 
@@ -17,29 +18,32 @@ def fill(model: nn.Module, ckpt: Checkpoint, network: Network) -> None:
     Raises:
         CheckpointError: a tensor is missing, left over or of another shape.
     """
-    model.backbone.fill(ckpt)
+    backbone = model.backbone
+    assert isinstance(backbone, ViT)  # a file is no model of timm's
+    backbone.fill(ckpt)
     own = model.state_dict()
-    beside = {k for k in own if not k.startswith('backbone.')} | {f'backbone.{k}' for k in model.backbone.starts_anew()}
-    given = {k: t for k, t in network.state_dict.items() if not k.startswith('backbone.') or k in beside}
+    beside = {k for k in own if not k.startswith('backbone.')} | {f'backbone.{k}' for k in backbone.starts_anew()}
+    taken = {k: t for k, t in network.state_dict.items() if not k.startswith('backbone.') or k in beside}
     missing = sorted(
-        k for k in beside - set(given) if not k.startswith(ONLY_TRAINS) and not k.endswith('num_batches_tracked')
+        k for k in beside - set(taken) if not k.startswith(ONLY_TRAINS) and not k.endswith('num_batches_tracked')
     )
-    extra = sorted(k for k in set(given) - set(own) if not k.startswith(ONLY_TRAINS))
+    extra = sorted(k for k in set(taken) - set(own) if not k.startswith(ONLY_TRAINS))
     wrong = [
         f'{k} {tuple(t.shape)} (here: {tuple(own[k].shape)})'
-        for k, t in sorted(given.items())
+        for k, t in sorted(taken.items())
         if k in own and own[k].shape != t.shape
     ]
     kinds = (('lacks', missing), ('has, and the recipe does not:', extra), ('has of another shape:', wrong))
     problems = [f'{what} {_few(names)}' for what, names in kinds if names]
     if problems:
         raise CheckpointError(f'{ckpt.source}: trained with another recipe than this: it {"; ".join(problems)}')
-    model.load_state_dict(own | {k: t for k, t in given.items() if k in own}, strict=True)
-    report = model.backbone.load_report
-    model.backbone.load_report = replace(  # what the backbone alone has no place for, the network has
+    model.load_state_dict(own | {k: t for k, t in taken.items() if k in own}, strict=True)
+    report = backbone.load_report
+    assert report is not None  # it has just been filled
+    backbone.load_report = replace(  # what the backbone alone has no place for, the network has
         report,
         left_out={k: why for k, why in report.left_out.items() if k not in own},
-        excused={k: why for k, why in report.excused.items() if f'backbone.{k}' not in given},
+        excused={k: why for k, why in report.excused.items() if f'backbone.{k}' not in taken},
     )
 
 

@@ -53,7 +53,8 @@ def full_arch(arch: str | None) -> str | None:
 
 def pair(size: int | Sequence[int]) -> tuple[int, int]:
     """224 -> (224, 224); a pair is (height, width)."""
-    return (size, size) if isinstance(size, int) else tuple(int(s) for s in size)
+    height, width = (size, size) if isinstance(size, int) else (int(side) for side in size)
+    return height, width
 
 
 def check_spec(spec: ViTSpec) -> ViTSpec:

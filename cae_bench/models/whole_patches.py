@@ -19,7 +19,8 @@ def missing(x: Tensor, multiple: int, patch_size: int | None = None) -> tuple[in
         where the patches are even in number, so what is padded at all is padded to two patches.
     """
     patch_size = patch_size or multiple
-    return tuple(-side % multiple if side % patch_size else 0 for side in x.shape[-2:])
+    rows, columns = (-side % multiple if side % patch_size else 0 for side in x.shape[-2:])
+    return rows, columns
 
 
 def pad(x: Tensor, rows: int, columns: int, value: float = 0) -> Tensor:

@@ -58,7 +58,7 @@ def _with_class_row(done: Conversion) -> Conversion:
     pos_embed = done.state_dict.get('pos_embed')
     rows = pos_embed.shape[1] if pos_embed is not None and pos_embed.dim() == 3 else 2
     patches_only = round(rows**0.5) ** 2 == rows  # n * n + 1 with a class row is a square for no square grid
-    if patches_only and 'cls_token' in done.state_dict:
+    if patches_only and pos_embed is not None and 'cls_token' in done.state_dict:
         done.state_dict['pos_embed'] = torch.cat([torch.zeros_like(pos_embed[:, :1]), pos_embed], dim=1)
         done.notes.append('pos_embed has no row for the class token: zeros are put there, which changes nothing')
     elif patches_only:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
+from torch.jit import is_tracing  # pyright: ignore[reportPrivateImportUsage]  documented, not in its __all__
 
 from ...compat.private_names import softmax_backward
 
@@ -24,14 +25,15 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tenso
     A trace holds the plain products: counters of operations and exporters know no fused kernel.
     """
     bias = None if bias is None else bias.to(q.dtype)  # under autocast q is half, a table is not
-    if torch.jit.is_tracing():
+    if is_tracing():
         logits = (q * q.shape[3] ** -0.5) @ k.transpose(2, 3)
         return (logits if bias is None else logits + bias).softmax(-1) @ v
     if q.device.type == 'cpu' and torch.is_grad_enabled():
         if q.dtype == torch.bfloat16 and k.shape[2] <= SHORT:
             return _written_out(q, k, v, bias)
-        trained = bias is not None and bias.requires_grad and bias.shape == (1, q.shape[1], q.shape[2], k.shape[2])
-        if trained and q.shape[0] * bias.numel() > PART:
+        shared = (1, q.shape[1], q.shape[2], k.shape[2])
+        trained = bias is not None and bias.requires_grad and bias.shape == shared
+        if bias is not None and trained and q.shape[0] * bias.numel() > PART:
             return _Biased.apply(q, k, v, bias)
     return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
 
@@ -57,7 +59,7 @@ class _Biased(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, ...]:
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]  torch takes any number of gradients
         q, k, v, bias = ctx.saved_tensors
         to_q, to_k, to_v = (torch.empty_like(t) for t in (q, k, v))
         wide = torch.promote_types(q.dtype, torch.float32)  # for a sum over images

@@ -41,6 +41,6 @@ class _CrossEntropy(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, to_loss: Tensor, _: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx, to_loss: Tensor, _: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]  torch takes any number of gradients
         (gradient,) = ctx.saved_tensors
         return gradient * (to_loss / len(gradient)), None  # the factor is a scalar, which stays in float32

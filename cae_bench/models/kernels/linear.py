@@ -10,13 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
+from torch.jit import is_tracing  # pyright: ignore[reportPrivateImportUsage]  documented, not in its __all__
 
 
 class Linear(nn.Linear):
     """nn.Linear, the same numbers."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return linear(x, self.weight, self.bias)
+    def forward(self, input: Tensor) -> Tensor:
+        return linear(input, self.weight, self.bias)
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -30,7 +31,7 @@ def linear_of_gelu(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """GELU(x) w' + b, with the exact (erf) GELU."""
     if _is_lean(x):
         return _LinearOfGelu.apply(x.bfloat16(), weight, bias)
-    if x.device.type == 'cpu' and torch.is_grad_enabled() and not torch.jit.is_tracing():
+    if x.device.type == 'cpu' and torch.is_grad_enabled() and not is_tracing():
         return _LinearOfGelu.apply(x, weight, bias)
     return F.linear(F.gelu(x), weight, bias)
 
@@ -40,7 +41,7 @@ def _is_lean(x: Tensor) -> bool:
 
     A trace has no backward pass, and counters of operations do not look into a Function.
     """
-    if torch.jit.is_tracing():
+    if is_tracing():
         return False
     half = torch.is_autocast_enabled('cpu') and torch.get_autocast_dtype('cpu') == torch.bfloat16
     return half and x.device.type == 'cpu'
@@ -54,7 +55,7 @@ class _Linear(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]  torch takes any number of gradients
         x, weight = ctx.saved_tensors
         return _to_input(ctx, grad, weight), *_to_parameters(ctx, grad, x)
 
@@ -67,7 +68,7 @@ class _LinearOfGelu(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]  torch takes any number of gradients
         x, weight = ctx.saved_tensors
         to_parameters = _to_parameters(ctx, grad, F.gelu(x))
         to_input = _to_input(ctx, grad, weight)
