@@ -1,5 +1,6 @@
 """What may stand in one column: one data set, protocol, version, recipe and metric. Anything else is another column."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -64,16 +65,19 @@ class Column:
 
 def data_tags(records: Iterable[Record]) -> dict[str, str | None]:
     """content hash -> what to call data that must not share a column with other data of its name and task."""
-    named: dict[tuple[str, str], dict[str, int]] = {}
+    num_val: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)  # name and protocol -> content hash -> images
     for record in records:
-        named.setdefault((record.dataset.name, record.protocol), {})[record.dataset.content_hash] = (
-            record.dataset.num_val
-        )
-    tags = {}
-    for (name, _), hashes in named.items():
-        hashes = {h: n for h, n in hashes.items() if n != OFFICIAL_VAL.get(name)} if name in OFFICIAL_VAL else hashes
-        for content, num_val in hashes.items():
-            parts = [f'{num_val} val images'] * (name in OFFICIAL_VAL) + [f'data {content[:8]}'] * (len(hashes) > 1)
+        num_val[record.dataset.name, record.protocol][record.dataset.content_hash] = record.dataset.num_val
+    tags: dict[str, str | None] = {}
+    for (name, _), images in num_val.items():
+        official = OFFICIAL_VAL.get(name)
+        other = {content: count for content, count in images.items() if count != official}
+        for content, count in other.items():
+            parts = []
+            if official:
+                parts.append(f'{count} val images')
+            if len(other) > 1:
+                parts.append(f'data {content[:8]}')
             tags[content] = ', '.join(parts) or tags.get(content)
     return tags
 
@@ -106,9 +110,9 @@ def order(column: Column) -> tuple:
     )
 
 
-def shared(columns: list[Column]) -> dict[str, object]:
-    """The parts all columns have in common: said once above the table instead of in every head."""
-    parts = {name: {getattr(c, name) for c in columns} for name in ('dataset', 'recipe')}
+def shared(columns: list[Column]) -> dict[str, str]:
+    """Data set and recipe, where all columns have one: they stand once above the table instead of in every head."""
+    parts = {'dataset': {column.dataset for column in columns}, 'recipe': {column.recipe for column in columns}}
     return {name: values.pop() for name, values in parts.items() if len(values) == 1}
 
 
@@ -118,15 +122,20 @@ def heads(columns: list[Column]) -> list[str]:
     return [_head(column, columns, common) for column in columns]
 
 
-def _head(column: Column, columns: list[Column], common: dict) -> str:
-    metric = METRICS.get(column.metric, column.metric)
-    same = {c.protocol for c in columns if c.metric == column.metric}
-    dense = column.metric == 'mIoU' or 'mAP' in column.metric  # these name their protocol well enough
-    words = [] if 'dataset' in common else [column.dataset]
-    words += [] if dense and len(same) == 1 else [PROTOCOLS.get(column.protocol, column.protocol)]
-    words.append(metric)
-    detail = [] if 'recipe' in common else [column.recipe] * (column.recipe != 'paper')
-    versions = {c.version for c in columns if replace(c, version=column.version) == column} - {None}
-    detail += [f'v{column.version}'] * (column.version is not None and len(versions) > 1)
-    detail += [part for part in (column.variant, column.data) if part]
-    return ' '.join(words) + (f' ({", ".join(detail)})' if detail else '')
+def _head(column: Column, columns: list[Column], common: dict[str, str]) -> str:
+    protocols = {other.protocol for other in columns if other.metric == column.metric}
+    is_dense = column.metric == 'mIoU' or 'mAP' in column.metric
+    words = []
+    if 'dataset' not in common:
+        words.append(column.dataset)
+    if not is_dense or len(protocols) > 1:  # a dense metric names its only protocol well enough
+        words.append(PROTOCOLS.get(column.protocol, column.protocol))
+    words.append(METRICS.get(column.metric, column.metric))
+    versions = {other.version for other in columns if replace(other, version=column.version) == column} - {None}
+    details = []
+    if 'recipe' not in common and column.recipe != 'paper':
+        details.append(column.recipe)
+    if column.version is not None and len(versions) > 1:
+        details.append(f'v{column.version}')
+    details += [part for part in (column.variant, column.data) if part]
+    return ' '.join(words) + (f' ({", ".join(details)})' if details else '')

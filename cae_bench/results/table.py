@@ -133,16 +133,9 @@ def _suite_columns(suite: Suite, records: list[Record], tags: dict) -> list[Colu
         measured = [r for r in records if r.task == entry.task] if entry.variant is None else []
         for metric in entry.metrics:
             versions = [r.protocol_version for r in measured if r.recipe == suite.recipe]
-            columns[
-                Column(
-                    entry.dataset,
-                    entry.protocol,
-                    metric,
-                    suite.recipe,
-                    max(versions, default=None),
-                    variant=entry.variant,
-                )
-            ] = None
+            newest = max(versions, default=None)
+            own = Column(entry.dataset, entry.protocol, metric, suite.recipe, newest, variant=entry.variant)
+            columns[own] = None
             found = {column_of(r, metric, tags): None for r in measured if metric in r.metrics}
             columns |= {column: None for column in sorted(found, key=order)}
     return list(columns)
@@ -155,7 +148,8 @@ def _published(suite: Suite | None, methods: list[str] | None, columns: list[Col
     picks = (suite or load_suite(DEFAULT_SUITE)).picks
     everything = load_published(None if methods else [pick.file for pick in picks])
     wanted = resolve_methods(methods, everything) if methods else None
-    picked = [n for pick in picks for n in everything if _fits(n, pick) and (not wanted or n.model.method in wanted)]
+    shown = [number for number in everything if not wanted or number.model.method in wanted]
+    picked = [number for pick in picks for number in shown if _fits(number, pick)]
     missing = set(wanted or ()) - {n.model.method for n in picked}
     return picked + [n for n in everything if n.model.method in missing], len(picked)
 

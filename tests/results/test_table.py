@@ -400,3 +400,11 @@ def test_one_folder_read_in_two_layouts_is_not_two_data_sets(make, tmp_path):
     ):
         write_record(tmp_path, make(task=task, data=data), None)
     assert list(build_table(tmp_path).heads) == ['k-NN, mean top-1', 'linear top-1', 'mIoU']
+
+
+def test_official_validation_images_are_as_many_as_the_layouts_say():
+    from cae_bench.datasets.layouts import all_layouts, official_names
+    from cae_bench.results.columns import OFFICIAL_VAL
+
+    released = {name: release.num_val for layout in all_layouts().values() for name, release in layout.released.items()}
+    assert released == OFFICIAL_VAL and set(OFFICIAL_VAL) == set(official_names())
