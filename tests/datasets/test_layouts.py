@@ -12,7 +12,6 @@ from cae_bench.datasets.describe import describe, describe_released
 from cae_bench.datasets.layouts import all_layouts, find_layout, official_layout, official_names, training_folders
 from cae_bench.datasets.resolve import data_of
 from cae_bench.errors import DataError
-from cae_bench.results import columns
 from cae_bench.tasks import Task
 
 # The class of an image stands in its file's name.
@@ -108,9 +107,3 @@ def test_official_data_sets_are_known_without_their_folder():
         assert (info.classes, info.num_train, info.num_val) == (release.classes, release.num_train, release.num_val)
     with pytest.raises(DataError, match='coco in ade layout is no official data set: only in1k, ade20k, coco'):
         describe_released('coco', 'ade')
-
-
-def test_a_table_knows_official_data_by_the_counts_of_their_releases():
-    """`results` stands below `datasets` and cannot ask it."""
-    released = {name: release.num_val for layout in all_layouts().values() for name, release in layout.released.items()}
-    assert released == columns.OFFICIAL_VAL
