@@ -6,7 +6,7 @@ import importlib
 import os
 import pkgutil
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -19,7 +19,7 @@ def shipped(folder: str) -> Path:
     return inside if inside.is_dir() else PACKAGE.parent / folder
 
 
-def import_all(package: str, path: list[str]) -> list[ModuleType]:
+def import_all(package: str, path: Iterable[str]) -> list[ModuleType]:
     """Imports every module directly in a package's folder and returns them in alphabetical order."""
     names = sorted(m.name for m in pkgutil.iter_modules(path) if not m.name.startswith('_'))
     return [importlib.import_module(f'{package}.{name}') for name in names]

@@ -27,8 +27,8 @@ from cae_bench.checkpoints.spec import ARCHS, ViTSpec
 from cae_bench.forecast.probing_cost import GIB, forward_flops, head_memory, matmul_rate
 from cae_bench.models.kernels.half_precision_vit import prepare
 from cae_bench.probing.model import FrozenProbes
+from cae_bench.probing.optimizer_constructor import ProbeOptimizers
 from cae_bench.probing.probes.knn import nearest
-from cae_bench.probing.trainer import ProbeOptimizers
 from cae_bench.registry import MODELS
 
 HERE = Path(__file__).parent

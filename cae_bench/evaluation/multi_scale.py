@@ -16,7 +16,8 @@ class MultiScaleValLoop(ValLoop):
     """
 
     @torch.no_grad()
-    def run_iter(self, idx: int, data_batch: dict) -> None:
+    # mmengine's annotation, a sequence, is not what its pipelines make: a dictionary of lists.
+    def run_iter(self, idx: int, data_batch: dict) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         self.runner.call_hook('before_val_iter', batch_idx=idx, data_batch=data_batch)
         with autocast(enabled=self.fp16):
             outputs = average(self.runner.model.val_step, views(data_batch))
@@ -34,11 +35,11 @@ def average(predict: Callable[[dict], list], batches: list[dict]) -> list:
 
     predict: batch -> samples whose `seg_logits` (C, H, W) are at the image's own size and not mirrored any more.
     """
-    merged, total = predict(batches[0]), None
-    for number, batch in enumerate(batches):
-        samples = predict(batch) if number else merged
-        seen = [sample.seg_logits.data.softmax(0) for sample in samples]
-        total = seen if total is None else [mean.add_(new) for mean, new in zip(total, seen)]
+    merged = predict(batches[0])
+    total = [sample.seg_logits.data.softmax(0) for sample in merged]
+    for batch in batches[1:]:
+        for mean, sample in zip(total, predict(batch)):
+            mean.add_(sample.seg_logits.data.softmax(0))
     for sample, probability in zip(merged, total):
         del sample.seg_logits
         sample.pred_sem_seg.data = probability.argmax(0, keepdim=True)

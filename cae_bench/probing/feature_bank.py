@@ -28,35 +28,31 @@ class FeatureBank:
     WHAT, ELSEWHERE = 'feature bank', 'name another folder with --results'
 
     def __init__(self, feature: str, size: int, dims: int, folder: str | Path | None = None, fresh: bool = True):
-        self.feature, self.folder = feature, folder and Path(folder)
-        layout = {'rows': ((size, dims), np.float32), 'labels': ((size,), np.int64)}
-        self.rows, self.labels = self._of_before(layout, fresh) or self._new(layout)
+        self.feature, self.folder = feature, None if folder is None else Path(folder)
+        self.size, self.dims = size, dims
+        self.rows, self.labels = self._open(fresh)  # (size, dims) float32, (size,) int64
 
-    def _of_before(self, layout: dict, fresh: bool) -> list[np.ndarray] | None:
-        """Both files of an earlier run: rows without their own labels, or labels without rows, are worth nothing."""
-        if fresh or self.folder is None:
-            return None
-        old = [mapped_file.reopen(self._path(what), *kind) for what, kind in layout.items()]
-        return None if any(part is None for part in old) else old
-
-    def _new(self, layout: dict) -> list[np.ndarray]:
+    def _open(self, fresh: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and labels of an earlier run, else new ones."""
         if self.folder is None:
-            new = [np.zeros(*kind) for kind in layout.values()]
-        else:
-            new = [
-                mapped_file.create(self._path(what), *kind, f'the {self.WHAT} {self.feature!r}', self.ELSEWHERE)
-                for what, kind in layout.items()
-            ]
-        new[1][:] = -1
-        return new
-
-    def _path(self, what: str) -> Path:
-        return self.folder / f'bank_{self.feature}_{what}.npy'
+            return np.zeros((self.size, self.dims), np.float32), np.full(self.size, -1, np.int64)
+        row_file, label_file = (self.folder / f'bank_{self.feature}_{part}.npy' for part in ('rows', 'labels'))
+        if not fresh:
+            rows = mapped_file.reopen(row_file, (self.size, self.dims), np.float32)
+            labels = mapped_file.reopen(label_file, (self.size,), np.int64)
+            if rows is not None and labels is not None:  # one without the other is worth nothing
+                return rows, labels
+        purpose = f'the {self.WHAT} {self.feature!r}'
+        rows = mapped_file.create(row_file, (self.size, self.dims), np.float32, purpose, self.ELSEWHERE)
+        labels = mapped_file.create(label_file, (self.size,), np.int64, purpose, self.ELSEWHERE)
+        labels[:] = -1
+        return rows, labels
 
     def write(self, index: Tensor, rows: Tensor, labels: Tensor) -> None:
-        index = index.cpu().numpy()
-        self.rows[index] = rows.float().cpu().numpy()
-        self.labels[index] = labels.cpu().numpy()  # last: a row counts as written only with its label
+        """index: (B,) positions of the images; rows: (B, D); labels: (B,)."""
+        positions = index.cpu().numpy()
+        self.rows[positions] = rows.float().cpu().numpy()
+        self.labels[positions] = labels.cpu().numpy()  # last: a row counts as written only with its label
 
     @property
     def complete(self) -> bool:
@@ -73,7 +69,7 @@ class FeatureBank:
             )
 
     def delete(self) -> None:
-        self.rows = self.labels = None
+        del self.rows, self.labels
         if self.folder is not None:
             for path in self.folder.glob(f'bank_{self.feature}_*.npy'):
                 path.unlink(missing_ok=True)

@@ -46,11 +46,11 @@ class FeatureCache(FeatureBank):
     def __init__(
         self, feature: str, size: int, dims: int, root: str | Path, key: dict, resumed: bool = False, leads: bool = True
     ):
-        key = json.dumps(dict(key, feature=feature, size=size, dims=dims, format=FORMAT), sort_keys=True)
-        folder = Path(root) / hashlib.sha256(key.encode()).hexdigest()[:20]
+        text = json.dumps(dict(key, feature=feature, size=size, dims=dims, format=FORMAT), sort_keys=True)
+        folder = Path(root) / hashlib.sha256(text.encode()).hexdigest()[:20]
         self.seal_file = folder / 'seal.json'
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / 'key.json').write_text(key)
+        (folder / 'key.json').write_text(text)
         self.lock = _locked(folder / 'lock') if leads else None
         sealed = self._read_seal()
         super().__init__(feature, size, dims, folder, fresh=not (sealed or resumed))
@@ -83,6 +83,7 @@ class FeatureCache(FeatureBank):
         """Declares the cache whole. Only now will another run trust it."""
         if not self.sealed and self.complete:
             for part in (self.rows, self.labels):
+                assert isinstance(part, np.memmap), 'a cache has a folder, so its arrays are files'
                 part.flush()
             with replacing(self.seal_file, alone=True) as draft:
                 draft.write_text(json.dumps(self._checksums()))
@@ -114,7 +115,7 @@ def checksum(array: np.ndarray, rows: int = 1 << 16) -> int:
     """CRC-32 of an array's bytes, read a part at a time."""
     value = 0
     for start in range(0, len(array), rows):
-        value = zlib.crc32(np.ascontiguousarray(array[start : start + rows]), value)
+        value = zlib.crc32(np.ascontiguousarray(array[start : start + rows]).data, value)
     return value
 
 

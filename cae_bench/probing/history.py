@@ -116,8 +116,8 @@ class ProbeHistory:
             scores.top1[cell],
             scores.top5[cell],
             prediction=found.predicted[:, cell].copy(),
-            top1_running_stats=found.running_stats and found.running_stats[cell],
-            batch_statistics=found.accounts and found.accounts[cell],
+            top1_running_stats=None if found.running_stats is None else found.running_stats[cell],
+            batch_statistics=None if found.accounts is None else found.accounts[cell],
         )
         if self.selected is None or self.select is not Select.BEST or self.last.top1 > self.selected.top1:
             self.selected = self.last

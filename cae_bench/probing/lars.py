@@ -25,7 +25,7 @@ class LARS(StackedOptimizer):
         )
 
     def update(self, p: Tensor, group: dict, state: dict) -> Tensor:
-        grad = p.grad
+        grad = self.gradient(p)
         if self.own_ndim(p, group) > 1:
             grad = grad + self.spread(group['weight_decay'], p) * p
             grad = grad * self._trust(p, grad, group)

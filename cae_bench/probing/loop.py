@@ -9,14 +9,19 @@ import torch
 from mmengine.dist import all_gather_object, all_reduce, barrier, get_world_size, is_main_process
 from mmengine.logging import MMLogger
 from mmengine.runner import EpochBasedTrainLoop, Runner
+from torch.utils.data import DataLoader
 
+from ..datasets.pass_sampler import PassSampler
 from ..errors import CheckpointError, ConfigError, is_out_of_memory
 from ..logs import say
 from ..registry import LOOPS
+from .head_optimizers import HeadOptimizers
 from .history import HeldOutScores, PassHistory, ProbeHistory, Select, SharedSettings
 from .history_hook import HistoryInCheckpoints
+from .replica import frozen_probes
 from .trainer import images_dealt
 from .validation import ProbeValLoop
+from .views import ImageViews
 
 
 @LOOPS.register_module()
@@ -51,11 +56,13 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
 
     def _prepare(self) -> None:
         """Everything that can be wrong with batch sizes, schedules and data is found here, before the first image."""
-        model = self.runner.model
-        self.model = getattr(model, 'module', model)  # gradients are summed by the trainers, not by a wrapper
-        self.heads = self.runner.optim_wrapper
-        self.sampler = self.dataloader.sampler
-        dataset = self.dataloader.dataset
+        sampler, dataset, heads = self.dataloader.sampler, self.dataloader.dataset, self.runner.optim_wrapper
+        assert isinstance(sampler, PassSampler) and isinstance(dataset, ImageViews), (
+            'the loader of configs/_base_/frozen.py'
+        )
+        assert isinstance(heads, HeadOptimizers), 'the optimizers of configs/_base_/frozen.py'
+        self.model = frozen_probes(self.runner.model)  # gradients are summed by the trainers, not by a wrapper
+        self.heads, self.sampler, self.loader_batch = heads, sampler, _batch_size(self.dataloader)
         self._check(dataset)
         batches = {t.name: (t.batch_size, t.bn_group) for t in self.heads.all()}
         self.sampler.block, shared = images_dealt(batches, get_world_size()) if batches else (1, False)
@@ -69,7 +76,7 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
             self.runner.val_loop.history = self.history
         self._open_stores(dataset)
 
-    def _open_stores(self, dataset) -> None:
+    def _open_stores(self, dataset: ImageViews) -> None:
         """The first process makes the files, the others open them: every process writes the rows it sees."""
         main, resumed, size = is_main_process(), self._iter > 0, len(dataset)
         if not main:
@@ -86,14 +93,14 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         if self._epoch == 0 and not self.model.stores_waiting():
             self._leave_out(dataset, self.model.eval_view)
 
-    def _leave_out(self, dataset, view: str) -> None:
+    def _leave_out(self, dataset: ImageViews, view: str) -> None:
         """No pixels where features are there already, unless somebody trains on this very view."""
         plans = [self.model.plans[name] for name in self.model.trained]
         if not any(plan['view'] == view and not plan.get('cached') for plan in plans):
             dataset.once = tuple({*dataset.once} - {view})
             dataset.views.pop(view, None)
 
-    def _check(self, dataset) -> None:
+    def _check(self, dataset: ImageViews) -> None:
         if self.model.num_classes < 2 or len(set(dataset.labels)) < 2:
             raise ConfigError(f'{dataset.root}: one class only. A probe needs at least two to tell apart.')
         for probe in self.model.looking_up.values():
@@ -117,7 +124,7 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
     def _histories(self) -> dict[str, ProbeHistory]:
         """An empty history for each probe."""
         histories = {}
-        for name, probe in self.model.probes.items():
+        for name, probe in self.model.heads.items():
             plan = self.model.plans[name]
             settings = SharedSettings(
                 feature=plan['feature'],
@@ -142,7 +149,7 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
             for trainer in self.heads.all():
                 trainer.last = (self._epoch + 1) * trainer.steps_per_epoch
         self.sampler.set_epoch(self._epoch)
-        self.sampler.skip = done * self.dataloader.batch_size
+        self.sampler.skip = done * self.loader_batch
         iterator, self.waited, started = iter(self.dataloader), 0.0, time.perf_counter()
         for idx in range(done, len(self.dataloader)):
             asked = time.perf_counter()
@@ -157,12 +164,13 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
 
-    def run_iter(self, idx: int, data_batch: dict) -> None:
+    # mmengine's annotation, a sequence, is not what a loader makes: a dictionary.
+    def run_iter(self, idx: int, data_batch: dict) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         self.runner.call_hook('before_train_iter', batch_idx=idx, data_batch=data_batch)
-        with self._hint_if_too_large(self.dataloader.batch_size, 'train'):
+        with self._hint_if_too_large(self.loader_batch, 'train'):
             log = self.model.train_step(data_batch, optim_wrapper=self.heads)
         if log:
-            log['loss'] = sum(log.values()) / len(log)
+            log['loss'] = torch.stack(list(log.values())).mean()
         self.runner.call_hook('after_train_iter', batch_idx=idx, data_batch=data_batch, outputs=log)
         self._iter += 1
 
@@ -198,13 +206,13 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
             self._make_up_for_lost_rows()
             self.model.hand_over_banks()
         self.history.epoch = self._epoch
-        for name, probe in self.model.probes.items():
+        for name, probe in self.model.heads.items():
             self.history.probes[name].diverged = probe.diverged.tolist()
         if self._epoch == self._max_epochs and self.model.siblings:
-            with self._hint_if_too_large(self.dataloader.batch_size, 'train'):
+            with self._hint_if_too_large(self.loader_batch, 'train'):
                 self._score_held_out()
-        scored = [name for name, probe in self.model.probes.items() if self.model.can_score(probe)]
-        with self._hint_if_too_large(self.runner.val_loop.dataloader.batch_size, 'val'):
+        scored = [name for name, probe in self.model.heads.items() if self.model.can_score(probe)]
+        with self._hint_if_too_large(_batch_size(self.runner.val_loop.dataloader), 'val'):
             self.runner.val_loop.run()
         for name in scored:  # by every process: only the first one has recorded scores
             self.history.probes[name].validated = self._epoch
@@ -227,12 +235,12 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         """Accuracy of every sibling on the held-out training images, seen as in evaluation."""
         self.model.eval()
         loader = self._evaluation_loader(only_held_out=True)
-        right = {name: np.zeros(len(p.cells)) for name, p in self.model.siblings.items()}
+        right = {name: np.zeros(len(p.cells)) for name, p in self.model.held_out_heads.items()}
         total = 0
         for batch in loader:
             labels = batch['label'].to(self.model.mean.device)
             images = batch['views'][self.model.eval_view]
-            for name, scores in self.model.scores(images, dict(self.model.siblings)).items():
+            for name, scores in self.model.scores(images, self.model.held_out_heads).items():
                 right[name] += (scores.argmax(-1) == labels[:, None]).sum(0).cpu().numpy()
             total += int((labels >= 0).sum())  # less those that cannot be decoded
         seen = torch.tensor(float(total))
@@ -250,5 +258,11 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         cfg['dataset'] = dict(cfg['dataset'], views=views, once=(), **dataset)
         cfg['sampler'] = dict(cfg['sampler'], shuffle=False)
         loader = Runner.build_dataloader(cfg, seed=0)
+        assert isinstance(loader.sampler, PassSampler)
         loader.sampler.pad = False
         return loader
+
+
+def _batch_size(loader: DataLoader) -> int:
+    assert loader.batch_size is not None, 'images are batched by the loader'
+    return loader.batch_size

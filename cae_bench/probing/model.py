@@ -1,6 +1,7 @@
 """Many heads on one frozen backbone: each image and view goes through it once, whatever number of heads looks on."""
 
 import contextlib
+from collections.abc import Mapping
 
 import torch
 from mmengine.model import BaseModel
@@ -8,11 +9,12 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError, DataError
 from ..models.kernels import half_precision_vit as frozen_speed
-from ..registry import MODEL_WRAPPERS, MODELS
+from ..registry import MODELS
 from .batch_statistics import judge
 from .feature_bank import FeatureBank
 from .feature_cache import FeatureCache, default_folder, weights_hash
-from .probes.linear import LookUpProbe, TrainedProbe, expand_grid
+from .head_optimizers import HeadOptimizers
+from .probes.linear import LookUpProbe, Probe, TrainedProbe, expand_grid
 
 FEATURES = {  # of all tokens (B, 1 + N, D) after the final LayerNorm
     'tokens': lambda tokens: tokens,
@@ -48,6 +50,9 @@ class FrozenProbes(BaseModel):
         banks: feature -> FeatureBank, filled in the first epoch.
         caches: feature -> FeatureCache, filled in the first epoch unless an earlier run has done so.
     """
+
+    mean: Tensor  # (3, 1, 1)
+    std: Tensor
 
     def __init__(
         self,
@@ -107,8 +112,18 @@ class FrozenProbes(BaseModel):
         return self
 
     @property
+    def heads(self) -> dict[str, Probe]:
+        """`probes` with their type."""
+        return {name: probe for name, probe in self.probes.items() if isinstance(probe, Probe)}
+
+    @property
     def trained(self) -> dict[str, TrainedProbe]:
         return {name: probe for name, probe in self.probes.items() if isinstance(probe, TrainedProbe)}
+
+    @property
+    def held_out_heads(self) -> dict[str, TrainedProbe]:
+        """`siblings` with their type."""
+        return {name: probe for name, probe in self.siblings.items() if isinstance(probe, TrainedProbe)}
 
     @property
     def looking_up(self) -> dict[str, LookUpProbe]:
@@ -127,33 +142,45 @@ class FrozenProbes(BaseModel):
         with half:
             depth = range(self.backbone.spec.num_layers)
             taps = self.backbone.forward_tokens(images, depth) if LAYERS in wanted else []
-            final = self._final(images, taps) if wanted - {LAYERS} else None
-        layers = {LAYERS: torch.stack([FEATURES['cls_mean'](t.float()) for t in taps], 1)} if taps else {}
-        # Contiguous, as a cache gives them: a view would keep all tokens while a group fills, and round otherwise.
-        return layers | {name: FEATURES[name](final.float()).contiguous() for name in wanted - {LAYERS}}
+            final = self._final(images, taps).float() if wanted - {LAYERS} else None
+        found = {}
+        if taps:
+            found[LAYERS] = torch.stack([FEATURES['cls_mean'](tokens.float()) for tokens in taps], 1)
+        if final is not None:
+            for name in wanted - {LAYERS}:
+                # As a cache gives them: a view would keep all tokens while a group fills, and round otherwise.
+                found[name] = FEATURES[name](final).contiguous()
+        return found
 
     def _final(self, images: Tensor, taps: list[Tensor]) -> Tensor:
         """Tokens after the final LayerNorm; where all blocks have been run already, no second forward."""
-        reuse = taps and self.backbone.spec.cls_token and self.backbone.norm is not None
-        return self.backbone.norm(taps[-1]) if reuse else self.backbone.forward_features(images)
+        norm = self.backbone.norm
+        if taps and self.backbone.spec.cls_token and norm is not None:
+            return norm(taps[-1])
+        return self.backbone.forward_features(images)
 
-    def train_step(self, data: dict, optim_wrapper) -> dict:
+    # A pass has batches and optimizers of its own kind.
+    def train_step(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, data: dict, optim_wrapper: HeadOptimizers
+    ) -> dict[str, Tensor]:
         """One loader batch: features of each view once, then every probe's share of it. Returns losses for the log."""
-        log = {}
+        log: dict[str, Tensor] = {}
+        heads = self.trained
         labels = data['label'].to(self.mean.device)
         for view, images in data['views'].items():
-            readers = [name for name in self.trained if self.plans[name]['view'] == view and not self._cached(name)]
+            readers = [name for name in heads if self.plans[name]['view'] == view and not self._cached(name)]
             stores = self.stores_waiting() if view == self.eval_view else []
-            wanted = {self.probes[name].feature for name in readers} | {store.feature for store in stores}
+            wanted = {heads[name].feature for name in readers}
+            wanted |= {store.feature for store in stores}
             if not wanted:
                 continue
             features = self.features(images, wanted)
             for store in stores:
                 store.write(data['index'], features[store.feature], labels)
             for name in readers:
-                log |= optim_wrapper.feed(name, features[self.probes[name].feature], labels, data['held_out'])
-        for name in filter(self._cached, self.trained):
-            cache = self.caches[self.probes[name].feature]
+                log |= optim_wrapper.feed(name, features[heads[name].feature], labels, data['held_out'])
+        for name in filter(self._cached, heads):
+            cache = self.caches[heads[name].feature]
             there = cache.holds(data['index'])
             own = labels.where(there.to(labels.device), cache.SKIPPED)
             log |= optim_wrapper.feed(name, cache.read(data['index'], self.mean.device), own, data['held_out'])
@@ -167,13 +194,13 @@ class FrozenProbes(BaseModel):
         return [*self.banks.values(), *(cache for cache in self.caches.values() if not cache.sealed)]
 
     @torch.no_grad()
-    def val_step(self, data: dict) -> list[dict]:
+    def val_step(self, data: dict) -> list[dict]:  # pyright: ignore[reportIncompatibleMethodOverride]  see train_step
         """One dict for each image: image, label, and by protocol the prediction and top-5 hit of every cell.
 
         `pooled` has, of protocols that are scored by whole groups of images, the features (G, D) to do it with.
         dict(skipped=name) stands in the place of an image that cannot be decoded.
         """
-        ready = {name: p for name, p in self.probes.items() if self.can_score(p)}
+        ready = {name: probe for name, probe in self.heads.items() if self.can_score(probe)}
         scored = self._evaluate(data['views'][self.eval_view], ready)
         labels, skipped = data['label'], iter(data.get('skipped', ()))
         ranked = {name: judge(s.cpu(), labels) for name, (s, _) in scored.items()}
@@ -191,24 +218,24 @@ class FrozenProbes(BaseModel):
         ]
 
     @staticmethod
-    def can_score(probe) -> bool:
+    def can_score(probe: Probe) -> bool:
         """A probe that looks things up scores once, while it has its bank."""
         return not isinstance(probe, LookUpProbe) or probe.bank is not None
 
-    def scores(self, images: Tensor, probes: dict[str, nn.Module]) -> dict[str, Tensor]:
+    def scores(self, images: Tensor, probes: Mapping[str, Probe]) -> dict[str, Tensor]:
         """(B, G, C) of each probe given."""
         return {name: scores for name, (scores, _) in self._evaluate(images, probes).items()}
 
-    def _evaluate(self, images: Tensor, probes: dict[str, nn.Module]) -> dict[str, tuple[Tensor, Tensor | None]]:
+    def _evaluate(self, images: Tensor, probes: Mapping[str, Probe]) -> dict[str, tuple[Tensor, Tensor | None]]:
         """What `evaluate` of each probe gives."""
         if not probes:
             return {}
-        features = self.features(images, {p.feature for p in probes.values()})
+        features = self.features(images, {probe.feature for probe in probes.values()})
         return {name: probe.evaluate(features[probe.feature]) for name, probe in probes.items()}
 
     def forward(self, inputs, data_samples=None, mode: str = 'tensor'):
         """uint8 images -> {protocol: scores (B, G, C)}."""
-        return self.scores(inputs, dict(self.probes))
+        return self.scores(inputs, self.heads)
 
     def open_banks(self, size: int, folder=None, fresh: bool = True) -> None:
         """Makes room for the features that some probe looks up."""
@@ -219,7 +246,7 @@ class FrozenProbes(BaseModel):
 
     def open_caches(self, size: int, key: dict, resumed: bool = False, leads: bool = True) -> None:
         """Opens or begins the cache of every feature that a cached probe reads; `key` says what the images are."""
-        wanted = {self.probes[name].feature for name in filter(self._cached, self.trained)}
+        wanted = {probe.feature for name, probe in self.trained.items() if self._cached(name)}
         if wanted:
             key = dict(
                 key,
@@ -260,20 +287,3 @@ class FrozenProbes(BaseModel):
             bank.delete()
         for probe in self.looking_up.values():
             probe.bank = None
-
-
-@MODEL_WRAPPERS.register_module()
-class Replica(nn.Module):
-    """One process's copy of the model. DistributedDataParallel would sum gradients at every backward pass; the trainers
-    sum them once a step, and a pass without trained heads has none.
-    """
-
-    def __init__(self, module: nn.Module):
-        super().__init__()
-        self.module = module
-
-    def val_step(self, data: dict) -> list[dict]:
-        return self.module.val_step(data)
-
-    def forward(self, *args, **kwargs):
-        return self.module(*args, **kwargs)

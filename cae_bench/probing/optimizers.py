@@ -11,7 +11,7 @@ class StackedOptimizer(Optimizer):
     """p -= lr * update. `lr` and `weight_decay` are floats, or tensors (G,) that belong to a leading axis of size G."""
 
     @torch.no_grad()
-    def step(self, closure=None):
+    def step(self, closure: None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  no closures here
         for group in self.param_groups:
             for p in group['params']:
                 if p.grad is not None:
@@ -20,6 +20,11 @@ class StackedOptimizer(Optimizer):
     def update(self, p: Tensor, group: dict, state: dict) -> Tensor:
         """The step to be multiplied by the learning rate; keeps what it must remember in `state`."""
         raise NotImplementedError
+
+    @staticmethod
+    def gradient(p: Tensor) -> Tensor:
+        assert p.grad is not None, 'step() leaves out what has no gradient'
+        return p.grad
 
     @staticmethod
     def spread(value: float | Tensor, p: Tensor) -> float | Tensor:
@@ -43,7 +48,7 @@ class StackedSGD(StackedOptimizer):
         super().__init__(params, dict(lr=lr, weight_decay=weight_decay, momentum=momentum, nesterov=nesterov))
 
     def update(self, p: Tensor, group: dict, state: dict) -> Tensor:
-        grad = p.grad + self.spread(group['weight_decay'], p) * p
+        grad = self.gradient(p) + self.spread(group['weight_decay'], p) * p
         buffer = state.setdefault('momentum_buffer', torch.zeros_like(p))
         buffer.mul_(group['momentum']).add_(grad)
         return grad + group['momentum'] * buffer if group['nesterov'] else buffer
@@ -59,7 +64,8 @@ class StackedAdamW(StackedOptimizer):
     def update(self, p: Tensor, group: dict, state: dict) -> Tensor:
         (b1, b2), step = group['betas'], state.get('step', 0) + 1
         state['step'] = step
-        first = state.setdefault('exp_avg', torch.zeros_like(p)).lerp_(p.grad, 1 - b1)
-        second = state.setdefault('exp_avg_sq', torch.zeros_like(p)).mul_(b2).addcmul_(p.grad, p.grad, value=1 - b2)
+        grad = self.gradient(p)
+        first = state.setdefault('exp_avg', torch.zeros_like(p)).lerp_(grad, 1 - b1)
+        second = state.setdefault('exp_avg_sq', torch.zeros_like(p)).mul_(b2).addcmul_(grad, grad, value=1 - b2)
         adam = (first / (1 - b1**step)) / ((second / (1 - b2**step)).sqrt() + group['eps'])
         return adam + self.spread(group['weight_decay'], p) * p

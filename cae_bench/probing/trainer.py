@@ -8,16 +8,17 @@ the images of every group instead: each computes features of its part, and all t
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.distributed as dist
 from mmengine.dist import all_gather, get_world_size
-from mmengine.optim import OptimWrapper
 from torch import Tensor
 
 from ..errors import ConfigError
-from ..registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
+from ..registry import OPTIMIZERS
 from ..training import schedules
+from .probes.linear import TrainedProbe
 
 
 def fractional_epoch(
@@ -83,7 +84,7 @@ class HeadTrainer:
     def __init__(
         self,
         name: str,
-        probe,
+        probe: TrainedProbe,
         batch_size: int,
         bn_group: int,
         optimizer: dict,
@@ -156,10 +157,11 @@ class HeadTrainer:
     def _take(self) -> list[Tensor]:
         """The oldest group of the buffer, joined with the other processes' parts of it where they share it."""
         size = self.own_images
-        joined = [torch.cat(parts) if len(parts) > 1 else parts[0] for parts in zip(*self.buffer)]
-        self.buffer = [tuple(t[size:] for t in joined)] if len(joined[1]) > size else []
-        group = [t[:size] for t in joined]
-        return [_of_all(t) for t in group] if self.shared else group
+        features, labels, held_out = (_joined(parts) for parts in zip(*self.buffer, strict=True))
+        rest = features[size:], labels[size:], held_out[size:]
+        self.buffer = [rest] if len(labels) > size else []
+        group = [features[:size], labels[:size], held_out[:size]]
+        return [_of_all(part) for part in group] if self.shared else group
 
     def _group(self, features: Tensor, labels: Tensor, held_out: Tensor) -> Tensor | None:
         losses = None
@@ -188,11 +190,11 @@ class HeadTrainer:
 
     def _synchronise(self) -> None:
         """Sums gradients over processes; hands the first one's running statistics to all."""
-        params = [p for p in self.probe.parameters() if p.grad is not None]
-        flat = torch.cat([p.grad.flatten() for p in params])
+        grads = [p.grad for p in self.probe.parameters() if p.grad is not None]
+        flat = torch.cat([grad.flatten() for grad in grads])
         dist.all_reduce(flat)
-        for p, part in zip(params, flat.split([p.numel() for p in params])):
-            p.grad.copy_(part.view_as(p))
+        for grad, part in zip(grads, flat.split([grad.numel() for grad in grads])):
+            grad.copy_(part.view_as(grad))
         for name, buffer in self.probe.named_buffers():
             if name.startswith('norm.'):
                 dist.broadcast(buffer, 0)
@@ -221,6 +223,10 @@ class HeadTrainer:
             p.grad = None if grad is None else grad.to(device)
 
 
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    return torch.cat(list(parts)) if len(parts) > 1 else parts[0]
+
+
 def _of_all(part: Tensor) -> Tensor:
     """The parts of all processes one after the other; bool goes as bytes, which every backend knows."""
     kind = part.dtype
@@ -230,60 +236,3 @@ def _of_all(part: Tensor) -> Tensor:
 
 def _s(count: int, ending: str = 's') -> str:
     return ending if count > 1 else ''
-
-
-class HeadOptimizers(OptimWrapper):
-    """All trainers of a FrozenProbes model in the place where mmengine keeps, saves and resumes optimizers."""
-
-    def __init__(self, trainers: dict[str, HeadTrainer], siblings: dict[str, HeadTrainer]):
-        self.trainers, self.siblings = trainers, siblings
-
-    def all(self) -> list[HeadTrainer]:
-        return [*self.trainers.values(), *self.siblings.values()]
-
-    def feed(self, name: str, features: Tensor, labels: Tensor, held_out: Tensor) -> dict[str, Tensor]:
-        """Gives a batch to a probe and, where it has one, to its sibling; the mean loss over cells for the log."""
-        losses = self.trainers[name].feed(features, labels, held_out)
-        if name in self.siblings:
-            self.siblings[name].feed(features, labels, held_out)
-        return {} if losses is None else {f'{name}/loss': losses.mean()}
-
-    def initialize_count_status(self, model, init_counts: int, max_counts: int) -> None:
-        """Nothing to count here: every trainer counts its own steps."""
-
-    def update_params(self, *args, **kwargs) -> None:
-        raise NotImplementedError('frozen probes take their steps in feed()')
-
-    def get_lr(self) -> dict[str, list[float]]:
-        return {f'{name}.lr': t.optimizer.param_groups[0]['lr'].tolist() for name, t in self.trainers.items()}
-
-    def state_dict(self) -> dict:
-        return {
-            part: {name: t.state_dict() for name, t in getattr(self, part).items()} for part in ('trainers', 'siblings')
-        }
-
-    def load_state_dict(self, state: dict) -> None:
-        for part in ('trainers', 'siblings'):
-            for name, trainer in getattr(self, part).items():
-                trainer.load_state_dict(state[part][name])
-
-
-@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
-class ProbeOptimizers:
-    """Builds the trainers from `model.probes`. A `dtype` in the optimizer config (--amp) is the frozen forward's."""
-
-    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None):
-        self.cfg = optim_wrapper_cfg
-
-    def __call__(self, model) -> HeadOptimizers:
-        model = getattr(model, 'module', model)
-        model.precision = self.cfg.get('dtype', model.precision)
-        keys = ('batch_size', 'bn_group', 'optimizer', 'schedule')
-
-        def trainer(name, probe, **kwargs):
-            return HeadTrainer(name, probe, **{k: model.plans[name][k] for k in keys}, **kwargs)
-
-        return HeadOptimizers(
-            {name: trainer(name, probe) for name, probe in model.trained.items()},
-            {name: trainer(name, probe, without_held_out=True) for name, probe in model.siblings.items()},
-        )

@@ -6,6 +6,7 @@ from ..registry import LOOPS
 from .accuracy import ProbeAccuracy
 from .history import PassHistory
 from .probes.attentive import AttentiveProbe
+from .replica import frozen_probes
 
 
 @LOOPS.register_module()
@@ -19,9 +20,9 @@ class ProbeValLoop(ValLoop):
     history: PassHistory
 
     def run(self) -> dict:
-        model = getattr(self.runner.model, 'module', self.runner.model)
+        probes = frozen_probes(self.runner.model).heads
         for metric in self.evaluator.metrics:
             if isinstance(metric, ProbeAccuracy):
                 metric.history = self.history
-                metric.heads = {name: head for name, head in model.probes.items() if isinstance(head, AttentiveProbe)}
+                metric.heads = {name: head for name, head in probes.items() if isinstance(head, AttentiveProbe)}
         return super().run()

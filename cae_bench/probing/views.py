@@ -67,7 +67,8 @@ class ImageViews(ImageFolder):
             self.paths, self.labels = [self.paths[i] for i in keep], [self.labels[i] for i in keep]
             self.held_out = set(range(len(keep)))
 
-    def __getitem__(self, key: tuple[int, int, int]) -> dict:
+    # The sampler draws keys, not positions.
+    def __getitem__(self, key: tuple[int, int, int]) -> dict:  # pyright: ignore[reportIncompatibleMethodOverride]
         seed, epoch, index = key
         wanted = {name: view for name, view in self.views.items() if not (epoch and name in self.once)}
         label, skipped = self.labels[index], ''
@@ -203,4 +204,7 @@ class CenterView:
         self.size, self.resize, self.interpolation = size, resize, InterpolationMode(interpolation)
 
     def __call__(self, image: Image.Image, rng: random.Random | None = None) -> Tensor:
-        return to_tensor(TF.center_crop(TF.resize(image, self.resize, self.interpolation), self.size))
+        # torchvision's annotations know tensors and lists alone; PIL images and numbers are documented.
+        resized = TF.resize(image, self.resize, self.interpolation)  # pyright: ignore[reportArgumentType]
+        cropped = TF.center_crop(resized, self.size)  # pyright: ignore[reportArgumentType]
+        return to_tensor(cropped)  # pyright: ignore[reportArgumentType]

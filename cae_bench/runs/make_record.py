@@ -68,7 +68,7 @@ def make_record(
         started=started.isoformat(timespec='seconds'),
         extra=extra | _covers(job.data) | resumed(runner),
     )
-    return record, report.per_image and report.per_image.pack()
+    return record, None if report.per_image is None else report.per_image.pack()
 
 
 def headline(record: Record) -> str:
@@ -137,6 +137,7 @@ def _validations(runner: Runner) -> list[dict[str, float]]:
     """The scores of every validation, in order, as they are logged."""
     history = [dict(validation['scores']) for validation in validations(runner)]
     if not history:  # resumed after its last iteration: only the scores are missing
+        assert runner.val_loop is not None, 'every recipe validates'
         history.append(runner.val_loop.run())
     return history
 

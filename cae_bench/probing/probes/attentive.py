@@ -45,6 +45,21 @@ class AttentiveProbe(TrainedProbe):
             it. None: running statistics alone.
     """
 
+    # Of G cells; norms and projections of query, key and value.
+    norm_q_weight: nn.Parameter  # (G, D), as all norms
+    norm_q_bias: nn.Parameter
+    norm_k_weight: nn.Parameter
+    norm_k_bias: nn.Parameter
+    norm_v_weight: nn.Parameter
+    norm_v_bias: nn.Parameter
+    q_weight: nn.Parameter  # (G, D, D), as all projections
+    k_weight: nn.Parameter
+    v_weight: nn.Parameter
+    proj_weight: nn.Parameter
+    q_bias: nn.Parameter  # (G, D); keys have none
+    v_bias: nn.Parameter
+    proj_bias: nn.Parameter
+
     def __init__(
         self,
         in_dims: int,
@@ -58,7 +73,7 @@ class AttentiveProbe(TrainedProbe):
         query_std: float = 0.0,
         init_std: float = 0.02,
         head_std: float = 0.01,
-        eval_batch_stats: dict | None = None,
+        eval_batch_stats: dict[str, int] | None = None,
     ):
         super().__init__(num_classes, feature, cells)
         self.num_heads, self.norm_eps = num_heads, norm_eps
@@ -115,6 +130,7 @@ class AttentiveProbe(TrainedProbe):
 
     def by_batch_statistics(self, pooled: list[np.ndarray | None], labels: np.ndarray) -> BatchScores:
         """Of all images of a split in the order of its list; None stands for an image that was left out."""
+        assert self.eval_batch_stats is not None, 'asked only where a configuration names the groups'
         return score(self, pooled, labels, **self.eval_batch_stats)
 
     def load_released(self, state: dict[str, Tensor]) -> None:
@@ -127,7 +143,7 @@ class AttentiveProbe(TrainedProbe):
                     target.copy_(value.reshape(target.shape[1:]).expand_as(target))
 
 
-def checked(eval_batch_stats: dict | None, name: str) -> dict | None:
+def checked(eval_batch_stats: dict[str, int] | None, name: str) -> dict[str, int] | None:
     """dict(ranks, batch_size) of positive numbers, or None; ConfigError for anything else."""
     if eval_batch_stats is None:
         return None

@@ -62,6 +62,7 @@ class KNNProbe(LookUpProbe):
         self.block = block
 
     def predict(self, x: Tensor) -> Tensor:
-        similarity, labels = nearest(x, self.bank.blocks(self.block, x.device), max(c['k'] for c in self.cells))
-        votes = [vote(similarity, labels, self.num_classes, c['k'], c['temperature']) for c in self.cells]
+        k = max(cell['k'] for cell in self.cells)
+        similarity, labels = nearest(x, self.full_bank.blocks(self.block, x.device), k)
+        votes = [vote(similarity, labels, self.num_classes, cell['k'], cell['temperature']) for cell in self.cells]
         return torch.stack(votes, 1)

@@ -14,6 +14,8 @@ class LayerProbe(TrainedProbe):
     `layer` is an axis of its grid, 1 for the first block; 'all' there becomes every block.
     """
 
+    block: Tensor  # (G,), position of each cell's layer
+
     def __init__(
         self,
         in_dims: int,

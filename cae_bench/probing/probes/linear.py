@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ...errors import ConfigError
 from ...registry import MODELS
+from ..feature_bank import FeatureBank
 
 
 class Probe(nn.Module):
@@ -22,6 +23,8 @@ class Probe(nn.Module):
         feature: what it reads: 'cls', 'mean' (patch tokens), 'cls_mean' or 'tokens' (class token first).
         cells: hyper-parameters of each cell, in stacking order.
     """
+
+    diverged: Tensor  # (G,) bool
 
     def __init__(self, num_classes: int, feature: str, cells: list[dict]):
         super().__init__()
@@ -40,9 +43,14 @@ class Probe(nn.Module):
 class LookUpProbe(Probe):
     """A probe that is not trained: it looks things up in the features of all training images."""
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.bank = None
+    def __init__(self, num_classes: int, feature: str, cells: list[dict]):
+        super().__init__(num_classes, feature, cells)
+        self.bank: FeatureBank | None = None
+
+    @property
+    def full_bank(self) -> FeatureBank:
+        assert self.bank is not None, 'the model hands the bank over before anything is looked up'
+        return self.bank
 
     def check(self, labels: list[int], classes: tuple[str, ...]) -> None:
         """Raises DataError where the training images cannot serve it; called before anything is computed."""
@@ -72,6 +80,9 @@ class TrainedProbe(Probe):
 
 class FreeBatchNorm(nn.Module):
     """BatchNorm without affine part over the leading axis of (B, ...); unbiased variance into the average."""
+
+    running_mean: Tensor
+    running_var: Tensor
 
     def __init__(self, *shape: int, eps: float, momentum: float = 0.1):
         super().__init__()

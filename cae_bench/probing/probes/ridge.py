@@ -59,7 +59,7 @@ class RidgeProbe(LookUpProbe):
             )
 
     def prepare(self) -> None:
-        labels = torch.from_numpy(np.array(self.bank.labels))
+        labels = torch.from_numpy(np.array(self.full_bank.labels))
         order = torch.randperm(len(labels), generator=generator('fewshot'))
         own = [order[labels[order] == c][: self.shots] for c in range(self.num_classes)]
         if any(len(images) < self.shots for images in own):
@@ -69,7 +69,7 @@ class RidgeProbe(LookUpProbe):
                 f'than {self.shots}. Repair them, or ask for fewer shots.'
             )
         index = torch.cat(own)
-        x = torch.from_numpy(np.array(self.bank.rows[index.numpy()])).double()
+        x = torch.from_numpy(np.array(self.full_bank.rows[index.numpy()])).double()
         self.mean, self.std = x.mean(0), x.std(0, unbiased=False) + 1e-5
         targets = 2 * F.one_hot(labels[index], self.num_classes).double() - 1
         self.weights = ridge(self._inputs(x), targets, [cell['l2'] for cell in self.cells])
