@@ -12,12 +12,12 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.utils.data import DataLoader
 
 from ..datasets.pass_sampler import PassSampler
-from ..errors import CheckpointError, ConfigError, is_out_of_memory
+from ..errors import ConfigError, is_out_of_memory
 from ..logs import say
 from ..registry import LOOPS
 from .head_optimizers import HeadOptimizers
-from .history import HeldOutScores, PassHistory, ProbeHistory, Select, SharedSettings
-from .history_hook import HistoryInCheckpoints
+from .history import HeldOutScores, PassHistory
+from .history_hook import HistoryInCheckpoints, start_history
 from .replica import frozen_probes
 from .trainer import images_dealt
 from .validation import ProbeValLoop
@@ -57,10 +57,9 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
     def _prepare(self) -> None:
         """Everything that can be wrong with batch sizes, schedules and data is found here, before the first image."""
         sampler, dataset, heads = self.dataloader.sampler, self.dataloader.dataset, self.runner.optim_wrapper
-        assert isinstance(sampler, PassSampler) and isinstance(dataset, ImageViews), (
-            'the loader of configs/_base_/frozen.py'
-        )
-        assert isinstance(heads, HeadOptimizers), 'the optimizers of configs/_base_/frozen.py'
+        as_configured = 'loader and optimizers are those of configs/_base_/frozen.py'
+        assert isinstance(sampler, PassSampler) and isinstance(dataset, ImageViews), as_configured
+        assert isinstance(heads, HeadOptimizers), as_configured
         self.model = frozen_probes(self.runner.model)  # gradients are summed by the trainers, not by a wrapper
         self.heads, self.sampler, self.loader_batch = heads, sampler, _batch_size(self.dataloader)
         self._check(dataset)
@@ -70,7 +69,9 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
             trainer.begin(len(dataset), self._max_epochs, shared)
             MMLogger.get_current_instance().info(trainer.plan())
         self._max_iters = self._max_epochs * len(self.dataloader)
-        self.history = self._resumed_history() if self._iter else PassHistory(self._histories())
+        self.history = start_history(self.model)
+        if self._iter:
+            self.history = self.checkpointed.resumed(self.runner.work_dir)
         self.checkpointed.history = self.history
         if isinstance(self.runner.val_loop, ProbeValLoop):
             self.runner.val_loop.history = self.history
@@ -112,31 +113,6 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
                     f'{name} reads the view {plan["view"]!r}, which the training data set does not make; '
                     f'it makes {", ".join(sorted(views))}.'
                 )
-
-    def _resumed_history(self) -> PassHistory:
-        if self.checkpointed.loaded is None:
-            raise CheckpointError(
-                f'the checkpoint in {self.runner.work_dir} holds no scores of its probes, so the interrupted run cannot '
-                'go on from it: start again with --no-resume.'
-            )
-        return self.checkpointed.loaded
-
-    def _histories(self) -> dict[str, ProbeHistory]:
-        """An empty history for each probe."""
-        histories = {}
-        for name, probe in self.model.heads.items():
-            plan = self.model.plans[name]
-            settings = SharedSettings(
-                feature=plan['feature'],
-                view=plan.get('view', self.model.eval_view),
-                pass_with=sorted(set(self.model.probes) - {name}),
-                precision=self.model.precision,
-                source=plan.get('source'),
-                batch_size=plan.get('batch_size'),
-                bn_group=plan.get('bn_group'),
-            )
-            histories[name] = ProbeHistory(probe.cells, Select(plan.get('select', Select.FIRST)), settings)
-        return histories
 
     def run_epoch(self) -> None:
         self.runner.call_hook('before_train_epoch')

@@ -1,6 +1,5 @@
 """Many heads on one frozen backbone: each image and view goes through it once, whatever number of heads looks on."""
 
-import contextlib
 from collections.abc import Mapping
 
 import torch
@@ -8,23 +7,15 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from ..errors import ConfigError, DataError
-from ..models.kernels import half_precision_vit as frozen_speed
+from ..models.kernels import half_precision_vit
 from ..registry import MODELS
 from .batch_statistics import judge
 from .feature_bank import FeatureBank
 from .feature_cache import FeatureCache, default_folder, weights_hash
+from .features import LAYERS, PRECISIONS, WIDTH, frozen_features
 from .head_optimizers import HeadOptimizers
 from .probes.linear import LookUpProbe, Probe, TrainedProbe, expand_grid
 
-FEATURES = {  # of all tokens (B, 1 + N, D) after the final LayerNorm
-    'tokens': lambda tokens: tokens,
-    'cls': lambda tokens: tokens[:, 0],
-    'mean': lambda tokens: tokens[:, 1:].mean(1),
-    'cls_mean': lambda tokens: torch.cat([tokens[:, 0], tokens[:, 1:].mean(1)], 1),
-}
-LAYERS = 'layers'  # cls_mean of every block's raw output, (B, L, 2 D)
-WIDTH = {'tokens': 1, 'cls': 1, 'mean': 1, 'cls_mean': 2, LAYERS: 2}  # in embed_dims
-PRECISIONS = {'float32': None, 'bfloat16': torch.bfloat16, 'float16': torch.float16}
 # Keys of a probe's config that say how it is trained and reported; the rest are arguments of its class.
 TRAINING = ('view', 'grid', 'batch_size', 'bn_group', 'optimizer', 'schedule', 'select', 'hold_out', 'source', 'cached')
 
@@ -82,7 +73,7 @@ class FrozenProbes(BaseModel):
         self.cache_dir = cache_dir
         self.prepared = False  # for half precision; done at the first forward, weights are there
 
-    def _build(self, name: str, plan: dict) -> nn.Module:
+    def _build(self, name: str, plan: dict) -> Probe:
         spec, feature = self.backbone.spec, plan['feature']
         if feature not in WIDTH:
             raise ConfigError(f'{name}: no feature named {feature!r}; choose {", ".join(WIDTH)}.')
@@ -94,17 +85,13 @@ class FrozenProbes(BaseModel):
         axes = dict(plan['grid'])
         if axes.get('layer') == 'all':
             axes['layer'] = list(range(1, spec.num_layers + 1))
-        own = {k: v for k, v in plan.items() if k not in TRAINING}
+        own = {key: value for key, value in plan.items() if key not in TRAINING}
         own.setdefault('num_heads', spec.num_heads)
-        return MODELS.build(
-            dict(
-                own,
-                name=name,
-                in_dims=WIDTH[feature] * spec.embed_dims,
-                num_classes=self.num_classes,
-                cells=expand_grid(**axes),
-            )
-        )
+        own.update(name=name, in_dims=WIDTH[feature] * spec.embed_dims, num_classes=self.num_classes)
+        probe = MODELS.build(dict(own, cells=expand_grid(**axes)))
+        if not isinstance(probe, Probe):
+            raise ConfigError(f'{name}: {plan["type"]} is no probe: derive it from TrainedProbe or LookUpProbe.')
+        return probe
 
     def train(self, mode: bool = True) -> 'FrozenProbes':
         super().train(mode)
@@ -136,28 +123,9 @@ class FrozenProbes(BaseModel):
         images = (images.to(self.mean.device, non_blocking=True).float() - self.mean) / self.std
         dtype = PRECISIONS[self.precision]
         if dtype and not self.prepared:
-            frozen_speed.prepare(self.backbone, dtype)
+            half_precision_vit.prepare(self.backbone, dtype)
             self.prepared = True
-        half = torch.autocast(images.device.type, dtype=dtype) if dtype else contextlib.nullcontext()
-        with half:
-            depth = range(self.backbone.spec.num_layers)
-            taps = self.backbone.forward_tokens(images, depth) if LAYERS in wanted else []
-            final = self._final(images, taps).float() if wanted - {LAYERS} else None
-        found = {}
-        if taps:
-            found[LAYERS] = torch.stack([FEATURES['cls_mean'](tokens.float()) for tokens in taps], 1)
-        if final is not None:
-            for name in wanted - {LAYERS}:
-                # As a cache gives them: a view would keep all tokens while a group fills, and round otherwise.
-                found[name] = FEATURES[name](final).contiguous()
-        return found
-
-    def _final(self, images: Tensor, taps: list[Tensor]) -> Tensor:
-        """Tokens after the final LayerNorm; where all blocks have been run already, no second forward."""
-        norm = self.backbone.norm
-        if taps and self.backbone.spec.cls_token and norm is not None:
-            return norm(taps[-1])
-        return self.backbone.forward_features(images)
+        return frozen_features(self.backbone, images, wanted, dtype)
 
     # A pass has batches and optimizers of its own kind.
     def train_step(  # pyright: ignore[reportIncompatibleMethodOverride]

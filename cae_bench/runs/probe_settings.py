@@ -7,8 +7,9 @@ from typing import Any
 from mmengine.config import Config
 
 from ..errors import ConfigError, nearest
+from ..probing.features import WIDTH
 from ..probing.history import Select
-from ..probing.model import TRAINING, WIDTH
+from ..probing.model import TRAINING
 from ..probing.trainer import SCHEDULES
 from ..registry import MODELS, OPTIMIZERS
 from . import config_keys
