@@ -23,7 +23,7 @@ def infer_spec(done: Conversion, num_heads: int | None) -> ViTSpec:
         raise CheckpointError('missing or of wrong shape: patch_embed.proj.weight, (width, channels, p, p).')
     tables = rel_tables(sd)
     grid = _grid(done, sd.get('pos_embed'), tables)
-    kind = done.pos_embed if done.pos_embed != 'values' else _told_kind(done, grid)
+    kind = done.pos_embed if done.pos_embed != 'values' else _kind_of_values(done, grid)
     fc1 = Counter(v.shape[0] for k, v in sd.items() if k.endswith('.mlp.fc1.weight') and v.dim() == 2)
     return ViTSpec(
         family=done.family,
@@ -46,7 +46,8 @@ def infer_spec(done: Conversion, num_heads: int | None) -> ViTSpec:
 
 def size_of(sd: StateDict) -> tuple[int, int]:
     """(width, number of blocks)."""
-    blocks = {m.group(1) for m in (re.match(r'blocks\.(\d+)\.', key) for key in sd) if m}
+    found = (re.match(r'blocks\.(\d+)\.', key) for key in sd)
+    blocks = {match.group(1) for match in found if match}
     widths = Counter(v.shape[0] for k, v in sd.items() if re.search(r'\.norm[12]\.(weight|bias)$', k) and v.dim() == 1)
     if not blocks or not widths:
         raise CheckpointError('no transformer blocks (blocks.0.norm1.weight, ...) among its tensors.')
@@ -71,21 +72,21 @@ def _any(sd: StateDict, *names: str, whole: bool = False) -> bool:
 # ---- heads ----------------------------------------------------------------------------------------------------
 
 
-def _heads(done: Conversion, width: int, depth: int, tables: dict[str, Tensor], asked: int | None) -> int:
-    if asked is not None and (asked < 1 or width % asked):
+def _heads(done: Conversion, width: int, depth: int, tables: dict[str, Tensor], num_heads: int | None) -> int:
+    if num_heads is not None and (num_heads < 1 or width % num_heads):
         raise CheckpointError(
-            f'{asked} heads do not divide the width {width} (said by --num-heads, or by the entry `spec` '
+            f'{num_heads} heads do not divide the width {width} (said by --num-heads, or by the entry `spec` '
             f'of the file); {_sensible(width)}.'
         )
     columns = Counter(t.shape[1] for t in tables.values())
     if columns:
-        told = columns.most_common(1)[0][0]
-        if asked not in (None, told):
+        heads = columns.most_common(1)[0][0]
+        if num_heads not in (None, heads):
             raise CheckpointError(
-                f'asked for {asked} heads, but its relative position tables have {told}: leave the number out.'
+                f'asked for {num_heads} heads, but its relative position tables have {heads}: leave the number out.'
             )
-        return told
-    heads = asked or done.heads.get((width, depth))
+        return heads
+    heads = num_heads or done.heads.get((width, depth))
     if heads is None:
         raise CheckpointError(
             f'width {width}, depth {depth}: the tensors do not tell the number of heads and this '
@@ -153,7 +154,7 @@ def _grid_of_table(rows: int) -> Grid:
     return (window + 1) // 2, (window + 1) // 2
 
 
-def _told_kind(done: Conversion, grid: Grid) -> str:
+def _kind_of_values(done: Conversion, grid: Grid) -> str:
     kind = kind_of_pos(done.state_dict['pos_embed'], grid)
     done.notes.append(f'pos_embed {kind}: told by its values')
     return kind

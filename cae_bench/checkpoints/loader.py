@@ -153,6 +153,13 @@ def _tensors(entry) -> StateDict:
 def unwrap(sd: StateDict) -> tuple[StateDict, str]:
     """Strips prefixes that every key carries because the model was wrapped."""
     stripped = ''
-    while wrapper := next((w for w in WRAPPERS if all(key.startswith(w) for key in sd)), None):
+    while wrapper := _common_wrapper(sd):
         sd, stripped = {key.removeprefix(wrapper): tensor for key, tensor in sd.items()}, stripped + wrapper
     return sd, stripped
+
+
+def _common_wrapper(sd: StateDict) -> str | None:
+    for wrapper in WRAPPERS:
+        if all(key.startswith(wrapper) for key in sd):
+            return wrapper
+    return None

@@ -107,7 +107,8 @@ def _classes(meta) -> tuple[str, ...] | None:
     """mmengine writes meta.dataset_meta.classes, mmcv 1.x meta.CLASSES."""
     if not isinstance(meta, Mapping):
         return None
-    told = meta.get('dataset_meta')
-    told = told.get('classes') if isinstance(told, Mapping) else meta.get('CLASSES')
-    plain = isinstance(told, (list, tuple)) and all(isinstance(name, str) for name in told)
-    return tuple(told) if plain and told else None
+    dataset = meta.get('dataset_meta')
+    classes = dataset.get('classes') if isinstance(dataset, Mapping) else meta.get('CLASSES')
+    if not classes or not isinstance(classes, (list, tuple)) or not all(isinstance(name, str) for name in classes):
+        return None
+    return tuple(classes)

@@ -35,31 +35,31 @@ def describe(ckpt: Checkpoint) -> dict:
 
 def format_report(ckpt: Checkpoint, num_heads: int | None = None) -> str:
     """The same for people: a dozen lines. num_heads: where it had to be named to load the file."""
-    told = describe(ckpt)
+    account = describe(ckpt)
     rows = [
         ('checkpoint', ckpt.source),
-        ('family', told['family']),
-        ('arch', told['arch']),
+        ('family', account['family']),
+        ('arch', account['arch']),
         ('spec', spec_line(ckpt)),
-        ('format', f'{told["format"]} (in {told["container"]})' if ckpt.report.used else told['format']),
-        ('sha256', told['sha256'] or 'none: there is no file'),
+        ('format', f'{account["format"]} (in {account["container"]})' if ckpt.report.used else account['format']),
+        ('sha256', account['sha256'] or 'none: there is no file'),
     ]
     if ckpt.state_dict is not None:
-        rows.append(('used', f'{len(told["used"])} tensors, {told["parameters"] / 1e6:,.2f} M values'))
+        rows.append(('used', f'{len(account["used"])} tensors, {account["parameters"] / 1e6:,.2f} M values'))
     rows += [
         ('dropped' if i == 0 else '', f'{len(keys):4d}  {rule}')
-        for i, (rule, keys) in enumerate(told['dropped'].items())
+        for i, (rule, keys) in enumerate(account['dropped'].items())
     ] or [('dropped', 'nothing')]
     rows += [
-        ('missing' if i == 0 else '', f'{key}: {why}') for i, (key, why) in enumerate(told['missing'].items())
+        ('missing' if i == 0 else '', f'{key}: {why}') for i, (key, why) in enumerate(account['missing'].items())
     ] or [('missing', 'nothing')]
-    if told['other_weights']:
-        counts = [f'{name} ({n} tensor{"s" * (n != 1)})' for name, n in told['other_weights'].items()]
+    if account['other_weights']:
+        counts = [f'{name} ({n} tensor{"s" * (n != 1)})' for name, n in account['other_weights'].items()]
         rows.append(('not used', f'other weights: {", ".join(counts)}'))
-    plain = [name for name in told['other_entries'] if name not in told['other_weights']]
+    plain = [name for name in account['other_entries'] if name not in account['other_weights']]
     if plain:
         rows.append(('not weights', ', '.join(plain)))
-    rows += [('note', note) for note in told['notes']]
+    rows += [('note', note) for note in account['notes']]
     if not ckpt.source.startswith('random:'):
         heads = f' --num-heads {num_heads}' if num_heads else ''
         rows.append(('baseline', f'cae-bench run {shlex.quote(f"random:like:{ckpt.source}")}{heads} --tasks ...'))

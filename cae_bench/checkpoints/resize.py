@@ -65,7 +65,8 @@ def resize_rel_pos(table: Tensor, src_grid: Grid, dst_grid: Grid) -> Tensor:
         return table
     from scipy.interpolate import RectBivariateSpline  # equal to the interp2d of older SciPy, to the last bit
 
-    src, dst = [2 * n - 1 for n in src_grid], [2 * n - 1 for n in dst_grid]
+    src = [2 * n - 1 for n in src_grid]
+    dst = [2 * n - 1 for n in dst_grid]
     if table.shape[0] != src[0] * src[1] + EXTRA_ROWS:
         raise ValueError(f'a table of {table.shape[0]} rows is not one of a {src_grid[0]}x{src_grid[1]} grid')
     # an axis that keeps its length keeps its points: no q turns the geometric series into the plain one

@@ -22,7 +22,8 @@ def fill(model: nn.Module, ckpt: Checkpoint, network: Network) -> None:
     assert isinstance(backbone, ViT)  # a file is no model of timm's
     backbone.fill(ckpt)
     own = model.state_dict()
-    beside = {k for k in own if not k.startswith('backbone.')} | {f'backbone.{k}' for k in backbone.starts_anew()}
+    beside = {k for k in own if not k.startswith('backbone.')}
+    beside |= {f'backbone.{k}' for k in backbone.starts_anew()}  # part of the network alone
     taken = {k: t for k, t in network.state_dict.items() if not k.startswith('backbone.') or k in beside}
     missing = sorted(
         k for k in beside - set(taken) if not k.startswith(ONLY_TRAINS) and not k.endswith('num_batches_tracked')
