@@ -160,6 +160,8 @@ def test_layer_scale_of_timm_and_a_class_row_of_zeros_take_the_released_form(tmp
     [
         ('dist_token', 'a distillation token'),
         ('reg_token', 'register tokens'),
+        ('storage_tokens', r'register tokens \(DINOv3\)'),
+        ('rope_embed.periods', r'rotary positions \(DINOv3\)'),
         ('norm_pre.weight', 'a norm before the blocks'),
         ('blocks.0.attn.q_norm.weight', 'query and key'),
     ],

@@ -21,6 +21,8 @@ LACKING = {
     'head_dist.*': 'a distillation token',
     'reg_token': 'register tokens',
     'register_tokens': 'register tokens',
+    'storage_tokens': 'register tokens (DINOv3)',
+    'rope_embed.*': 'rotary positions (DINOv3)',
     'norm_pre.*': 'a norm before the blocks',
     'rope.*': 'rotary positions',
     '*.q_norm.*': 'query and key norms',
