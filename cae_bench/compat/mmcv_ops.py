@@ -26,10 +26,8 @@ class _Finder(MetaPathFinder, Loader):
     def exec_module(self, module: ModuleType) -> None:
         from . import torchvision_ops as ops
 
-        module.nms = ops.nms
-        module.roi_align_forward = ops.roi_align_forward
-        module.roi_align_backward = ops.roi_align_backward
-        module.__getattr__ = _missing_op
+        names = ('nms', 'roi_align_forward', 'roi_align_backward')
+        vars(module).update({name: getattr(ops, name) for name in names}, __getattr__=_missing_op)
 
 
 def _missing_op(name: str):

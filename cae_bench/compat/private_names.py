@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mmengine.optim import OptimWrapper
     from mmengine.optim.scheduler.param_scheduler import _ParamScheduler as ParamScheduler
     from mmengine.runner import Runner
-    from torch.distributed import Store
+    from torch.distributed import Store  # pyright: ignore[reportPrivateImportUsage]  documented there
 
 MMCV_OPS = 'mmcv._ext'  # the module of mmcv's compiled functions; mmcv_ops.py answers for it where it is absent
 FLEXIBLE_RUNNER = 'mmengine.runner._flexible_runner'  # imports mmengine's reader of checkpoints by name
@@ -191,7 +191,7 @@ def resumes_by_itself(runner: 'Runner') -> bool:
 
 def replace_reader(checkpoint: ModuleType, read: Callable) -> None:
     """Gives mmengine.runner.checkpoint another `read(file, map_location, weights_only)`, in all its schemes."""
-    checkpoint._safe_torch_load = read
+    checkpoint._safe_torch_load = read  # pyright: ignore[reportAttributeAccessIssue]  any module takes any name
 
 
 # ---- torch -----------------------------------------------------------------------------------------------------------

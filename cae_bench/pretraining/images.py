@@ -4,6 +4,7 @@ What is random about an item depends on the run's seed, the epoch and the image,
 worker that makes it, nor on where an interrupted run starts again.
 """
 
+import contextlib
 import random
 from pathlib import Path
 
@@ -24,7 +25,7 @@ TRIES = 10  # for another image in place of a corrupt one
 
 
 @TRANSFORMS.register_module()
-class TwoViews(RandomCropView):
+class TwoViews:
     """One random crop, resized twice: for the encoder, and for the tokenizer or teacher that makes its targets.
 
     Args:
@@ -47,7 +48,7 @@ class TwoViews(RandomCropView):
         second_interpolation: str = 'lanczos',
         color_jitter: float = 0.0,
     ):
-        super().__init__(size, scale, ratio, flip)
+        self.crop, self.flip = RandomCropView(size, scale, ratio), flip
         for name in (interpolation, second_interpolation):
             if name not in RESAMPLING:
                 raise ConfigError(f'TwoViews: no interpolation named {name!r}; choose {", ".join(RESAMPLING)}')
@@ -59,11 +60,11 @@ class TwoViews(RandomCropView):
     def __call__(self, image: Image.Image, rng: random.Random) -> dict[str, torch.Tensor]:
         """RGB image -> uint8 (3, size, size) for each view."""
         image = self._jitter(image, rng) if self.color_jitter else image
-        left, top, width, height = self.box(*image.size, rng)
-        crop = image.crop((left, top, left + width, top + height))
+        left, top, width, height = self.crop.box(*image.size, rng)
+        part = image.crop((left, top, left + width, top + height))
         if rng.random() < self.flip:
-            crop = crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        return {view: to_tensor(crop.resize((side, side), how)) for view, (side, how) in self.sides.items()}
+            part = part.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return {view: to_tensor(part.resize((side, side), how)) for view, (side, how) in self.sides.items()}
 
     def _jitter(self, image: Image.Image, rng: random.Random) -> Image.Image:
         steps = [TF.adjust_brightness, TF.adjust_contrast, TF.adjust_saturation]
@@ -113,15 +114,13 @@ class PretrainImages(torch.utils.data.Dataset):
 
     def _readable(self, index: int, rng: random.Random) -> tuple[Image.Image, int]:
         """The image, or another drawn in its place, and -1 or the index of the one that is corrupt."""
-        corrupt, first = -1, None
-        for _ in range(TRIES):
-            try:
-                return self._read(index), corrupt
-            except DataError as error:
-                first = first or error
-                corrupt = index if corrupt < 0 else corrupt
-                index = rng.randrange(len(self.names))
-        raise first
+        try:
+            return self._read(index), -1
+        except DataError:
+            for _ in range(TRIES - 1):
+                with contextlib.suppress(DataError):
+                    return self._read(rng.randrange(len(self.names))), index
+            raise
 
     def _read(self, index: int) -> Image.Image:
         if self.cache is None:

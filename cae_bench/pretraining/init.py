@@ -3,9 +3,11 @@
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from ..models.blocks import Block
 from ..models.initial_values import cut_normal, xavier
+from .regressor import RegressorBlock
 
 __all__ = ['beit', 'cut_normal', 'xavier']
 
@@ -22,6 +24,13 @@ def beit(module: nn.Module, *stacks: nn.ModuleList) -> None:
             part.reset_parameters()
     for blocks in stacks:
         for i, block in enumerate(blocks):
-            attention, mlp = (block.attn, block.mlp) if hasattr(block, 'attn') else (block.cross_attn, block.mlp_cross)
-            for matrix in (attention.proj.weight, mlp.fc2.weight):
+            for matrix in last_matrices(block):
                 matrix.div_(math.sqrt(2 * (i + 1)))
+
+
+def last_matrices(block: nn.Module) -> tuple[Tensor, Tensor]:
+    """The weights with which the two branches of a block end."""
+    if isinstance(block, RegressorBlock):
+        return block.cross_attn.proj.weight, block.mlp_cross.fc2.weight
+    assert isinstance(block, Block)  # there is no third kind
+    return block.attn.proj.weight, block.mlp.fc2.weight

@@ -31,13 +31,14 @@ class PretrainLog(Hook):
     def __init__(self, title: str, interval: int = 20, seconds: float = 15.0, tensorboard: bool = False):
         self.title, self.interval, self.seconds = title, interval, seconds
         self.writer_class = writer_class() if tensorboard else None
-        self.sums, self.count, self.file = {}, 0, None
+        self.sums, self.count, self.is_open = {}, 0, False
 
     def before_train_epoch(self, runner) -> None:
-        if self.file is None:  # the first of this process: a resumed run knows by now where it is
+        if not self.is_open:  # the first of this process: a resumed run knows by now where it is
             self._open(runner)
 
     def _open(self, runner) -> None:
+        self.is_open = True
         self.clock = self.spoke = time.monotonic()
         self.first = self.last = runner.iter
         self.started = self.clock
@@ -50,12 +51,11 @@ class PretrainLog(Hook):
             _forget_after(self.file, runner.iter // self.updates_of)
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
-        self.lr = runner.optim_wrapper.optimizer.param_groups[0][
-            'lr'
-        ]  # of the update that is coming, before it is stepped
+        # Of the update that is coming, before it is stepped.
+        self.lr = runner.optim_wrapper.optimizer.param_groups[0]['lr']
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        for name, value in outputs.items():
+        for name, value in (outputs or {}).items():
             value = value.detach() if isinstance(value, torch.Tensor) else torch.tensor(value)
             self.sums[name] = self.sums.get(name, 0) + value  # stays on the device: nothing waits for it here
         self.count += 1

@@ -2,12 +2,13 @@
 
 import torch
 from mmengine.dist import get_rank
-from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop
 
 from ..errors import DataError
 from ..logs import say
 from ..registry import LOOPS
+from ..training.unwrap import unwrapped
+from .images import PretrainImages, UpdateSampler
 from .optimizer import Diverged
 
 
@@ -24,7 +25,13 @@ class PretrainLoop(EpochBasedTrainLoop):
 
     @property
     def model(self) -> torch.nn.Module:
-        return self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
+        return unwrapped(self.runner.model)
+
+    @property
+    def images(self) -> PretrainImages:
+        images = self.dataloader.dataset
+        assert isinstance(images, PretrainImages)  # as runner_config has it; the sampler likewise
+        return images
 
     def goto(self, iteration: int) -> None:
         """Continues after this many iterations: in the middle of an epoch, the images already seen are passed over."""
@@ -39,19 +46,21 @@ class PretrainLoop(EpochBasedTrainLoop):
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         done = self._iter - self._epoch * len(self.dataloader)
-        self.dataloader.sampler.skip = done * self.dataloader.batch_size
+        sampler, batch_size = self.dataloader.sampler, self.dataloader.batch_size
+        assert isinstance(sampler, UpdateSampler) and batch_size is not None
+        sampler.skip = done * batch_size
         for idx, batch in enumerate(self.dataloader, start=done):
             self.run_iter(idx, batch)
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
 
-    def run_iter(self, idx: int, data_batch: dict) -> None:
+    def run_iter(self, idx: int, data_batch: dict) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  one dictionary
         torch.manual_seed(step_seed(self.runner.seed, get_rank(), self._iter))
         self._count_corrupt(data_batch)
         try:
-            super().run_iter(idx, data_batch)
+            super().run_iter(idx, data_batch)  # pyright: ignore[reportArgumentType]  goes to the model as it is
         except Diverged as error:
-            images = [self.dataloader.dataset.path(int(i)) for i in data_batch['index']]
+            images = [self.images.path(int(i)) for i in data_batch['index']]
             raise Diverged(
                 f'epoch {self._epoch + 1}, iteration {self._iter + 1}: {error}. The last batch was '
                 f'{", ".join(images[:3])} and {max(0, len(images) - 3)} more. Lower the learning rate, or use '
@@ -63,7 +72,7 @@ class PretrainLoop(EpochBasedTrainLoop):
             if index in self.corrupt:
                 continue
             self.corrupt.add(index)
-            path = self.dataloader.dataset.path(index)
+            path = self.images.path(index)
             if len(self.corrupt) > self.max_corrupt:
                 raise DataError(
                     f'{path} is no readable image, the {_th(len(self.corrupt))} of this run: replace or delete it, '

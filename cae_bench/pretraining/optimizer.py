@@ -5,6 +5,7 @@ from contextlib import contextmanager
 import torch
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
+from torch.amp.grad_scaler import GradScaler
 
 from ..errors import ConfigError
 from ..registry import OPTIM_WRAPPERS
@@ -44,7 +45,7 @@ class PretrainOptimWrapper(OptimWrapper):
         say_if_imitated(amp)
         self.amp, self.max_norm, self.max_skips = amp, max_norm or float('inf'), max_skips
         self.device = optimizer.param_groups[0]['params'][0].device.type
-        self.scaler = torch.amp.GradScaler(self.device, enabled=amp == 'fp16')
+        self.scaler = GradScaler(self.device, enabled=amp == 'fp16')
         self.grad_norm: Tensor | None = None  # of the last update, before clipping
         self.skipped, self.in_a_row = 0, 0
         self.names: dict[int, str] = {}  # id of a parameter -> its name, for messages
@@ -79,19 +80,22 @@ class PretrainOptimWrapper(OptimWrapper):
             return
         self.in_a_row += 1
         if self.in_a_row >= self.max_skips:
-            bad = next(
-                (self.names.get(id(p), 'a parameter') for p in parameters if not torch.isfinite(p.grad).all()),
-                'the norm',
-            )
             raise Diverged(
-                f'no finite gradient in {self.in_a_row} updates in a row; the first that is not finite is that of {bad}'
+                f'no finite gradient in {self.in_a_row} updates in a row; the first that is not finite is that of '
+                f'{self._first_broken(parameters)}'
             )
+
+    def _first_broken(self, parameters: list[nn.Parameter]) -> str:
+        for parameter in parameters:
+            if parameter.grad is not None and not torch.isfinite(parameter.grad).all():
+                return self.names.get(id(parameter), 'a parameter')
+        return 'the norm'
 
     def state_dict(self) -> dict:
         return dict(optimizer=self.optimizer.state_dict(), scaler=self.scaler.state_dict(), skipped=self.skipped)
 
-    def load_state_dict(self, state: dict) -> None:
-        self.optimizer.load_state_dict(state['optimizer'])
-        if self.scaler.is_enabled() and state['scaler']:
-            self.scaler.load_state_dict(state['scaler'])
-        self.skipped = state['skipped']
+    def load_state_dict(self, state_dict: dict) -> None:
+        self.optimizer.load_state_dict(state_dict['optimizer'])
+        if self.scaler.is_enabled() and state_dict['scaler']:
+            self.scaler.load_state_dict(state_dict['scaler'])
+        self.skipped = state_dict['skipped']

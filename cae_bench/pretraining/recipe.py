@@ -44,7 +44,7 @@ def recipe_of(cfg) -> Recipe:
     if missing or not (cfg.pretrain.get('epochs') or cfg.pretrain.get('updates')):
         raise ConfigError(f'pretrain.{(missing or ["epochs"])[0]} is missing: the config must say it')
     recipe = Recipe(**cfg.pretrain)
-    if (recipe.epochs or recipe.updates) < 1 or recipe.batch < 1 or recipe.lr <= 0:
+    if (recipe.epochs or recipe.updates or 0) < 1 or recipe.batch < 1 or recipe.lr <= 0:
         raise ConfigError(
             f'pretrain: epochs={recipe.epochs}, updates={recipe.updates}, batch={recipe.batch}, lr={recipe.lr} '
             'must be positive'
@@ -59,7 +59,7 @@ def in_epochs(recipe: Recipe, images: int) -> Recipe:
             f'{images} images are fewer than the batch of {recipe.batch}: give more images, or '
             f'--cfg-options pretrain.batch={images}'
         )
-    epochs = recipe.epochs or max(1, round(recipe.updates / (images // recipe.batch)))
+    epochs = recipe.epochs or max(1, round((recipe.updates or 0) / (images // recipe.batch)))
     warmup = recipe.warmup * epochs if recipe.warmup_epochs is None else recipe.warmup_epochs
     if warmup > epochs:
         raise ConfigError(f'pretrain: a warm-up of {warmup} epochs does not fit into {epochs}; shorten both together')

@@ -3,12 +3,24 @@
 Parameter names are those of the released files, their spelling included (`regresser`).
 """
 
+from typing import TypedDict
+
 import torch
 from torch import Tensor, nn
 
 from ..models.blocks import DropPath, Mlp
 from ..models.kernels.attention import attend
 from ..models.kernels.linear import Linear, linear
+
+
+class BlockSettings(TypedDict):
+    """What regressor and decoder have in common."""
+
+    num_heads: int
+    mlp_ratio: float
+    layer_scale: float  # initial value; 0 for none
+    drop_path_rate: float  # of the last block, rising linearly from 0
+    norm_eps: float
 
 
 class CrossAttention(nn.Module):

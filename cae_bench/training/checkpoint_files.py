@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from mmengine.model import is_model_wrapper
 
 from ..checkpoints import safe_load
 from ..errors import CheckpointError
+from .unwrap import unwrapped
 
 NAME = re.compile(r'(iter|epoch)_(\d+)\.pth')
 PARTS = ('meta', 'state_dict', 'optimizer', 'message_hub')
@@ -17,8 +17,11 @@ PARTS = ('meta', 'state_dict', 'optimizer', 'message_hub')
 
 def checkpoints(folder: Path) -> list[Path]:
     """The newest first. Files that are still being written have other names."""
-    found = [path for path in folder.glob('*.pth') if NAME.fullmatch(path.name)]
-    return sorted(found, key=lambda path: (path.stat().st_mtime_ns, int(NAME.fullmatch(path.name)[2])), reverse=True)
+    found = []
+    for path in folder.glob('*.pth'):
+        if match := NAME.fullmatch(path.name):
+            found.append((path.stat().st_mtime_ns, int(match[2]), path))
+    return [path for *_, path in sorted(found, reverse=True)]
 
 
 @contextlib.contextmanager
@@ -35,14 +38,15 @@ def check(path: Path, model: torch.nn.Module) -> None:
     """Raises CheckpointError for a file that this run cannot go on from: damaged, gone, or of another network."""
     with damage_named(path):
         content = safe_load.read(path, mmap=True)
-    missing = [part for part in PARTS if not isinstance(content, dict) or part not in content]
+    content = content if isinstance(content, dict) else {}
+    missing = [part for part in PARTS if part not in content]
     if missing:
         raise CheckpointError(f'{path} has no {missing[0]}: the interrupted run cannot go on from it.')
-    own = (model.module if is_model_wrapper(model) else model).state_dict()
+    own = unwrapped(model).state_dict()
     theirs = content['state_dict']
     differ = [
         name
-        for name in own.keys() | theirs.keys()
+        for name in {*own, *theirs}
         if name not in own or name not in theirs or own[name].shape != theirs[name].shape
     ]
     if differ:

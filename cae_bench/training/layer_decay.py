@@ -7,12 +7,12 @@ multiple of it.
 from collections.abc import Collection
 
 from mmengine.logging import MMLogger
-from mmengine.model import is_model_wrapper
 from mmengine.registry import OPTIM_WRAPPERS, OPTIMIZERS
 from torch import nn
 
 from ..errors import ConfigError
 from ..registry import OPTIM_WRAPPER_CONSTRUCTORS
+from .unwrap import unwrapped
 
 NORMS = (
     *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm),
@@ -31,7 +31,7 @@ class LayerDecayOptimWrapperConstructor:
         head_lr_mult: of the rate of all that lies around the backbone, which starts from nothing.
         decay_biases: detectron2's rule instead: only PyTorch's own norms and `no_decay` are spared.
 
-    A schedule must multiply each group's `lr_scale` in, its minimum included; those of `engine/schedules.py` do.
+    A schedule must multiply each group's `lr_scale` in, its minimum included; those of schedules.py do.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None):
@@ -46,8 +46,9 @@ class LayerDecayOptimWrapperConstructor:
             )
 
     def __call__(self, model: nn.Module):
-        model = model.module if is_model_wrapper(model) else model
-        groups = param_groups(model, self.optimizer['lr'], self.optimizer.get('weight_decay', 0.0), **self.rules)
+        groups = param_groups(
+            unwrapped(model), self.optimizer['lr'], self.optimizer.get('weight_decay', 0.0), **self.rules
+        )
         for group in groups:
             MMLogger.get_current_instance().debug(
                 f'layer {group["layer"]}: lr x {group["lr_scale"]:.3e}, weight decay {group["weight_decay"]}, '
@@ -102,7 +103,7 @@ def norm_parameters(model: nn.Module) -> set[str]:
 def layer_of(model: nn.Module, name: str, prefix: str = 'backbone.') -> tuple[int, int]:
     """(layer of a parameter, last layer): tokens, positions, patch embedding 0, block i is i + 1, all else the last."""
     backbone = getattr(model, prefix.rstrip('.'), None)
-    if not hasattr(backbone, 'get_layer_depth'):
+    if backbone is None or not hasattr(backbone, 'get_layer_depth'):
         raise ConfigError(
             f"layer decay asks {type(model).__name__}.backbone for a parameter's depth; "
             f'{type(backbone).__name__} has no get_layer_depth. Use cae_bench.ViT, '

@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from itertools import chain, islice
 
 from mmengine.dist import broadcast, get_dist_info
-from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop, IterBasedTrainLoop
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ..compat.private_names import start_update
 from ..datasets.random_numbers import seed_by
+from ..datasets.seeded import DealtBatches
 from ..errors import ConfigError
 from ..registry import LOOPS
 from .progress import validations
@@ -54,29 +55,35 @@ class Updates:
     """
 
     def __init__(self, loader: DataLoader, micro_batches: int):
-        self.loader, self.micro_batches = loader, micro_batches
+        assert isinstance(loader.batch_sampler, DealtBatches)  # as `seeded` has it
+        self.loader, self.batches, self.micro_batches = loader, loader.batch_sampler, micro_batches
 
     def __getattr__(self, name: str):
         return getattr(self.loader, name)
 
     def __len__(self) -> int:
         whole, rest = divmod(len(self.loader), self.micro_batches)
-        return whole + bool(rest and not self.loader.batch_sampler.drop_last)
+        return whole + bool(rest and not self.batches.drop_last)
 
     def start(self, epoch: int, done: int) -> Iterator[Iterator]:
         """The updates of an epoch, less those that an interrupted run has done of it."""
-        self.loader.batch_sampler.sampler.set_epoch(epoch)
-        self.loader.batch_sampler.skip = done * self.micro_batches
+        self.batches.sampler.set_epoch(epoch)
+        self.batches.skip = done * self.micro_batches
         batches = iter(self.loader)
         return (chain([first], islice(batches, self.micro_batches - 1)) for first in batches)
 
 
-class _OneUpdate:
+class _OneUpdate(BaseLoop):
     """Forward and backward of each micro-batch, one optimizer step: losses count equally, as those of devices do.
 
     random_numbers_per: 'micro_batch', each draws its own; or 'update': all micro-batches of an update draw the same, as
         where the published run gave every device the same seed.
     """
+
+    dataloader: Updates
+    val_begin: int
+    val_interval: int
+    _iter: int
 
     def __init__(
         self, runner, dataloader: dict, micro_batches: int = 1, random_numbers_per: str = 'micro_batch', **kwargs
@@ -85,7 +92,8 @@ class _OneUpdate:
             raise ConfigError(f'random_numbers_per={random_numbers_per!r}: choose micro_batch or update')
         self.random_numbers_per = random_numbers_per
         loader = runner.build_dataloader(seeded(dataloader), seed=runner.seed)
-        super().__init__(runner, Updates(loader, micro_batches), **kwargs)
+        updates = Updates(loader, micro_batches)
+        super().__init__(runner, updates, **kwargs)  # pyright: ignore[reportArgumentType]  in all else a DataLoader
 
     def update(self, idx: int, batches: Iterator, count: int) -> None:
         """One iteration of so many micro-batches."""
@@ -122,7 +130,11 @@ class _OneUpdate:
 def mean(outputs: list[dict]) -> dict[str, Tensor]:
     """Of the losses that every micro-batch reports."""
     shared = set.intersection(*map(set, outputs))
-    return {name: sum(output[name] for output in outputs) / len(outputs) for name in outputs[0] if name in shared}
+    means = {}
+    for name in outputs[0]:
+        if name in shared:
+            means[name] = sum(output[name] for output in outputs) / len(outputs)
+    return means
 
 
 @LOOPS.register_module()
@@ -161,7 +173,7 @@ class UpdatesByIteration(_OneUpdate, IterBasedTrainLoop):
 
     def __init__(self, runner, dataloader: dict, *args, **kwargs):
         super().__init__(runner, dataloader, *args, **kwargs)
-        if not self.dataloader.batch_sampler.sampler.endless:
+        if not self.dataloader.batches.sampler.endless:
             raise ConfigError(
                 "training by iterations needs train_dataloader.sampler.type='InfiniteSampler', which "
                 'goes over the data as often as it takes'
@@ -171,7 +183,7 @@ class UpdatesByIteration(_OneUpdate, IterBasedTrainLoop):
         self.runner.call_hook('before_train')
         self.runner.call_hook('before_train_epoch')
         self.validate(self._iter, self._max_iters, resumed=True)
-        data = self.dataloader.start(0, self._iter) if self._iter < self._max_iters else None
+        data = self.dataloader.start(0, self._iter) if self._iter < self._max_iters else iter(())
         while self._iter < self._max_iters and not self.stop_training:
             self.runner.model.train()
             self.update(self._iter, next(data), self.dataloader.micro_batches)

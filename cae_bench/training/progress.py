@@ -67,6 +67,7 @@ class Progress(Hook):
         self.validates_since = time.monotonic()
 
     def after_val_epoch(self, runner, metrics=None):
+        metrics = metrics or {}
         kept = [v for v in validations(runner) if v['iteration'] != runner.iter]
         plain = {k: float(v) if isinstance(v, Real) else v for k, v in metrics.items()}  # as a checkpoint takes it
         kept.append(dict(iteration=runner.iter, scores=plain))

@@ -72,7 +72,7 @@ class _PublishedLR(ParamScheduler):
     A group's own scale (`lr_scale`, put there by the layer-decay constructor) multiplies the whole schedule, its
     minimum too.
     All lengths count iterations of the train loop; under gradient accumulation the schedule moves once per update.
-    In a config the length is that of the train loop, and `convert_to_iter_based=True` lets it be told in epochs.
+    In a config the length is that of the train loop, and `convert_to_iter_based=True` lets it be given in epochs.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class _PublishedLR(ParamScheduler):
         return cls(optimizer, end=end, by_epoch=False, **cls.in_iterations(epoch_length, **kwargs))
 
     @staticmethod
-    def in_iterations(epoch_length: int, warmup_epochs: float | None = None, **kwargs) -> dict:
+    def in_iterations(epoch_length: int, *, warmup_epochs: float | None = None, **kwargs) -> dict:
         if warmup_epochs is not None:
             kwargs['warmup_iters'] = int(warmup_epochs * epoch_length)
         return kwargs
@@ -191,8 +191,10 @@ class WarmupStepLR(_PublishedLR):
         super().__init__(optimizer, **kwargs)
 
     @staticmethod
-    def in_iterations(epoch_length: int, milestones: Sequence[float] = (), **kwargs) -> dict:
-        kwargs = _PublishedLR.in_iterations(epoch_length, **kwargs)
+    def in_iterations(
+        epoch_length: int, *, warmup_epochs: float | None = None, milestones: Sequence[float] = (), **kwargs
+    ) -> dict:
+        kwargs = _PublishedLR.in_iterations(epoch_length, warmup_epochs=warmup_epochs, **kwargs)
         return dict(kwargs, milestones=[int(m * epoch_length) for m in milestones])
 
     def value(self, update: int, total: int, base: float, scale: float) -> float:

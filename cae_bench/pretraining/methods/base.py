@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ...checkpoints import ViTSpec
 from ...errors import CheckpointError, ConfigError
 from ...models.kernels.cross_entropy import cross_entropy
+from ...models.vit import ViT
 from ...registry import MODELS
 from ..masking import count
 
@@ -29,6 +30,9 @@ class PretrainPreprocessor(BaseDataPreprocessor):
         mean, std: per channel, for pixels in [0, 1].
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]):
         super().__init__()
         self.register_buffer('mean', torch.tensor(mean).view(-1, 1, 1) * 255, persistent=False)
@@ -38,13 +42,14 @@ class PretrainPreprocessor(BaseDataPreprocessor):
         """dict(inputs=uint8 (B, 3, S, S), mask=(B, N), second=uint8 or absent, ...) -> keyword arguments of a model."""
         equal = 'mask' in data and bool((data['mask'].sum(1) == data['mask'][0].sum()).all())
         num_masked = count(data['mask']) if equal else None  # BEiT's masks may differ in size
-        data = self.cast_data({k: data[k] for k in ('inputs', 'second', 'mask') if k in data})  # to the device
-        raw = data['inputs']
+        batch = self.cast_data({k: data[k] for k in ('inputs', 'second', 'mask') if k in data})  # to the device
+        assert isinstance(batch, dict)  # of a dictionary it makes a dictionary
+        raw = batch['inputs']
         return dict(
             inputs=(raw.float() - self.mean) / self.std,
             raw=raw,
-            second=data.get('second'),
-            mask=data.get('mask'),
+            second=batch.get('second'),
+            mask=batch.get('mask'),
             num_masked=num_masked,
         )
 
@@ -57,6 +62,8 @@ class Pretrainer(BaseModel):
         target: config of what is predicted, see `tokenizers/`; None for methods that bring their own.
     """
 
+    encoder: ViT
+    target: 'Target | None'
     released_prefix = 'encoder.'  # of the encoder in the released files; '' where it lies at the root
 
     def __init__(
@@ -71,16 +78,16 @@ class Pretrainer(BaseModel):
         self._encoder_cfg = dict(dict(type='cae_bench.ViT'), **encoder)
         self._target_cfg = target
 
-    def _build_encoder(self) -> nn.Module:
+    def _build_encoder(self) -> ViT:
         """Called by a method where the released order of parameters has the encoder."""
         encoder = MODELS.build(self._encoder_cfg)
         if not encoder.spec.cls_token or not encoder.spec.final_norm:
             raise ConfigError(f'{type(self).__name__}: the encoder needs a class token and a final norm')
         return encoder
 
-    def _build_target(self, spec: ViTSpec) -> nn.Module | None:
+    def _build_target(self, spec: ViTSpec) -> 'Target':
         if self._target_cfg is None:
-            return None
+            raise ConfigError(f'{type(self).__name__} has no target: say in the config what is predicted')
         target = MODELS.build(self._target_cfg)
         target.fit(spec)
         return target.requires_grad_(False)
@@ -89,7 +96,7 @@ class Pretrainer(BaseModel):
     def spec(self) -> ViTSpec:
         return self.encoder.spec
 
-    def forward(
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]  called by the preprocessor's names
         self,
         inputs: Tensor,
         mask: Tensor,
@@ -113,8 +120,23 @@ class Pretrainer(BaseModel):
         with torch.autocast(views.images.device.type, enabled=False):
             return self.target(views) if self.target is not None else None
 
-    def losses(self, inputs: Tensor, mask: Tensor, target: Tensor, num_masked: int | None = None) -> dict[str, Tensor]:
+    def losses(
+        self, inputs: Tensor, mask: Tensor, target: Tensor | None, num_masked: int | None = None
+    ) -> dict[str, Tensor]:
+        """Losses and statistics of a batch.
+
+        Args:
+            inputs: normalised images (B, 3, H, W).
+            mask: (B, N), True = masked; `num_masked` of each row, where all have equally many.
+            target: what `make_target` gave, (B, N) codes or (B, N, dims) values; None without a target.
+        """
         raise NotImplementedError
+
+    def _target_loss(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """(M, dims) and the targets of the same patches, (M,) or (M, dims) -> dict(loss=..., statistics)."""
+        if self.target is None:
+            raise ConfigError(f'{type(self).__name__} has no target: say in the config what is predicted')
+        return self.target.loss(prediction, target)
 
     def guess(self, views: Views, mask: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """For pictures: predicted targets of every patch, (B, N) codes or (B, N, dims) values; where codes are right.
@@ -123,8 +145,8 @@ class Pretrainer(BaseModel):
         """
         return None, None
 
-    def _codes_or_values(self, predicted: Tensor, target: Tensor) -> tuple[Tensor, Tensor | None]:
-        if isinstance(self.target, Codes):
+    def _codes_or_values(self, predicted: Tensor, target: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        if isinstance(self.target, Codes) and target is not None:
             codes = predicted.argmax(-1)
             return codes, codes == target
         return predicted, None
@@ -176,6 +198,12 @@ class Pretrainer(BaseModel):
     def _may_be_left(self, released: str) -> bool:
         """Keys of released files that hold nothing of their own."""
         return released.endswith('relative_position_index')
+
+
+def final_latents(encoder: ViT, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Tokens (B, L, D) with positions through all blocks and the final norm -> (B, L, D)."""
+    assert encoder.norm is not None  # _build_encoder refuses an encoder without
+    return encoder.norm(encoder.encode(tokens, grid, (encoder.num_layers - 1,))[0])
 
 
 class Target(nn.Module):

@@ -35,13 +35,13 @@ class BEiT(Pretrainer):
         init_cfg: dict | None = None,
     ):
         super().__init__({'drop_path_rate': drop_path_rate, **ENCODER, **encoder}, target, data_preprocessor, init_cfg)
-        encoder = self._build_encoder()
+        vit = self._build_encoder()
         if target is None:
             raise ConfigError("BEiT needs a target, e.g. dict(type='cae_bench.DalleCodes', checkpoint='encoder.pkl')")
-        self.target = self._build_target(encoder.spec)
-        self.mask_token = nn.Parameter(torch.zeros(1, 1, encoder.embed_dims))
-        self.encoder = encoder
-        self.lm_head = Linear(encoder.embed_dims, self.target.dims)
+        self.target = self._build_target(vit.spec)
+        self.mask_token = nn.Parameter(torch.zeros(1, 1, vit.embed_dims))
+        self.encoder = vit
+        self.lm_head = Linear(vit.embed_dims, self.target.dims)
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
@@ -57,14 +57,18 @@ class BEiT(Pretrainer):
         encoder = self.encoder
         tokens, grid = encoder.patch_embed(images)
         tokens = torch.where(mask[..., None], self.mask_token.to(tokens.dtype), tokens)
+        assert encoder.cls_token is not None and encoder.norm is not None  # _build_encoder refuses others
         tokens = torch.cat([encoder.cls_token.expand(len(tokens), -1, -1), tokens], 1)
         if encoder.pos_embed is not None:
             tokens = tokens + encoder.pos_embed
         tokens = encoder.encode(tokens, grid, (encoder.num_layers - 1,))[0]
         return self.lm_head(encoder.norm(tokens[:, 1:][mask]))  # a norm is per token: only the masked ones need it
 
-    def losses(self, inputs: Tensor, mask: Tensor, target: Tensor, num_masked: int | None = None) -> dict[str, Tensor]:
-        out = self.target.loss(self.run(inputs, mask), target[mask])
+    def losses(
+        self, inputs: Tensor, mask: Tensor, target: Tensor | None, num_masked: int | None = None
+    ) -> dict[str, Tensor]:
+        assert target is not None  # BEiT has one
+        out = self._target_loss(self.run(inputs, mask), target[mask])
         return {'loss_main': out.pop('loss'), **out}
 
     def guess(self, views: Views, mask: Tensor) -> tuple[Tensor | None, Tensor | None]:

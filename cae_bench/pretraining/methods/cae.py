@@ -15,10 +15,11 @@ from ...checkpoints import resize
 from ...errors import ConfigError
 from ...models.blocks import Block
 from ...models.kernels.linear import Linear
+from ...models.vit import ViT
 from ...registry import MODELS
 from .. import init, masking
-from ..regressor import Regressor
-from .base import Pretrainer, Views
+from ..regressor import BlockSettings, Regressor
+from .base import Pretrainer, Views, final_latents
 
 ALIGNMENTS = ('current', 'stale', 'none')
 
@@ -87,6 +88,8 @@ class CAE(Pretrainer):
         init_rule: 'xavier' as published, 'beit' for what `--fix_init_weight` meant.
     """
 
+    alignment_encoder: ViT  # where alignment is 'stale'
+
     def __init__(
         self,
         encoder: dict,
@@ -115,26 +118,26 @@ class CAE(Pretrainer):
             raise ConfigError("CAE: alignment='none' and main_weight=0 leave no loss")
         self.alignment, self.init_rule = alignment, init_rule
         self.align_weight, self.main_weight = align_weight, main_weight
-        encoder = self._build_encoder()
-        spec = encoder.spec
+        vit = self._build_encoder()
+        spec = vit.spec
         dims = decoder_embed_dims or spec.embed_dims
         if dims % decoder_num_heads or dims % 4:
             raise ConfigError(
                 f'CAE: decoder_embed_dims={dims} must be divisible by decoder_num_heads={decoder_num_heads} and by 4'
             )
-        shared = dict(
+        shared = BlockSettings(
             num_heads=decoder_num_heads,
             mlp_ratio=spec.mlp_ratio,
             layer_scale=layer_scale_init_value,
             drop_path_rate=drop_path_rate,
             norm_eps=spec.norm_eps,
         )
-        self.target = self._build_target(spec)
+        self.target = None if target is None else self._build_target(spec)
         self.rd_pos_embed = nn.Parameter(resize.sincos_2d(dims, spec.grid), requires_grad=False)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, dims))
-        self.encoder = encoder
+        self.encoder = vit
         if alignment == 'stale':
-            self.alignment_encoder = copy.deepcopy(encoder).requires_grad_(False)
+            self.alignment_encoder = copy.deepcopy(vit).requires_grad_(False)
         self.encoder_to_regresser = self.encoder_to_regresser_norm = None
         if dims != spec.embed_dims:
             self.encoder_to_regresser = Linear(spec.embed_dims, dims)
@@ -178,12 +181,15 @@ class CAE(Pretrainer):
         logits = self.decoder(predicted + pos_masked).flatten(0, 1) if self.decoder is not None else None
         return Parts(encoded, predicted, aligned, logits)
 
-    def losses(self, inputs: Tensor, mask: Tensor, target: Tensor, num_masked: int | None = None) -> dict[str, Tensor]:
+    def losses(
+        self, inputs: Tensor, mask: Tensor, target: Tensor | None, num_masked: int | None = None
+    ) -> dict[str, Tensor]:
         """Rows of the logits follow batch order, then raster order of the masked patches."""
         parts, out = self.run(inputs, mask, num_masked), {}
         if parts.logits is not None:
             _, masked = masking.split(mask, num_masked)
-            main = self.target.loss(parts.logits, masking.pick(target, masked).flatten(0, 1))
+            assert target is not None  # with a decoder there is one
+            main = self._target_loss(parts.logits, masking.pick(target, masked).flatten(0, 1))
             out['loss_main'] = self.main_weight * main.pop('loss')
             out |= main
         if parts.aligned is not None:
@@ -198,10 +204,10 @@ class CAE(Pretrainer):
         everywhere[mask] = logits  # rows are in raster order, as boolean indexing has them
         return self._codes_or_values(everywhere, self.make_target(views))
 
-    def _encode(self, encoder: nn.Module, tokens: Tensor, index: Tensor, grid: tuple[int, int]) -> Tensor:
+    def _encode(self, encoder: ViT, tokens: Tensor, index: Tensor, grid: tuple[int, int]) -> Tensor:
         """Tokens (B, 1 + N, D) with positions -> latents (B, 1 + n, D) of the class token and the patches named."""
         chosen = torch.cat([tokens[:, :1], masking.pick(tokens[:, 1:], index)], 1)
-        return encoder.norm(encoder.encode(chosen, grid, (encoder.num_layers - 1,))[0])
+        return final_latents(encoder, chosen, grid)
 
     @torch.no_grad()
     def _align(self, images: Tensor, tokens: Tensor, masked: Tensor, grid: tuple[int, int]) -> Tensor | None:
@@ -216,7 +222,7 @@ class CAE(Pretrainer):
         return self._to_regressor(latents[:, 1:])
 
     def _to_regressor(self, latents: Tensor) -> Tensor:
-        if self.encoder_to_regresser is None:
+        if self.encoder_to_regresser is None or self.encoder_to_regresser_norm is None:
             return latents
         return self.encoder_to_regresser_norm(self.encoder_to_regresser(latents))
 

@@ -11,8 +11,8 @@ from ...errors import ConfigError
 from ...models.kernels.linear import Linear
 from ...registry import MODELS
 from .. import init, masking
-from ..regressor import Regressor
-from .base import Pretrainer
+from ..regressor import BlockSettings, Regressor
+from .base import Pretrainer, final_latents
 from .cae import Decoder
 
 
@@ -45,14 +45,14 @@ class CAEv2(Pretrainer):
             raise ConfigError(
                 "CAEv2 needs a teacher, e.g. target=dict(type='cae_bench.ClipTokens', checkpoint='ViT-B-16.pt')"
             )
-        encoder = self._build_encoder()
-        spec = encoder.spec
+        vit = self._build_encoder()
+        spec = vit.spec
         dims = decoder_embed_dims or spec.embed_dims
         if dims % decoder_num_heads or dims % 4:
             raise ConfigError(
                 f'CAEv2: decoder_embed_dims={dims} must be divisible by decoder_num_heads={decoder_num_heads} and by 4'
             )
-        shared = dict(
+        shared = BlockSettings(
             num_heads=decoder_num_heads,
             mlp_ratio=spec.mlp_ratio,
             layer_scale=layer_scale_init_value,
@@ -62,7 +62,7 @@ class CAEv2(Pretrainer):
         self.target = self._build_target(spec)
         self.rd_pos_embed = nn.Parameter(resize.sincos_2d(dims, spec.grid), requires_grad=False)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, dims))
-        self.encoder = encoder
+        self.encoder = vit
         self.encoder_to_regresser = self.encoder_to_regresser_norm = None
         if dims != spec.embed_dims:
             self.encoder_to_regresser = Linear(spec.embed_dims, dims)
@@ -86,8 +86,8 @@ class CAEv2(Pretrainer):
         visible, masked = masking.split(mask, num_masked)
         tokens, grid = self.encoder.embed(images)
         tokens = torch.cat([tokens[:, :1], masking.pick(tokens[:, 1:], visible)], 1)
-        latents = self.encoder.norm(self.encoder.encode(tokens, grid, (self.encoder.num_layers - 1,))[0])
-        if self.encoder_to_regresser is not None:
+        latents = final_latents(self.encoder, tokens, grid)
+        if self.encoder_to_regresser is not None and self.encoder_to_regresser_norm is not None:
             latents = self.encoder_to_regresser_norm(self.encoder_to_regresser(latents))
         pos_visible, pos_masked = masking.rows(self.rd_pos_embed, visible), masking.rows(self.rd_pos_embed, masked)
         queries = self.mask_token.expand(*masked.shape, -1)
@@ -95,8 +95,11 @@ class CAEv2(Pretrainer):
         order = torch.cat([torch.zeros_like(visible[:, :1]), visible + 1, masked + 1], 1)
         return self.decoder(torch.cat([latents, predicted], 1)), order
 
-    def losses(self, inputs: Tensor, mask: Tensor, target: Tensor, num_masked: int | None = None) -> dict[str, Tensor]:
+    def losses(
+        self, inputs: Tensor, mask: Tensor, target: Tensor | None, num_masked: int | None = None
+    ) -> dict[str, Tensor]:
         """target: (B, 1 + N, dims), class token first, then raster order."""
         predicted, order = self.run(inputs, mask, num_masked)
-        out = self.target.loss(predicted.flatten(0, 1), masking.pick(target, order).flatten(0, 1))
+        assert target is not None  # CAEv2 has one
+        out = self._target_loss(predicted.flatten(0, 1), masking.pick(target, order).flatten(0, 1))
         return {'loss_main': out.pop('loss'), **out}

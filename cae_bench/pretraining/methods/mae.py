@@ -12,7 +12,7 @@ from ...models.blocks import Block
 from ...models.kernels.linear import Linear
 from ...registry import MODELS
 from .. import init, masking
-from .base import Pretrainer, Views
+from .base import Pretrainer, Views, final_latents
 
 ENCODER = dict(qkv_bias='full', pos_embed='sincos_col', layer_scale=False, family='mae')
 
@@ -41,8 +41,8 @@ class MAE(Pretrainer):
     ):
         target = target or dict(type='cae_bench.NormalizedPixels')
         super().__init__({**ENCODER, **encoder}, target, data_preprocessor, init_cfg)
-        encoder = self._build_encoder()
-        spec, dims = encoder.spec, decoder_embed_dims
+        vit = self._build_encoder()
+        spec, dims = vit.spec, decoder_embed_dims
         if dims % decoder_num_heads or dims % 4:
             raise ConfigError(
                 f'MAE: decoder_embed_dims={dims} must be divisible by decoder_num_heads={decoder_num_heads} and by 4'
@@ -50,7 +50,7 @@ class MAE(Pretrainer):
         self.target = self._build_target(spec)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, dims))
         self.decoder_pos_embed = nn.Parameter(self._positions(dims, spec), requires_grad=False)
-        self.encoder = encoder
+        self.encoder = vit
         self.decoder_embed = Linear(spec.embed_dims, dims)
         self.decoder_blocks = nn.ModuleList(
             Block(dims, decoder_num_heads, spec.mlp_ratio, spec.qkv_bias, norm_eps=spec.norm_eps)
@@ -69,6 +69,7 @@ class MAE(Pretrainer):
         init.xavier(self)
         patch = self.encoder.patch_embed.proj.weight
         nn.init.xavier_uniform_(patch.view(len(patch), -1))  # as the linear layer it is
+        assert self.encoder.cls_token is not None  # _build_encoder refuses an encoder without
         for token in (self.encoder.cls_token, self.mask_token):
             nn.init.normal_(token, std=0.02)
         self.decoder_pos_embed.copy_(self._positions(self.decoder_pos_embed.shape[2], self.spec))
@@ -78,7 +79,7 @@ class MAE(Pretrainer):
         visible, _ = masking.split(mask, num_masked)
         tokens, grid = self.encoder.embed(images)
         tokens = torch.cat([tokens[:, :1], masking.pick(tokens[:, 1:], visible)], 1)
-        latents = self.encoder.norm(self.encoder.encode(tokens, grid, (self.encoder.num_layers - 1,))[0])
+        latents = final_latents(self.encoder, tokens, grid)
         x = self.decoder_embed(latents)
         full = self.mask_token.to(x.dtype).expand(len(x), mask.shape[1], -1)
         full = full.scatter(1, visible[..., None].expand(-1, -1, x.shape[2]), x[:, 1:])
@@ -87,11 +88,14 @@ class MAE(Pretrainer):
             x = block(x)
         return self.decoder_pred(self.decoder_norm(x))[:, 1:]  # class token off
 
-    def losses(self, inputs: Tensor, mask: Tensor, target: Tensor, num_masked: int | None = None) -> dict[str, Tensor]:
+    def losses(
+        self, inputs: Tensor, mask: Tensor, target: Tensor | None, num_masked: int | None = None
+    ) -> dict[str, Tensor]:
         """Mean over the masked patches of the mean over their values."""
         _, masked = masking.split(mask, num_masked)
         predicted = masking.pick(self.run(inputs, mask, num_masked), masked).flatten(0, 1)
-        out = self.target.loss(predicted, masking.pick(target, masked).flatten(0, 1))
+        assert target is not None  # MAE has one
+        out = self._target_loss(predicted, masking.pick(target, masked).flatten(0, 1))
         return {'loss_main': out.pop('loss'), **out}
 
     def guess(self, views: Views, mask: Tensor) -> tuple[Tensor | None, Tensor | None]:

@@ -64,7 +64,7 @@ class ClipTower(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """CLIP-normalised (B, 3, H, W) -> projected tokens (B, 1 + N, dims), class token first."""
         x = F.conv2d(images, self.w('conv1.weight'), stride=self.patch_size)
-        grid = tuple(x.shape[2:])
+        grid = (x.shape[2], x.shape[3])
         x = torch.cat([self.w('class_embedding').expand(len(x), 1, -1), x.flatten(2).transpose(1, 2)], 1)
         x = self._norm('ln_pre', x + resize.resize_abs_pos(self.w('positional_embedding')[None], self.grid, grid))
         for i in range(self.depth):
@@ -140,6 +140,9 @@ class ClipTokens(Target):
         activation: of the tower's MLPs.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, checkpoint: str | None = None, activation: str = 'quick_gelu'):
         super().__init__()
         if checkpoint is None:
@@ -177,7 +180,8 @@ def read_weights(path: str) -> dict[str, Tensor]:
         for entry in ('state_dict', 'model'):
             if isinstance(content, dict) and isinstance(content.get(entry), dict):
                 content = content[entry]
-        _tower(tensors_of(content))
+        weights = tensors_of(content)
+        _tower(weights)
     except CheckpointError as error:
         raise CheckpointError(f'{path} is no CLIP image tower: {error}') from None
-    return content
+    return weights

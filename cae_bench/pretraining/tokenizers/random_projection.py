@@ -25,6 +25,9 @@ class RandomProjectionCodes(Codes):
         seed: of matrix and codebook.
     """
 
+    projection: Tensor
+    codebook: Tensor
+
     def __init__(self, codes: int = 8192, code_dims: int = 16, normalize: bool = True, seed: int = 0):
         super().__init__()
         self.dims, self.code_dims, self.normalize, self.seed = codes, code_dims, normalize, seed

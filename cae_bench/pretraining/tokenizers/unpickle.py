@@ -61,7 +61,7 @@ def tensors_of(content) -> dict[str, Tensor]:
     if not found:
         kind = f'a dict of {", ".join(map(str, list(entries)[:4]))}' if entries else f'a {type(content).__name__}'
         raise CheckpointError(f'the file holds {kind}, where tensors by name were expected')
-    return found
+    return {name: tensor for name, tensor in found.items() if isinstance(tensor, Tensor)}  # all of them, by now
 
 
 def _tensors(node: Shell, prefix: str = '', seen: set | None = None):
