@@ -51,12 +51,12 @@ def _take_from_slurm() -> None:
     nodes = subprocess.run(
         ['scontrol', 'show', 'hostname', os.environ['SLURM_NODELIST']], capture_output=True, text=True, check=True
     )
-    told = dict(
+    variables = dict(
         RANK=os.environ['SLURM_PROCID'],
         WORLD_SIZE=os.environ['SLURM_NTASKS'],
         LOCAL_RANK=os.environ['SLURM_LOCALID'],
         MASTER_ADDR=nodes.stdout.split()[0],
         MASTER_PORT=str(29500 + int(os.environ['SLURM_JOB_ID']) % 10000),
     )
-    for name, value in told.items():
+    for name, value in variables.items():
         os.environ.setdefault(name, value)

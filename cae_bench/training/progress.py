@@ -40,13 +40,11 @@ class Progress(Hook):
             return
         self.spoke = now
         done, total = runner.iter + 1, runner.max_iters
-        loss = (
-            runner.message_hub.get_scalar('train/loss').current()
-            if 'train/loss' in runner.message_hub.log_scalars
-            else None
-        )
-        said = f'{self.task}: iteration {done}/{total}' + ('' if loss is None else f', loss {loss:.3f}')
-        say(f'{said}, {self.time_left(now - self.started, done, total, validations_left(runner))}')
+        loss = ''
+        if 'train/loss' in runner.message_hub.log_scalars:
+            loss = f', loss {runner.message_hub.get_scalar("train/loss").current():.3f}'
+        time_left = self.time_left(now - self.started, done, total, validations_left(runner))
+        say(f'{self.task}: iteration {done}/{total}{loss}, {time_left}')
 
     def time_left(self, seconds: float, done: int, total: int, validations: int) -> str:
         """seconds: since training began, with the validations so far. done: updates, of `total`."""

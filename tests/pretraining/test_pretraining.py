@@ -12,12 +12,13 @@ import pytest
 import torch
 from PIL import Image
 
-from cae_bench import checkpoints
+from cae_bench import checkpoints, stopping
 from cae_bench.commands import pretrain as pretraining
 from cae_bench.commands.pretrain import pretrain
 from cae_bench.errors import CheckpointError, ConfigError, DataError
 from cae_bench.pretraining import checkpoint_files as pretrain_files
 from cae_bench.pretraining import recipe as pretrain_recipe
+from cae_bench.pretraining.log_hook import PretrainLog
 from cae_bench.pretraining.optimizer import Diverged
 
 CONFIG = """
@@ -93,8 +94,6 @@ def test_a_run_killed_in_the_middle_of_an_epoch_goes_on_to_the_same_curve_and_we
     options = dict(save_updates=3, cfg_options={'pretrain.log_every': 1})
 
     def until_killed():
-        from cae_bench.pretraining.log_hook import PretrainLog
-
         speak = PretrainLog._speak
 
         def slow(self, row, *args):
@@ -134,23 +133,50 @@ def test_accumulation_gives_the_losses_of_the_whole_batch(config, images, tmp_pa
     assert [r['lr'] for r in log(tmp_path / 'parts')] == [r['lr'] for r in log(tmp_path / 'whole')]
 
 
-def test_two_processes_see_the_images_of_one_and_follow_its_curve(config, images, tmp_path):
-    run(config, images, tmp_path / 'one', cfg_options=NO_DROP)
+def in_two_processes(port: int, *args, stop_after: int | None = None, **options) -> list[int]:
+    """Exit codes of two processes of one launch; the first one is sent SIGTERM after so many updates."""
 
     def process(rank: int):
         os.environ.update(
-            RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT='29731'
+            RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port)
         )
-        run(config, images, tmp_path / 'two', cfg_options=NO_DROP, launcher='torchrun')
+        speak = PretrainLog._speak
+
+        def speak_and_stop(self, row, *rest):
+            speak(self, row, *rest)
+            if row['update'] == stop_after:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        PretrainLog._speak = speak_and_stop
+        with stopping.on_sigterm():
+            run(*args, launcher='torchrun', **options)
 
     children = [in_child(process, rank) for rank in range(2)]
     for child in children:
         child.join(120)
-    assert [c.exitcode for c in children] == [0, 0]
+    return [child.exitcode for child in children]
+
+
+def test_two_processes_see_the_images_of_one_and_follow_its_curve(config, images, tmp_path):
+    run(config, images, tmp_path / 'one', cfg_options=NO_DROP)
+    assert in_two_processes(29731, config, images, tmp_path / 'two', cfg_options=NO_DROP) == [0, 0]
     # A process logs the losses of its own half; learning rate and gradient norm are those of all.
     one, two = log(tmp_path / 'one'), log(tmp_path / 'two')
     assert [r['grad_norm'] for r in two] == pytest.approx([r['grad_norm'] for r in one], rel=1e-3)
     assert [r['lr'] for r in two] == [r['lr'] for r in one]
+
+
+def test_two_processes_of_which_one_is_sent_sigterm_stop_together_and_go_on_to_the_same_weights(
+    config, images, tmp_path
+):
+    whole, stopped = tmp_path / 'whole', tmp_path / 'stopped'
+    assert in_two_processes(29732, config, images, whole) == [0, 0]
+    assert in_two_processes(29733, config, images, stopped, stop_after=8) == [stopping.CODE, stopping.CODE]
+    assert (stopped / 'last_checkpoint').read_text() == 'step-00000008.pth'  # in the middle of the second epoch
+    assert in_two_processes(29734, config, images, stopped) == [0, 0]
+    assert curve(stopped) == curve(whole)
+    first, second = (torch.load(f / 'tiny_own.pth', weights_only=True)['model'] for f in (whole, stopped))
+    assert all(torch.equal(first[k], second[k]) for k in first)
 
 
 def test_last_checkpoints_and_milestones_are_kept(config, images, tmp_path):
