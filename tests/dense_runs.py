@@ -2,12 +2,14 @@
 
 import json
 import logging
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import NamedTuple
 
+import children
 import torch
 
 import cae_bench
@@ -16,6 +18,11 @@ from cae_bench.training.progress import Progress
 
 SMALL = {'finetune': 4, 'upernet': 2, 'linear_seg': 2, 'mask_rcnn': 2}  # images of a micro-batch
 ITERATIONS = 6
+
+
+class Child(NamedTuple):
+    process: BaseProcess
+    log: Path
 
 
 def settings(protocol: str, workers: int = 0) -> dict:
@@ -100,20 +107,17 @@ def start(
     workers: int = 0,
     cfg_options: dict | None = None,
     then: Callable[[], None] | None = None,
+    env: dict[str, str] | None = None,
     **options,
-) -> multiprocessing.Process:
+) -> Child:
     """The run in a child process; what it says lies in `results/said.txt`.
 
     kill_at: when so many updates are done and the next has begun, the process kills itself, or calls `then`.
     """
     options = settings(protocol, workers) | options
     options['cfg_options'] |= cfg_options or {}
-    # Not forked: a test before this one may have scored boxes, and hotcoco's threads do not live on in a fork.
-    child = multiprocessing.get_context('spawn').Process(
-        target=_run, args=(options, data, results, kill_at, then or kill)
-    )
-    child.start()
-    return child
+    log = results / 'output.txt'
+    return Child(children.start(_run, options, data, results, kill_at, then or kill, log=log, env=env), log)
 
 
 def kill() -> None:
@@ -139,6 +143,5 @@ def end(results: Path) -> tuple[dict, dict]:
     return torch.load(last, weights_only=False), record
 
 
-def finish(child: multiprocessing.Process, code: int = 0) -> None:
-    child.join(300)
-    assert child.exitcode == code, f'the run ended with {child.exitcode}'
+def finish(child: Child, code: int = 0) -> None:
+    children.finish(*child, code)

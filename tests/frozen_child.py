@@ -1,6 +1,5 @@
 """A run of three probes in a process of its own, for tests that kill it or run two of it. Writes how it ended."""
 
-import sys
 import time
 from pathlib import Path
 
@@ -11,8 +10,6 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from cae_bench.probing.shared_pass import join
-
-Config.pretty_text = property(lambda self: repr(self.to_dict()))
 
 
 class Slow(Hook):
@@ -29,6 +26,8 @@ class Slow(Hook):
 
 
 def main(mode: str, data: Path, work_dir: Path, bn_group: int = 8) -> None:
+    Config.pretty_text = property(lambda self: repr(self.to_dict()))  # yapf takes seconds
+    torch.set_num_threads(1)
     small = dict(batch_size=16, bn_group=bn_group)  # 3 steps an epoch; loader batches of 10 straddle every group
     cfg = join(
         [
@@ -60,7 +59,3 @@ def main(mode: str, data: Path, work_dir: Path, bn_group: int = 8) -> None:
             ),
             work_dir / 'end.pth',
         )
-
-
-if __name__ == '__main__':
-    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), *map(int, sys.argv[4:]))

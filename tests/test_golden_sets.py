@@ -65,6 +65,7 @@ def write_renamed_set(folder: Path) -> None:
     new = {file: f'{i:02d}{Path(file).suffix}' for i, file in enumerate(manifest['files'])}
     for file, other in new.items():
         (folder / other).write_bytes(packed_golden.unpack(COMPACT, file))
+    renamed = {}  # hashes of the tables, whose keys are others now
     for entry in manifest['cases'].values():
         entry['files'] = [new[file] for file in entry['files']]
         entry['what'] = re.sub(r'\b\w+\.(pth|npz|pkl)\b', lambda m: new.get(m[0], m[0]), entry['what'])
@@ -72,9 +73,11 @@ def write_renamed_set(folder: Path) -> None:
             entry['uses'] = new[entry['uses']]
         for file in entry['files'] if not entry.get('arrays') else []:
             records = json.loads((folder / file).read_text())
-            (folder / file).write_text(json.dumps({f'other {i}': record for i, record in enumerate(records.values())}))
+            content = json.dumps({f'other {i}': record for i, record in enumerate(records.values())}).encode()
+            (folder / file).write_bytes(content)
+            renamed[file] = dict(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
     manifest['cases'] = {f'case {i}': entry for i, entry in enumerate(manifest['cases'].values())}
-    manifest['files'] = {new[file]: entry for file, entry in manifest['files'].items()}
+    manifest['files'] = {new[file]: entry for file, entry in manifest['files'].items()} | renamed
     (folder / 'MANIFEST.json').write_text(json.dumps(manifest))
 
 

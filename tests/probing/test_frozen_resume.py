@@ -7,29 +7,19 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
+import children
+import frozen_child
 import pytest
 import torch
 from frozen_runs import draw_images
 
-SCRIPT = Path(__file__).parents[1] / 'frozen_child.py'
-
 
 def start(mode, data, work_dir, *more, **env):
-    command = [sys.executable, str(SCRIPT), mode, data, work_dir, *more]
-    return subprocess.Popen(
-        list(map(str, command)),
-        start_new_session=True,
-        env={**os.environ, 'OMP_NUM_THREADS': '1', **env},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-
-
-def finished(process):
-    out, _ = process.communicate(timeout=400)
-    assert process.returncode == 0, out.decode()[-3000:]
+    """frozen_child.main in a child process, and where it prints."""
+    work_dir.mkdir(exist_ok=True)
+    log = work_dir / 'output.txt'
+    return children.start(frozen_child.main, mode, data, work_dir, *more, log=log, env=env), log
 
 
 @pytest.fixture(scope='module')
@@ -40,7 +30,7 @@ def data(tmp_path_factory):
 @pytest.fixture(scope='module')
 def undisturbed(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp('whole')
-    finished(start('whole', data, folder))
+    children.finish(*start('whole', data, folder))
     return torch.load(folder / 'end.pth', weights_only=False)
 
 
@@ -57,15 +47,15 @@ def same(a, b, **tolerance):
 
 
 def test_a_run_killed_in_the_middle_of_an_epoch_goes_on_to_the_same_weights(data, undisturbed, tmp_path):
-    process = start('slow', data, tmp_path)
+    process, _ = start('slow', data, tmp_path)
     deadline = time.monotonic() + 150
-    while not (tmp_path / 'iter_7.pth').is_file() and time.monotonic() < deadline and process.poll() is None:
+    while not (tmp_path / 'iter_7.pth').is_file() and time.monotonic() < deadline and process.is_alive():
         time.sleep(0.05)
     time.sleep(0.3)  # into the iterations after the checkpoint
     os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL and not (tmp_path / 'end.pth').exists()
-    finished(start('resume', data, tmp_path))
+    process.join()
+    assert process.exitcode == -signal.SIGKILL and not (tmp_path / 'end.pth').exists()
+    children.finish(*start('resume', data, tmp_path))
     end = torch.load(tmp_path / 'end.pth', weights_only=False)
     assert end['first_iter'] == 7, 'it must go on where the checkpoint was written, in the middle of an epoch of 5'
     same(end, undisturbed, rtol=0, atol=0)
@@ -91,9 +81,9 @@ def end_of_two_processes(data, work_dir, *more):
     ]
     try:
         for process in both:
-            finished(process)
+            children.finish(*process)
     finally:
-        for process in both:
+        for process, _ in both:
             process.kill()
     return torch.load(work_dir / 'end.pth', weights_only=False)
 
@@ -106,7 +96,7 @@ def test_two_processes_reach_the_weights_of_one(data, undisturbed, tmp_path):
 
 def test_two_processes_share_a_batch_norm_group_where_a_step_has_only_one(data, tmp_path):
     (tmp_path / 'one').mkdir()
-    finished(start('whole', data, tmp_path / 'one', 16))
+    children.finish(*start('whole', data, tmp_path / 'one', 16))
     one, two = (
         torch.load(tmp_path / 'one/end.pth', weights_only=False),
         end_of_two_processes(data, tmp_path / 'two', 16),
@@ -121,7 +111,7 @@ def test_an_image_left_out_makes_two_processes_neither_wait_nor_differ_from_one(
     bad = data / 'train/class1/3.png'
     bad.write_bytes(bad.read_bytes()[:40])
     (tmp_path / 'one').mkdir()
-    finished(start('whole', data, tmp_path / 'one'))
+    children.finish(*start('whole', data, tmp_path / 'one'))
     two = end_of_two_processes(data, tmp_path / 'two')
     one = torch.load(tmp_path / 'one/end.pth', weights_only=False)
     same(two, one, rtol=1e-4, atol=1e-6)

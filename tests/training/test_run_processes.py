@@ -1,6 +1,5 @@
 """Two processes train to the weights of one that accumulates, mixup, cutmix and drop path included."""
 
-import os
 import socket
 
 import torch
@@ -13,15 +12,10 @@ def in_two_processes(scenes, folder):
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = str(free.getsockname()[1])
-    children = []
-    for rank in range(2):
-        os.environ.update(
-            RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=port
-        )
-        children.append(start('paper_finetune', scenes, folder, launcher='torchrun'))
-    for name in ('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'):
-        del os.environ[name]
-    for child in children:
+    launch = dict(WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=port)
+    ranks = [dict(launch, RANK=str(rank), LOCAL_RANK=str(rank)) for rank in range(2)]
+    both = [start('paper_finetune', scenes, folder, launcher='torchrun', env=env) for env in ranks]
+    for child in both:
         finish(child)
 
 

@@ -14,9 +14,6 @@ PROTOCOLS = ('finetune', 'paper_finetune', 'upernet', 'linear_seg', 'mask_rcnn',
 
 @pytest.fixture(scope='module')
 def scenes(tmp_path_factory):
-    import mmdet.models  # noqa: F401  before children are forked: each would spend seconds on it
-    import mmseg.models  # noqa: F401
-
     return make_scenes(tmp_path_factory.mktemp('data') / 'scenes', num_train=24, num_val=8, size=64)
 
 
