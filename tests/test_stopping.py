@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import children
 import pytest
 
 from cae_bench.datasets.scenes.make import make_scenes
@@ -59,8 +60,8 @@ def options(values: dict) -> list[str]:
     return [part for key, value in values.items() for part in ('--cfg-options', f'{key}={value}')]
 
 
-def run(scenes, results, task, values, **how):
-    return begin(
+def command(scenes, results, task, values) -> list[str]:
+    return [
         'run',
         'random:vit-48x2x3',
         '--recipe',
@@ -74,8 +75,34 @@ def run(scenes, results, task, values, **how):
         '--results',
         results,
         *options(values),
-        **how,
-    )
+    ]
+
+
+def run_to_the_end(folder, *arguments) -> str:
+    """What the command line prints, in a child that nobody stops and that must succeed."""
+    folder.mkdir(exist_ok=True)
+    log = folder / 'output.txt'
+    children.finish(children.start(children.cae_bench, *arguments, log=log, env={'OMP_NUM_THREADS': '1'}), log)
+    return log.read_text()
+
+
+def record_of(results) -> dict:
+    return json.loads(next((results / 'measured').rglob('*.json')).read_text())
+
+
+@pytest.fixture(scope='module')
+def undisturbed(scenes, tmp_path_factory):
+    """(task, values) -> the record of a run that nobody stopped; each is made once."""
+    made = {}
+
+    def of(task, values):
+        if task not in made:
+            folder = tmp_path_factory.mktemp(task)
+            run_to_the_end(folder, *command(scenes, folder, task, values))
+            made[task] = record_of(folder)
+        return made[task]
+
+    return of
 
 
 def said_by(process) -> str:
@@ -98,10 +125,12 @@ def wait_for(process, folder, name: str) -> None:
 @pytest.mark.parametrize(
     'task, values, group', [('upernet', UPERNET, False), ('upernet', UPERNET, True), ('linear', LINEAR, True)]
 )
-def test_a_run_that_is_sent_sigterm_leaves_a_checkpoint_and_goes_on_from_there(task, values, group, scenes, tmp_path):
+def test_a_run_that_is_sent_sigterm_leaves_a_checkpoint_and_goes_on_from_there(
+    task, values, group, scenes, undisturbed, tmp_path
+):
     """group: all its processes get the signal at once, loader workers too, as under SLURM."""
-    process = run(scenes, tmp_path / 'a', task, values, slow=0.7, group=group)
-    wait_for(process, tmp_path / 'a', 'vis_data')
+    process = begin(*command(scenes, tmp_path, task, values), slow=0.7, group=group)
+    wait_for(process, tmp_path, 'vis_data')
     time.sleep(2)  # into the updates
     (os.killpg if group else os.kill)(process.pid, signal.SIGTERM)
     said = said_by(process)
@@ -111,20 +140,16 @@ def test_a_run_that_is_sent_sigterm_leaves_a_checkpoint_and_goes_on_from_there(t
     )
     assert stopped and 'Traceback' not in said, said
     assert stopped[3].endswith(f'iter_{stopped[1]}.pth') and os.path.isfile(stopped[3])
-    ends = {}
-    for where in ('a', 'b'):
-        other = run(scenes, tmp_path / where, task, values)
-        said = said_by(other)
-        assert other.returncode == 0, said
-        ends[where] = json.loads(next((tmp_path / where / 'measured').rglob('*.json')).read_text())
-    assert ends['a']['extra'].pop('resumed') == [int(stopped[1])] and 'resumed' not in ends['b']['extra']
-    assert ends['a']['metrics'] == ends['b']['metrics']
+    run_to_the_end(tmp_path, *command(scenes, tmp_path, task, values))
+    resumed, whole = record_of(tmp_path), undisturbed(task, values)
+    assert resumed['extra']['resumed'] == [int(stopped[1])] and 'resumed' not in whole['extra']
+    assert resumed['metrics'] == whole['metrics']
 
 
 def test_pretraining_that_is_sent_sigterm_goes_on_to_the_same_losses(scenes, tmp_path):
     ends = {}
     for where in ('a', 'b'):
-        command = (
+        arguments = (
             'pretrain',
             'mae_vit-tiny_scenes',
             '--data',
@@ -136,17 +161,14 @@ def test_pretraining_that_is_sent_sigterm_goes_on_to_the_same_losses(scenes, tmp
             *options({'pretrain.batch': 8, 'pretrain.updates': 12, 'pretrain.warmup': 0, 'pretrain.workers': 1}),
         )
         if where == 'a':
-            process = begin(*command, slow=0.5, group=True)
+            process = begin(*arguments, slow=0.5, group=True)
             wait_for(process, tmp_path / 'a', 'vis_data')
             time.sleep(2)
             os.killpg(process.pid, signal.SIGTERM)
             said = said_by(process)
             assert process.returncode == 143 and 'Stopped by SIGTERM after update' in said, said
             assert 'the same command' in said.lower()
-        process = begin(*command)
-        out, said = process.communicate(timeout=500)
-        assert process.returncode == 0, said
-        ends[where] = out.strip()
+        ends[where] = run_to_the_end(tmp_path / where, *arguments).strip().splitlines()[-1]
     import torch
 
     a, b = (torch.load(path, weights_only=False)['model'] for path in ends.values())
@@ -154,7 +176,7 @@ def test_pretraining_that_is_sent_sigterm_goes_on_to_the_same_losses(scenes, tmp
 
 
 def test_sigterm_before_any_training_says_so_and_ends_with_143(scenes, tmp_path):
-    process = run(scenes, tmp_path, 'upernet', UPERNET | {'train_cfg.max_iters': 1000000})
+    process = begin(*command(scenes, tmp_path, 'upernet', UPERNET | {'train_cfg.max_iters': 1000000}))
     time.sleep(1.5)  # while packages are still imported
     process.send_signal(signal.SIGTERM)
     said = said_by(process)
