@@ -112,7 +112,10 @@ def order(column: Column) -> tuple:
 
 def shared(columns: list[Column]) -> dict[str, str]:
     """Data set and recipe, where all columns have one: they stand once above the table instead of in every head."""
-    parts = {'dataset': {column.dataset for column in columns}, 'recipe': {column.recipe for column in columns}}
+    parts = {
+        'dataset': {column.dataset for column in columns},
+        'recipe': {column.recipe for column in columns},
+    }
     return {name: values.pop() for name, values in parts.items() if len(values) == 1}
 
 

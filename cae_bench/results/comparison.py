@@ -71,12 +71,13 @@ def obstacles(a: Record, b: Record) -> tuple[str, ...]:
 
 def remarks(a: Runs, b: Runs) -> tuple[str, ...]:
     """What else differs and may move the score a little, or explain it."""
-    is_one_run = [(run.fingerprint, run.seed) for run in a] == [(run.fingerprint, run.seed) for run in b]
-    found = ['one and the same run'] if is_one_run else []
+    ours = [(run.fingerprint, run.seed) for run in a]
+    theirs = [(run.fingerprint, run.seed) for run in b]
+    found = ['one and the same run'] if ours == theirs else []
     for name, fact in _facts(a, b).items():
-        ours, theirs = _words(a, fact), _words(b, fact)
-        if ours != theirs:
-            found.append(f'{name}: {ours} and {theirs}')
+        of_a, of_b = _words(a, fact), _words(b, fact)
+        if of_a != of_b:
+            found.append(f'{name}: {of_a} and {of_b}')
     return tuple(found)
 
 
@@ -170,7 +171,7 @@ def _closest(task: str, ours: list[Runs], theirs: list[Runs]) -> tuple[Runs, Run
     """The runs of a task with the fewest obstacles, then of one setting, then the newest."""
 
     def newest(pair: tuple[Runs, Runs]) -> tuple[str, ...]:
-        return tuple(max(run.started for run in runs) for runs in pair)
+        return _newest(pair[0]), _newest(pair[1])
 
     def distance(pair: tuple[Runs, Runs]) -> tuple[int, bool]:
         a, b = pair[0][0], pair[1][0]
@@ -178,6 +179,10 @@ def _closest(task: str, ours: list[Runs], theirs: list[Runs]) -> tuple[Runs, Run
 
     pairs = [(a, b) for a in ours for b in theirs if a[0].task == b[0].task == task]
     return min(sorted(pairs, key=newest, reverse=True), default=None, key=distance)
+
+
+def _newest(runs: Runs) -> str:
+    return max(run.started for run in runs)
 
 
 def _records(name: str, results_dir: str | Path) -> list[Record]:

@@ -60,7 +60,8 @@ def differences(
     for name in a[0].metrics:
         if not all(name in run.metrics for run in runs):
             continue
-        ours, theirs = ([run.metrics[name] for run in side] for side in (a, b))
+        ours = [run.metrics[name] for run in a]
+        theirs = [run.metrics[name] for run in b]
         if len(runs) == 2:
             found.append(_of_one_run_each(name, ours[0], theirs[0], kept))
         else:
@@ -82,7 +83,8 @@ def _of_one_run_each(name: str, a: Metric, b: Metric, kept: SharedImages | None)
 
 def _of_several(name: str, a: list[Metric], b: list[Metric], kept: SharedImages | None, images: int) -> Difference:
     metrics, seeds = [*a, *b], f'{len(a)} + {len(b)} seeds'
-    ours, theirs = (np.array([metric.value for metric in side]) for side in (a, b))
+    ours = np.array([metric.value for metric in a])
+    theirs = np.array([metric.value for metric in b])
     mean_a, mean_b = float(ours.mean()), float(theirs.mean())
     intervals = [metric.ci95 for metric in metrics if metric.ci95]
     if kept and name == 'top1' and kept.correct is not None:
@@ -153,4 +155,8 @@ def _ordered(columns: Columns, images: list[str]) -> Columns:
     if columns['image'] == images:
         return columns
     place = {image: i for i, image in enumerate(columns['image'])}
-    return {name: [values[place[image]] for image in images] for name, values in columns.items()}
+    order = [place[image] for image in images]
+    ordered = {}
+    for name, values in columns.items():
+        ordered[name] = [values[i] for i in order]
+    return ordered

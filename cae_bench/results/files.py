@@ -45,13 +45,17 @@ def distinct_name(name: str) -> str:
 
 def hashed_name(name: str) -> str:
     """The safe name and 8 digits of the sha256 of the name itself."""
-    return f'{safe_name(name)[:91]}-{sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]}'
+    return f'{safe_name(name)[:91]}-{_digits(name)}'
 
 
 def safe_name(name: str) -> str:
     """A file name for any model name: 'random:vit-tiny' -> 'random_vit-tiny', 'a/../b' -> 'a_.._b'."""
     safe = re.sub(r'[^A-Za-z0-9._+-]+', '_', name).strip('.') or 'unnamed'
-    return safe if len(safe) <= 100 else f'{safe[:91]}-{sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]}'
+    return safe if len(safe) <= 100 else f'{safe[:91]}-{_digits(name)}'
+
+
+def _digits(name: str) -> str:
+    return sha256(name.encode(errors='surrogatepass')).hexdigest()[:8]
 
 
 @contextlib.contextmanager

@@ -50,7 +50,9 @@ def cell_text(cell: Cell | None, cite: bool = False) -> str:
 def pad(line: list[str], widths: list[int], labels: int) -> list[str]:
     """The line's strings in their widths, labels to the left and numbers to the right."""
     cells = list(zip(line, widths))
-    return [text.ljust(width) for text, width in cells[:labels]] + [text.rjust(width) for text, width in cells[labels:]]
+    names = [text.ljust(width) for text, width in cells[:labels]]
+    numbers = [text.rjust(width) for text, width in cells[labels:]]
+    return names + numbers
 
 
 def notes(table: Table) -> list[str]:

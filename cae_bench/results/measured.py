@@ -66,8 +66,10 @@ def _repetitions(column: Column, records: list[Record], tags: dict) -> list[list
     for record in sorted(records, key=lambda record: record.started):
         if column.metric in record.metrics and column_of(record, column.metric, tags) == column:
             runs[record.fingerprint][record.seed] = record
-    by_seed = [[seeds[seed] for seed in sorted(seeds)] for seeds in runs.values()]
-    return sorted(by_seed, key=lambda repetitions: max(record.started for record in repetitions), reverse=True)
+    repetitions = []
+    for seeds in runs.values():
+        repetitions.append([seeds[seed] for seed in sorted(seeds)])
+    return sorted(repetitions, key=lambda own: max(record.started for record in own), reverse=True)
 
 
 def _cell(column: Column, records: list[Record]) -> Cell:

@@ -10,7 +10,7 @@ from .table import Table
 
 def markdown(table: Table) -> str:
     grid = grid_of(table)
-    lines = [[markdown_text(cell) for cell in line] for line in grid.lines]
+    lines = [list(map(markdown_text, line)) for line in grid.lines]
     widths = [max(3, *map(len, column)) for column in zip(*lines)]
     rule = [':' + '-' * (width - 1) for width in widths[: grid.labels]]
     rule += ['-' * (width - 1) + ':' for width in widths[grid.labels :]]
@@ -27,7 +27,7 @@ def markdown(table: Table) -> str:
 def text(table: Table, width: int = 120) -> str:
     """Aligned for a terminal, long heads broken over lines, notes wrapped."""
     grid = grid_of(table)
-    of_body = [max((len(row[i]) for row in grid.rows), default=1) for i in range(len(grid.head))]
+    of_body = [max(map(len, cells)) for cells in zip(*grid.rows)] or [1] * len(grid.head)
     heads = [_broken(head, least) for head, least in zip(grid.head, of_body)]
     widths = [max(least, *map(len, lines)) for least, lines in zip(of_body, heads)]
     rule = ['─' * width for width in widths]
