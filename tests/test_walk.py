@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import children
 import pytest
 
 from cae_bench.commands.demo import PROTOCOLS
@@ -19,24 +20,28 @@ def scenes(tmp_path_factory):
     return make_scenes(tmp_path_factory.mktemp('data') / 'scenes', num_train=48, num_val=8, size=64)
 
 
-def start(scenes, results, *more) -> subprocess.Popen:
-    command = [
-        sys.executable,
-        '-m',
-        'cae_bench',
-        'run',
-        TINY,
-        '--recipe',
-        'mini',
-        '--data',
-        f'scenes={scenes}',
-        '--results',
-        results,
-        '--device',
-        'cpu',
-        *more,
-    ]
-    return subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def command(scenes, results, tasks, *more) -> list[str]:
+    where = ['--data', f'scenes={scenes}', '--results', str(results), '--device', 'cpu']
+    return ['run', TINY, '--recipe', 'mini', '--tasks', tasks, *where, *more]
+
+
+def start(arguments: list[str]) -> subprocess.Popen:
+    """The command line as a user starts it: not deaf to Ctrl-C, as children of a background job are."""
+    return subprocess.Popen(
+        [sys.executable, '-m', 'cae_bench', *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def run_to_the_end(folder, arguments: list[str], code: int = 0) -> str:
+    """What the command line prints, in a child that ends with this exit code."""
+    folder.mkdir(exist_ok=True)
+    log = folder / 'output.txt'
+    children.finish(children.start(children.cae_bench, *arguments, log=log), log, code)
+    return log.read_text()
 
 
 def records(results) -> dict[str, dict]:
@@ -65,8 +70,8 @@ def test_every_protocol_leaves_a_record_and_a_second_run_does_nothing(scenes, tm
 
 
 def test_ctrl_c_keeps_what_is_finished_and_the_next_run_goes_on(scenes, tmp_path):
-    tasks = '--tasks', 'scenes/knn,scenes/finetune'
-    first = start(scenes, tmp_path, *tasks)
+    arguments = command(scenes, tmp_path, 'scenes/knn,scenes/finetune', '--shorten', '0.05')
+    first = start(arguments)
     deadline = time.monotonic() + 300
     while not list(tmp_path.rglob('knn/*.json')) and time.monotonic() < deadline and first.poll() is None:
         time.sleep(0.05)
@@ -75,11 +80,9 @@ def test_ctrl_c_keeps_what_is_finished_and_the_next_run_goes_on(scenes, tmp_path
     assert first.returncode == 130, said
     assert 'the same command goes on from there' in said and 'Traceback' not in said
     assert list(records(tmp_path)) == ['scenes/knn']
-    second = start(scenes, tmp_path, *tasks)
-    shown, said = second.communicate(timeout=400)
-    assert second.returncode == 0, said
+    shown = run_to_the_end(tmp_path, arguments)
     assert sorted(records(tmp_path)) == ['scenes/finetune', 'scenes/knn']
-    assert 'top-1' in shown and 'mini' in shown  # the table, on standard output
+    assert 'top-1' in shown and 'mini' in shown  # the table
 
 
 def test_a_task_that_fails_does_not_cost_the_others(scenes, tmp_path):
@@ -89,8 +92,6 @@ def test_a_task_that_fails_does_not_cost_the_others(scenes, tmp_path):
     content = victim.read_bytes()
     victim.unlink()  # the class folder holds the same file under another name
     victim.write_bytes(content[:200])
-    run = start(broken, tmp_path / 'r', '--tasks', 'scenes/upernet,scenes/knn')
-    said = run.communicate(timeout=400)[1]
-    assert run.returncode == 1, said
+    said = run_to_the_end(tmp_path / 'r', command(broken, tmp_path / 'r', 'scenes/upernet,scenes/knn'), code=1)
     assert victim.name in said and 'Traceback' not in said
     assert list(records(tmp_path / 'r')) == ['scenes/knn']
