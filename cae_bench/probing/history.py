@@ -191,7 +191,7 @@ class PassHistory:
         hub = checkpoint.get('message_hub', {}).get('runtime_info', {})
         if OLD_HISTORY not in hub:
             return None
-        probes = {name: ProbeHistory.from_dict(_renamed(page)) for name, page in hub[OLD_HISTORY].items()}
+        probes = {name: ProbeHistory.from_dict(_renamed(state)) for name, state in hub[OLD_HISTORY].items()}
         return cls(probes, list(hub.get(OLD_SKIPPED, ())))
 
 
@@ -202,8 +202,8 @@ def _cell_scores(state: Mapping[str, Any] | None) -> CellScores | None:
     return CellScores(**{**state, 'batch_statistics': account and BatchAccount(**account)})
 
 
-def _renamed(page: Mapping[str, Any]) -> dict[str, Any]:
+def _renamed(state: Mapping[str, Any]) -> dict[str, Any]:
     """The history of a probe as earlier versions wrote it, under today's names."""
-    kept = page['kept']
-    renamed = dict(settings=page['shared'], selected=kept.get('chosen'), last=kept.get('last'))
-    return {**page, **renamed, 'held_out': page.get('held_out'), 'validated': page['told']}
+    kept = state['kept']
+    renamed = dict(settings=state['shared'], selected=kept.get('chosen'), last=kept.get('last'))
+    return {**state, **renamed, 'held_out': state.get('held_out'), 'validated': state['told']}

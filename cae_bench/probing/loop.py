@@ -128,9 +128,9 @@ class FrozenTrainLoop(EpochBasedTrainLoop):
         self.sampler.skip = done * self.loader_batch
         iterator, self.waited, started = iter(self.dataloader), 0.0, time.perf_counter()
         for idx in range(done, len(self.dataloader)):
-            asked = time.perf_counter()
+            before = time.perf_counter()
             batch = next(iterator)
-            self.waited += time.perf_counter() - asked
+            self.waited += time.perf_counter() - before
             self.history.skip(batch.pop('skipped', ()))
             self.run_iter(idx, batch)
         self.took = time.perf_counter() - started

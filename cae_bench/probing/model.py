@@ -191,7 +191,7 @@ class FrozenProbes(BaseModel):
         return not isinstance(probe, LookUpProbe) or probe.bank is not None
 
     def scores(self, images: Tensor, probes: Mapping[str, Probe]) -> dict[str, Tensor]:
-        """(B, G, C) of each probe given."""
+        """Class scores (B, G, C) by protocol. images: uint8 (B, 3, H, W)."""
         return {name: scores for name, (scores, _) in self._evaluate(images, probes).items()}
 
     def _evaluate(self, images: Tensor, probes: Mapping[str, Probe]) -> dict[str, tuple[Tensor, Tensor | None]]:

@@ -1,4 +1,4 @@
-"""Frozen protocols asked for together on one data set become one config, and so one pass over the data."""
+"""Frozen protocols of one run on one data set become one config, and so one pass over the data."""
 
 import copy
 
@@ -56,8 +56,9 @@ def share_views(config: Config) -> Config:
 def set_grid(config: Config, **axes) -> Config:
     """Gives every probe these axes of its grid (`lr=[...]`, `k=[...]`), whichever of them it has.
 
-    Where the grid of a trained probe, given here or the recipe's own, has several cells, a fixed tenth of train is held
-    out for a second set of the same heads: a choice on held-out images then stands beside that on validation images.
+    Where the grid of a trained probe, from the command line or the recipe's own, has several cells, a fixed tenth of
+    train is held out for a second set of the same heads: a choice on held-out images then stands beside that on
+    validation images.
     """
     changed = copy.deepcopy(config)
     plans = changed.model.probes.values()

@@ -33,7 +33,7 @@ RESAMPLING = {'bicubic': Image.Resampling.BICUBIC, 'bilinear': Image.Resampling.
 
 @DATASETS.register_module()
 class ImageViews(ImageFolder):
-    """An image folder whose items are asked for by (seed, epoch, index) and hold several views.
+    """An image folder whose keys are (seed, epoch, index) and whose items hold several views.
 
     An item is dict(views={name: uint8 (3, H, W)}, label, index, image='class/file', held_out=bool).
 
@@ -136,12 +136,11 @@ def to_tensor(image: Image.Image) -> Tensor:
 
 
 class _RandomCrop:
-    """Crops a random box, resizes it with PIL to a square, flips it left to right at will.
+    """Crops a random box, resizes it with PIL to a square, flips it horizontally with probability `flip`.
 
     Args:
         size: side of the result in pixels.
         scale, ratio: ranges of the box's share of the area and of its width / height.
-        flip: probability.
     """
 
     def __init__(
