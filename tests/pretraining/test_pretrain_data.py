@@ -32,7 +32,7 @@ def folder(tmp_path_factory, picture) -> str:
 def test_both_views_are_one_crop_resized_by_pil_with_the_published_filters(picture):
     view = TwoViews(size=224, second_size=112, flip=1.0)
     rng, same = random.Random(5), random.Random(5)
-    left, top, width, height = view.box(*picture.size, same)
+    left, top, width, height = view.crop.box(*picture.size, same)
     crop = picture.crop((left, top, left + width, top + height)).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     made = view(picture, rng)
     for name, side, how in (('inputs', 224, Image.Resampling.BICUBIC), ('second', 112, Image.Resampling.LANCZOS)):
@@ -41,7 +41,7 @@ def test_both_views_are_one_crop_resized_by_pil_with_the_published_filters(pictu
 
 def test_crops_cover_the_range_of_areas_asked_for_and_half_are_flipped(picture):
     view = TwoViews(size=8, scale=(0.2, 0.5))
-    boxes = [view.box(400, 400, random.Random(i)) for i in range(500)]
+    boxes = [view.crop.box(400, 400, random.Random(i)) for i in range(500)]
     areas = np.array([w * h / 160000 for _, _, w, h in boxes])
     assert 0.19 < areas.min() < 0.23 and 0.47 < areas.max() < 0.51
     gradient = Image.fromarray(np.tile(np.arange(64, dtype=np.uint8)[None, :, None] * 4, (64, 1, 3)))
