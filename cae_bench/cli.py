@@ -1,18 +1,22 @@
 """The command line: parse, call, print. Heavy imports happen inside the commands, so that --help is instant."""
 
-import contextlib
 import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import typer
 
 from . import __version__
+from .commands.data import app as data_app
 from .errors import CaeBenchError, ConfigError, nearest
 from .logs import speaks, visible, visible_lines
 from .runs.cfg_options import parse as parse_options
-from .runs.cfg_options import spread
+from .runs.cfg_options import parse_grid, spread
+
+if TYPE_CHECKING:
+    import click
 
 app = typer.Typer(
     name='cae-bench',
@@ -23,20 +27,18 @@ app = typer.Typer(
     context_settings={'help_option_names': ['-h', '--help']},
     help='How good is a self-supervised ViT? Every protocol from one checkpoint, a record behind each number.',
 )
-data_app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help='Check a data folder, or draw the embedded scenes.'
-)
 app.add_typer(data_app, name='data')
 
 # Newer Typer carries its own copy of Click: take the class from what it exports.
-ClickException = next(c for c in typer.BadParameter.__mro__ if c.__name__ == 'ClickException')
+_found = next(c for c in typer.BadParameter.__mro__ if c.__name__ == 'ClickException')
+ClickException = cast('type[click.ClickException]', _found)
 
 RESULTS = typer.Option('results', '--results', metavar='DIR', help='Folder that holds (or will hold) measured/.')
 HEADS = typer.Option(None, '--num-heads', help='Attention heads, where the tensors cannot tell.')
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(show: bool) -> None:
+    if show:
         typer.echo(f'cae-bench {__version__}')
         raise typer.Exit
 
@@ -112,7 +114,7 @@ def run(
         resume=resume,
         overwrite=overwrite,
         shorten=shorten,
-        grid=_grid(grid),
+        grid=parse_grid(grid),
         share_views=share_views,
         skip_corrupt=skip_corrupt,
         input_size=input_size,
@@ -181,10 +183,10 @@ def inspect(
 def ls(what: str = typer.Argument(..., help='tasks, suites, pretrain, models or published.'), results: str = RESULTS):
     """What there is: tasks, suites, measured models, published numbers."""
     from .commands import ls as listing
-    from .commands import pretrain as pretraining
+    from .commands import pretrain_names
 
     known = {
-        'pretrain': pretraining.names,
+        'pretrain': pretrain_names.names,
         'tasks': listing.tasks,
         'suites': listing.suites,
         'published': listing.published,
@@ -193,40 +195,6 @@ def ls(what: str = typer.Argument(..., help='tasks, suites, pretrain, models or 
     if what not in known:
         raise ConfigError(f'ls {what}: nothing of that name.{nearest(what, known)}')
     typer.echo('\n'.join(map(visible, known[what]())))
-
-
-@data_app.command('make', epilog='Example: cae-bench data make scenes data/scenes')
-def data_make(
-    what: str = typer.Argument(..., help='scenes'),
-    folder: Path = typer.Argument(..., metavar='DIR'),
-    seed: int = typer.Option(0),
-    num_train: int = typer.Option(600),
-    num_val: int = typer.Option(200),
-    size: int = typer.Option(128, help='Height and width in pixels.'),
-):
-    """Draw the embedded scenes: one folder that serves classification, segmentation and detection."""
-    if what != 'scenes':
-        raise ConfigError(f'data make {what}: only scenes can be made')
-    from .datasets.scenes.make import make_scenes
-
-    with _progress('drawing') as progress:
-        make_scenes(folder, seed=seed, num_train=num_train, num_val=num_val, size=size, progress=progress)
-    typer.echo(f'{num_train} + {num_val} scenes in {folder}: use it as --data scenes={folder}')
-
-
-@data_app.command('check', epilog='Example: cae-bench data check camvid=data/camvid')
-def data_check(pairs: list[str] = typer.Argument(..., metavar='NAME=DIR')):
-    """Read every file of a data folder and say what is wrong with it."""
-    from .datasets.check import check
-    from .tasks import parse_data
-
-    healthy = True
-    for name, folder in parse_data(pairs).items():
-        with _progress(name) as progress:
-            report = check(name, folder, progress=progress)
-        typer.echo(visible_lines(str(report)))
-        healthy &= report.ok
-    raise typer.Exit(0 if healthy else 2)
 
 
 @app.command(epilog='Example: cae-bench pretrain cae_vit-tiny_scenes --data cifar10=data/cifar10')
@@ -303,31 +271,6 @@ def _print_table(results: str, models: list[str] | None = None) -> None:
     for warning in table.warnings:
         _say(warning)
     typer.echo(render(table, 'text'))
-
-
-@contextlib.contextmanager
-def _progress(what: str):
-    """A bar on a terminal's stderr; nothing where nobody watches."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task(what)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _grid(pairs: list[str]) -> dict:
-    """['lr=0.01,0.1', 'k=10,20'] -> {'lr': [0.01, 0.1], 'k': [10, 20]}."""
-    axes = {}
-    for pair in pairs:
-        axis, _, values = pair.partition('=')
-        counts = axis in ('k', 'layer')
-        try:
-            axes[axis] = [int(value) if counts else float(value) for value in values.split(',')]
-        except ValueError:
-            what, example = ('WHOLE-NUMBER', f'{axis}=1,5') if counts else ('NUMBER', 'lr=0.01,0.03,0.1')
-            raise ConfigError(f'--grid {pair}: expected NAME={what},{what}, e.g. --grid {example}') from None
-    return axes
 
 
 def _say(line: str) -> None:

@@ -138,11 +138,11 @@ def test_a_missing_checkpoint_and_a_missing_folder_are_named(tmp_path):
     ],
 )
 def test_a_file_that_is_no_pretraining_config_is_named(name, content, tmp_path):
-    from cae_bench.commands import pretrain as pretraining
+    from cae_bench.commands import pretrain_config
 
     (tmp_path / name).write_text(content)
     with pytest.raises(ConfigError, match=f'{tmp_path / name} (is no config|has no model)'):
-        pretraining.read(tmp_path / name, pretraining.Options())
+        pretrain_config.read(tmp_path / name, pretrain_config.PretrainOptions())
 
 
 def test_a_table_to_check_that_does_not_exist_is_named(tmp_path):

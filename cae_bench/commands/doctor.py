@@ -1,9 +1,15 @@
 """What will work on this machine: versions, ops and devices, one line each, problems with their remedy."""
 
+import sys
+import time
 from collections.abc import Callable
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from ..compat.installed import PACKAGES, distribution
+
+if TYPE_CHECKING:
+    import torch  # noqa: TC004  each part of the report imports it for itself: a broken one is the finding
 
 
 def examine() -> list[str]:
@@ -42,8 +48,6 @@ def _import_line(module: str, name: str, number: str) -> str:
 
 
 def _ops_line() -> str:
-    import sys
-
     import mmcv.ops  # noqa: F401
 
     compiled = getattr(sys.modules['mmcv._ext'], '__file__', None)
@@ -73,12 +77,12 @@ def _precision_line() -> str:
         'a convolution': (torch.nn.Conv2d(256, 256, 3, padding=1), (1, 256, 8, 8), (1, 256, 96, 96)),
     }
     gains = {name: _gain(layer.to(device), small, whole, device) for name, (layer, small, whole) in cases.items()}
-    told = ', '.join(f'{name} {gain:.1f}x as fast' for name, gain in gains.items())
+    speeds = ', '.join(f'{name} {gain:.1f}x as fast' for name, gain in gains.items())
     verdict = 'worth it' if min(gains.values()) > 1.1 else 'no gain'
-    return f'{"--amp bf16":12} {told} as in fp32 on {device}: {verdict}'
+    return f'{"--amp bf16":12} {speeds} as in fp32 on {device}: {verdict}'
 
 
-def _gain(layer, small: tuple[int, ...], whole: tuple[int, ...], device: str) -> float:
+def _gain(layer: 'torch.nn.Module', small: tuple[int, ...], whole: tuple[int, ...], device: str) -> float:
     """Time in fp32 over time in bfloat16.
 
     A CPU that only imitates bfloat16 shows it on a small input already; it would need minutes for the whole one.
@@ -90,10 +94,8 @@ def _gain(layer, small: tuple[int, ...], whole: tuple[int, ...], device: str) ->
     return gain
 
 
-def _seconds(layer, shape: tuple[int, ...], device: str, half: bool) -> float:
+def _seconds(layer: 'torch.nn.Module', shape: tuple[int, ...], device: str, half: bool) -> float:
     """Of a forward and a backward pass, the best of four."""
-    import time
-
     import torch
 
     x, best = torch.randn(shape, device=device, requires_grad=True), float('inf')
@@ -102,6 +104,7 @@ def _seconds(layer, shape: tuple[int, ...], device: str, half: bool) -> float:
         with torch.autocast(device, torch.bfloat16, enabled=half):
             loss = layer(x).float().square().mean()
         loss.backward()
+        assert x.grad is not None  # it is a leaf that asks for one
         x.grad.sum().item()  # waits for the device
         best = min(best, time.perf_counter() - clock)
     return best

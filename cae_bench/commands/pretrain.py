@@ -1,57 +1,48 @@
-"""The corridor of `cae-bench pretrain`: config + images -> Runner -> a checkpoint that `cae-bench run` takes.
+"""`cae-bench pretrain`: config + images -> Runner -> a checkpoint that `cae-bench run` takes.
 
 Read it as the sibling of benchmark.py. A config of configs/pretrain says what is trained (`model`), what an image
-becomes (`view`, `mask`) and how long and how fast (`pretrain`); everything else is the
-same for every method and is made here.
+becomes (`view`, `mask`) and how long and how fast (`pretrain`); everything else is the same for every method.
 """
 
 import json
-from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
 
 from .. import stopping
+from ..datasets import files
+from ..datasets.scenes.make import make_scenes
+from ..distributed import cpu_processes
 from ..distributed.device import choose_device
 from ..distributed.launchers import LAUNCHERS, world_size
-from ..errors import ConfigError, DataError, nearest
+from ..errors import ConfigError, DataError
 from ..logs import prints_go_to, say
-from ..paths import shipped
+from ..pretraining import checkpoint_files
+from ..pretraining.images import training_folder
 from ..pretraining.recipe import Recipe, in_epochs, recipe_of, runner_config
 from ..runs.work_lock import work_lock
+from ..training.runner import QuietRunner, closes_log_files
+from .pretrain_config import PretrainOptions, read
+from .pretrain_names import find
 
 
-@dataclass(frozen=True)
-class Options:
-    """What a user may say about a run."""
-
-    resume: bool = True
-    amp: str | None = None
-    seed: int = 0
-    device: str | None = None
-    launcher: str = 'none'
-    max_corrupt: int = 0
-    tokenizer: str | None = None
-    knn: int | None = None  # epochs between k-NN scores
-    pictures: int | None = None  # epochs between pictures
-    tensorboard: bool = False
-    save_minutes: float | None = 30
-    save_updates: int | None = None
-    cfg_options: dict = field(default_factory=dict)
-
-
-def pretrain(config: str, data: dict[str, str] | None = None, work_dir: str | Path | None = None, **options) -> Path:
+def pretrain(
+    config: str, data: dict[str, str] | None = None, work_dir: str | Path | None = None, **settings: Any
+) -> Path:
     """Trains an encoder; returns the finished file, which holds the weights in the layout of the method's release.
 
     Args:
         config: a name below configs/pretrain (`cae_vit-tiny_scenes`) or a file.
         data: {name: folder}, one data set: any folder of images, or one in a layout that `run` knows.
         work_dir: for checkpoints and logs; default `pretrained/<name>`. A run found there goes on where it stopped.
-        options: the fields of Options.
+        settings: the fields of PretrainOptions.
 
     Raises:
         CaeBenchError: wrong use or bad input, before anything is computed.
         pretraining.optimizer.Diverged: no finite gradients.
     """
-    options = Options(**options)
+    options = PretrainOptions(**settings)
     choose_device(options.device)
     source = find(config)
     cfg = read(source, options)
@@ -60,16 +51,23 @@ def pretrain(config: str, data: dict[str, str] | None = None, work_dir: str | Pa
     work_dir = Path(work_dir or Path('pretrained', title))
     recipe = recipe_of(cfg)
     images = _count(folder, recipe.limit)
-    settings = _settings(cfg, name, images, options)
+    identity = _identity(cfg, name, images, options)
     recipe = in_epochs(recipe, images)
     with work_lock(work_dir, title, options.launcher, wait=False):
-        return _train(cfg, recipe, options, folder, work_dir, title, images, settings)
+        return _train(cfg, recipe, options, folder, work_dir, title, images, identity)
 
 
 def _train(
-    cfg, recipe: Recipe, options: Options, folder: str, work_dir: Path, title: str, images: int, settings: str
+    cfg: Config,
+    recipe: Recipe,
+    options: PretrainOptions,
+    folder: str,
+    work_dir: Path,
+    title: str,
+    images: int,
+    identity: str,
 ) -> Path:
-    newest, finished = _found(work_dir, settings, options.resume), work_dir / f'{title}.pth'
+    newest, finished = _found(work_dir, identity, options.resume), work_dir / f'{title}.pth'
     if newest and finished.is_file():
         say(f'{title}: already done, {finished}')
         return finished
@@ -79,7 +77,7 @@ def _train(
     hook = dict(
         type='cae_bench.PretrainCheckpoint',
         name=title,
-        config=settings,
+        config=identity,
         every=recipe.save_every,
         milestones=tuple(recipe.milestones),
         minutes=options.save_minutes,
@@ -91,73 +89,12 @@ def _train(
         f'{title}: {images} images, {recipe.epochs} epochs of {images // recipe.batch} updates; '
         f'checkpoints and log in {work_dir}'
     )
-    _run(runner_cfg, title, work_dir)
+    _run(runner_cfg, options.launcher, work_dir)
     say(f'{title}: finished, {finished}')
     return finished
 
 
-def find(config: str) -> Path:
-    """A file, or the config of that name."""
-    if Path(config).is_file():
-        return Path(config)
-    folder = shipped('configs') / 'pretrain'
-    path = folder / f'{config.removesuffix(".py")}.py'
-    if not path.is_file():
-        raise ConfigError(f'{config}: no such file, and no pretraining config of this name.{nearest(config, names())}')
-    return path
-
-
-def names() -> list[str]:
-    return sorted(p.stem for p in (shipped('configs') / 'pretrain').glob('*.py'))
-
-
-def read(path: Path, options: Options):
-    """The config with the user's options merged and every key checked."""
-    from mmengine.config import Config
-
-    from ..registry import MODELS, TRANSFORMS
-    from ..runs import config_keys
-
-    try:
-        cfg = Config.fromfile(path)
-    except Exception as error:  # whatever a file of the user's may hold
-        raise ConfigError(
-            f'{path} is no config ({type(error).__name__}: {error}): give a Python file like those of '
-            'configs/pretrain, or one of their names'
-        ) from error
-    missing = [key for key in ('model', 'view', 'mask', 'pretrain') if key not in cfg]
-    if missing:
-        raise ConfigError(f'{path} has no {missing[0]}: a pretraining config has model, view, mask and pretrain')
-    config_keys.merge(cfg, _named(cfg, options), {'model': MODELS, 'view': TRANSFORMS, 'mask': TRANSFORMS})
-    config_keys.check(cfg.model, MODELS, 'model')
-    config_keys.check(cfg.view, TRANSFORMS, 'view')
-    config_keys.check(cfg.mask, TRANSFORMS, 'mask')
-    return cfg
-
-
-def _named(cfg, options: Options) -> dict:
-    """What the user set, by key of the config. Keys of `pretrain` that the file leaves out are put there."""
-    asked = dict(options.cfg_options)
-    if options.amp:
-        asked['pretrain.amp'] = options.amp
-    if options.tokenizer:
-        if 'checkpoint' not in (cfg.model.get('target') or {}):
-            raise ConfigError(
-                f'--tokenizer {options.tokenizer}: what this config predicts needs no file; leave the option out'
-            )
-        asked['model.target.checkpoint'] = options.tokenizer
-    defaults = {f.name: None if f.default is MISSING else f.default for f in fields(Recipe)}
-    for key in asked:
-        first, _, rest = key.partition('.')
-        if first == 'pretrain' and rest in defaults:
-            cfg.pretrain.setdefault(rest, defaults[rest])
-    for length, other in (('epochs', 'updates'), ('updates', 'epochs')):  # one of the two says how long
-        if f'pretrain.{length}' in asked and f'pretrain.{other}' not in asked:
-            cfg.pretrain.pop(other, None)
-    return asked
-
-
-def _settings(cfg, name: str, images: int, options: Options) -> str:
+def _identity(cfg: Config, name: str, images: int, options: PretrainOptions) -> str:
     """What a run must be continued with, as text: kept in its checkpoints."""
     idle = ('per_device', 'workers', 'in_memory', 'save_every', 'milestones', 'log_every', 'max_skips')
     header = {k: v for k, v in cfg.pretrain.items() if k not in idle}
@@ -172,11 +109,9 @@ def _settings(cfg, name: str, images: int, options: Options) -> str:
     return json.dumps(parts, indent=1, sort_keys=True, default=str)
 
 
-def _found(work_dir: Path, settings: str, resume: bool) -> Path | None:
+def _found(work_dir: Path, identity: str, resume: bool) -> Path | None:
     """The checkpoint to go on from; raises where the folder holds the run of another config."""
-    from ..pretraining import checkpoint_files as files
-
-    found = files.newest(work_dir)
+    found = checkpoint_files.newest(work_dir)
     if found is None:
         return None
     newest, content = found
@@ -185,7 +120,7 @@ def _found(work_dir: Path, settings: str, resume: bool) -> Path | None:
             f'{work_dir} holds a run already: leave --no-resume out to go on, or choose another folder with -o.'
         )
     there = _flat(json.loads(content['config']))
-    here = _flat(json.loads(settings))
+    here = _flat(json.loads(identity))
     differ = [
         f'{k}: {there.get(k, "absent")} there, {here.get(k, "absent")} now'
         for k in sorted(there.keys() | here.keys())
@@ -199,7 +134,8 @@ def _found(work_dir: Path, settings: str, resume: bool) -> Path | None:
     return newest
 
 
-def _flat(node, prefix: str = '') -> dict:
+def _flat(node: Any, prefix: str = '') -> dict[str, Any]:
+    """{'a': {'b': 1}} -> {'a.b': 1}."""
     if not isinstance(node, dict):
         return {prefix[:-1]: node}
     return {k: v for key, value in node.items() for k, v in _flat(value, f'{prefix}{key}.').items()}
@@ -215,29 +151,19 @@ def _data(default: str, data: dict[str, str]) -> tuple[str, str]:
         raise ConfigError(
             f'no folder for data set {default!r}. Add --data {default}=DIR, or --data NAME=DIR for other images.'
         )
-    from ..datasets.scenes.make import make_scenes
-
     folder = Path('data/scenes')
     if not folder.exists():
         say(f'draws the embedded scenes into {folder}')
     return default, str(make_scenes(folder))
 
 
-def _run(cfg: dict, title: str, work_dir: Path) -> None:
-    from mmengine.config import Config
-
-    from ..distributed import cpu_processes
-    from ..training.runner import QuietRunner, closes_log_files
-
-    cfg = cfg | cpu_processes.join({'pytorch': 'torchrun'}.get(cfg['launcher'], cfg['launcher']))
+def _run(cfg: dict[str, Any], launcher: str, work_dir: Path) -> None:
+    cfg = cfg | cpu_processes.join(launcher)
     with closes_log_files(), prints_go_to(work_dir / 'printed.log'), stopping.at_safe_points():
         QuietRunner.from_cfg(Config(cfg)).train()
 
 
 def _count(folder: str, limit: int | None) -> int:
-    from ..datasets import files
-    from ..pretraining.images import training_folder
-
     place = training_folder(Path(folder).expanduser())
     images = sum(1 for _ in files.walk(place))
     if not images:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Callable
+from typing import TypeVar, cast
 
 import torch
 from mmengine.dist import broadcast_object_list, init_dist, is_distributed, is_main_process
@@ -10,6 +11,8 @@ from mmengine.utils.dl_utils import set_multi_processing
 from torch import distributed
 
 from .launchers import LAUNCHERS
+
+Answer = TypeVar('Answer')
 
 
 def join(launcher: str) -> dict:
@@ -39,11 +42,11 @@ def meet(launcher: str) -> None:
         init_dist(LAUNCHERS[launcher])
 
 
-def agree(ask: Callable):
+def agree(ask: Callable[[], Answer]) -> Answer:
     """What `ask()` returns in the first process, in every process."""
-    answer = [ask() if is_main_process() else None]
-    broadcast_object_list(answer)
-    return answer[0]
+    answers: list[Answer | None] = [ask() if is_main_process() else None]
+    broadcast_object_list(answers)
+    return cast(Answer, answers[0])  # None was replaced by the first process's answer
 
 
 def _take_from_slurm() -> None:

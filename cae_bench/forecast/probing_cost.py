@@ -81,8 +81,8 @@ def count_forwards(config: Config, num_train: int, num_val: int) -> int:
     dataset, epochs = config.train_dataloader.dataset, config.train_cfg.max_epochs
     once = set(dataset.get('once', ()))
     train = num_train * sum(1 if view in once else epochs for view in dataset.views)
-    asked = any(probe.get('hold_out') for probe in config.model.probes.values())
-    held_out = int(num_train * dataset.get('held_out', 0)) if asked else 0
+    holds_out = any(probe.get('hold_out') for probe in config.model.probes.values())
+    held_out = int(num_train * dataset.get('held_out', 0)) if holds_out else 0
     return train + held_out + num_val * -(-epochs // config.train_cfg.get('val_interval', 1))
 
 

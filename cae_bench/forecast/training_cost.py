@@ -148,8 +148,10 @@ def _costs(config: Config, header: Header, num_train: int, num_val: int, world_s
 def _heads(model: dict, size: tuple[int, int]) -> tuple[float, float]:
     """(FLOPs of an image in training, in validation) of all but the backbone; 0 where they are not counted."""
     if model['type'] == DETECTOR:
-        return tuple(detector_flops(model, size, *of(model)) for of in (trained_objects, scored_objects))
-    return (head_flops(model, size),) * 2
+        training, scoring = (detector_flops(model, size, *of(model)) for of in (trained_objects, scored_objects))
+        return training, scoring
+    both = head_flops(model, size)
+    return both, both
 
 
 def length(config: Config, header: Header, num_train: int) -> tuple[int, int]:
@@ -172,7 +174,8 @@ def input_size(config: Config, header: Header) -> tuple[int, int]:
     processor = config.model.get('data_preprocessor') or {}
     size = header.typical_size or processor.get('size') or config.model.backbone.get('table_size')
     size = size or config.model.backbone.get('img_size') or config.model.backbone.spec['img_size']
-    return (size, size) if isinstance(size, int) else tuple(size)
+    height, width = (size, size) if isinstance(size, int) else size
+    return height, width
 
 
 def _work(flops: float) -> str:

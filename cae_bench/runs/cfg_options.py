@@ -78,3 +78,17 @@ def _is_finite(value) -> bool:
     if isinstance(value, (list, tuple, dict)):
         return all(map(_is_finite, value.values() if isinstance(value, dict) else value))
     return not isinstance(value, float) or math.isfinite(value)
+
+
+def parse_grid(pairs: list[str]) -> dict[str, list[float]]:
+    """['lr=0.01,0.1', 'k=10,20'] -> {'lr': [0.01, 0.1], 'k': [10, 20]}."""
+    axes: dict[str, list[float]] = {}
+    for pair in pairs:
+        axis, _, values = pair.partition('=')
+        counts = axis in ('k', 'layer')
+        try:
+            axes[axis] = [int(value) if counts else float(value) for value in values.split(',')]
+        except ValueError:
+            what, example = ('WHOLE-NUMBER', f'{axis}=1,5') if counts else ('NUMBER', 'lr=0.01,0.03,0.1')
+            raise ConfigError(f'--grid {pair}: expected NAME={what},{what}, e.g. --grid {example}') from None
+    return axes

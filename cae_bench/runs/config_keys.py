@@ -1,7 +1,7 @@
 """A misspelt key of a config is named, with the nearest that exists, before anything is built from it."""
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 
 from mmengine.config import Config
@@ -98,7 +98,7 @@ def fits(cfg: Config, key: str) -> bool:
     return True
 
 
-def check_places(keys: Iterable[str], cfgs: list[Config], top: set[str]) -> None:
+def check_places(keys: Iterable[str], cfgs: Sequence[Config], top: set[str]) -> None:
     """Raises ConfigError for a key whose place none of the configs has, or that is not below one of `top`.
 
     What a config computes with, before it says what a Runner is built from, is a setting no longer once it is read.

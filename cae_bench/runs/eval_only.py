@@ -1,12 +1,17 @@
 """--eval-only: scores a trained network (of our runs, or released) under a recipe's test, without training anything."""
 
 from dataclasses import replace
+from typing import cast
 
 from mmengine.config import Config
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import Tensor, nn
 
 from ..checkpoints import Checkpoint, from_released, read_network
 from ..checkpoints.networks import DETECTION, Network
 from ..errors import CheckpointError, ConfigError
+from ..models.trained import fill
 from .header import Header
 
 TRAINING = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr')
@@ -87,7 +92,9 @@ def _same_classes(network: Network, source: str, part: str, classes: tuple[str, 
 def account(ckpt: Checkpoint) -> Checkpoint:
     """The same with a report that counts neck and heads among what is used, for they are."""
     report = ckpt.report
-    ours = {theirs: name for name, theirs in from_released({k: k for k in (*report.used, *report.dropped)}).items()}
+    names = {key: key for key in (*report.used, *report.dropped)}
+    renamed = cast(dict[str, str], from_released(cast(dict[str, Tensor], names)))  # it moves values, whatever they are
+    ours = {theirs: name for name, theirs in renamed.items()}
     kept = (k for k in report.dropped if k in ours)
     tables = ('rel_pos_h', 'rel_pos_w')  # ViTDet's, which no other backbone has
     beside = {k: ours[k] for k in kept if not ours[k].startswith('backbone.') or ours[k].endswith(tables)}
@@ -95,13 +102,9 @@ def account(ckpt: Checkpoint) -> Checkpoint:
     return replace(ckpt, report=replace(report, used={**report.used, **beside}, dropped=dropped))
 
 
-def evaluate(runner, ckpt: Checkpoint) -> Checkpoint:
+def evaluate(runner: Runner, ckpt: Checkpoint) -> Checkpoint:
     """Fills the Runner's network from the file and validates it once; returns the checkpoint with its true report."""
-    from mmengine.model import is_model_wrapper
-
-    from ..models.trained import fill
-
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    fill(model, ckpt, read_network(ckpt.source, ckpt.sha256))
+    fill(cast(nn.Module, model), ckpt, read_network(ckpt.source, ckpt.sha256))
     runner.val()
     return account(ckpt)

@@ -62,13 +62,14 @@ def fit(cfg: Config, header: Header, values: dict[str, Any]) -> None:
         except places.NoSuchPlace as missing:
             raise ConfigError(f'{cfg.filename}: its header fits {path}, but {missing}') from None
         value, old = values[name], place.get(last) if isinstance(place, dict) else place[last]
-        many = isinstance(old, (list, tuple)) and not isinstance(value, (list, tuple))
-        place[last] = [value] * len(old) if many else value  # in_channels=[768] * 4 is fitted element by element
+        if isinstance(old, (list, tuple)) and not isinstance(value, (list, tuple)):
+            value = [value] * len(old)  # in_channels=[768] * 4 is fitted element by element
+        place[last] = value
 
 
 def values(spec: ViTSpec, data: DataInfo, options: Options) -> dict[str, Any]:
     """What a header's `fit` may ask for, by name."""
-    common = dict(
+    common: dict[str, Any] = dict(
         embed_dims=spec.embed_dims,
         num_layers=spec.num_layers,
         num_heads=spec.num_heads,
@@ -84,7 +85,7 @@ def values(spec: ViTSpec, data: DataInfo, options: Options) -> dict[str, Any]:
         seed=options.seed,
         limit=options.limit,
     )
-    return common | data.extra
+    return {**common, **data.extra}
 
 
 def _strides(patch_size: int, levels: int) -> list[float]:

@@ -157,7 +157,7 @@ def extra_of(report: ScoreReport, history: list[dict[str, float]], pictures: lis
     return {'history': history} | {name: value for name, value in found.items() if value}
 
 
-def known(value):
+def known(value: Any) -> Any:
     """None for a score that is no number, as of a class that no image shows; dictionaries part by part."""
     if isinstance(value, dict):
         return {name: known(part) for name, part in value.items()}

@@ -32,7 +32,8 @@ def find(cfg: Config, path: str) -> tuple[Any, Any]:
     place: Container = cfg
     for part in parents:
         key = _key(place, part)
-        inner = place[key] if key is not None else None  # pyright: ignore[reportArgumentType]  the key fits its container
+        # a key of its container, whichever kind that is
+        inner = place[key] if key is not None else None  # pyright: ignore[reportCallIssue, reportArgumentType]
         if not isinstance(inner, (dict, list, tuple)):
             raise NoSuchPlace(place, part)
         place = inner

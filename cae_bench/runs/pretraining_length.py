@@ -37,7 +37,7 @@ def apply(cfg: Config, header: Header, ckpt: Checkpoint, option: int | None, ove
         if path in overrides:
             continue
         place, last = places.find(cfg, path)
-        if epochs in constants:
+        if epochs is not None and epochs in constants:
             place[last] = constants[epochs]
         lines.append(_line(path, constants, place[last], epochs, source))
     header.note(cfg, pretraining=Pretraining(epochs, source, lines))

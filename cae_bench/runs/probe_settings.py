@@ -40,7 +40,10 @@ def check(probes: dict[str, Any], num_layers: int | None) -> None:
     """
     for name, plan in probes.items():
         where = f'model.probes.{name}'
-        _known(where, plan, {*inspect.signature(MODELS.get(plan['type'])).parameters, *TRAINING, 'type'} - FROM_MODEL)
+        cls = MODELS.get(plan['type'])
+        if cls is None:
+            raise ConfigError(f'{where}.type={plan["type"]!r}: there is no such probe.')
+        _known(where, plan, {*inspect.signature(cls).parameters, *TRAINING, 'type'} - FROM_MODEL)
         _one_of(f'{where}.feature', plan['feature'], WIDTH)
         _one_of(f'{where}.select', plan.get('select', 'first'), [rule.value for rule in Select])
         for axis, values in plan['grid'].items():
@@ -80,8 +83,8 @@ def _check_axis(name: str, axis: str, values, num_layers: int | None) -> None:
             raise ConfigError(f'{name}: {axis}={value} stands in its grid more than once; name each value once.')
 
 
-def _known(where: str, given: dict | Config, known: set[str]) -> None:
-    for key in given:
+def _known(where: str, settings: dict[str, Any], known: set[str]) -> None:
+    for key in settings:
         if key not in known:
             raise ConfigError(f'{where}.{key}: there is no such setting.{nearest(key, known)}')
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
+from ..distributed.cpu_processes import agree, meet
 from ..errors import ConfigError
 from ..logs import say
 
@@ -27,8 +28,6 @@ def work_lock(folder: Path, title: str, launcher: str = 'none', wait: bool = Tru
     Raises:
         ConfigError: another run is at work there, and `wait` is off.
     """
-    from ..distributed.cpu_processes import agree, meet
-
     meet(launcher)
     with contextlib.ExitStack() as stack:
         file = None
@@ -48,8 +47,9 @@ def work_lock(folder: Path, title: str, launcher: str = 'none', wait: bool = Tru
         yield waited
 
 
-def _holder(file: TextIO) -> str:
-    """'' where the lock is now ours, else who has it."""
+def _holder(file: TextIO | None) -> str:
+    """'' where the lock is now ours, else who has it; only the first process of a launch has the file."""
+    assert file is not None
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

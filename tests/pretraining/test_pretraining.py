@@ -13,8 +13,9 @@ import torch
 from PIL import Image
 
 from cae_bench import checkpoints, stopping
-from cae_bench.commands import pretrain as pretraining
 from cae_bench.commands.pretrain import pretrain
+from cae_bench.commands.pretrain_config import PretrainOptions, read
+from cae_bench.commands.pretrain_names import find, names
 from cae_bench.errors import CheckpointError, ConfigError, DataError
 from cae_bench.pretraining import checkpoint_files as pretrain_files
 from cae_bench.pretraining import recipe as pretrain_recipe
@@ -396,10 +397,10 @@ def test_the_effective_batch_is_kept_on_fewer_devices(devices, expected):
     assert pretrain_recipe.split_batch(recipe, devices) == expected
 
 
-@pytest.mark.parametrize('name', pretraining.names())
+@pytest.mark.parametrize('name', names())
 def test_every_shipped_config_says_all_that_a_run_needs(name):
-    options = pretraining.Options()
-    cfg = pretraining.read(pretraining.find(name), options)
+    options = PretrainOptions()
+    cfg = read(find(name), options)
     recipe = pretrain_recipe.in_epochs(pretrain_recipe.recipe_of(cfg), 1_281_167)
     made = pretrain_recipe.runner_config(cfg, recipe, options, 'data', Path('out'), name)
     from cae_bench.registry import MODELS, TRANSFORMS
@@ -417,8 +418,8 @@ def test_every_shipped_config_says_all_that_a_run_needs(name):
 
 @pytest.mark.parametrize('name', ['beit_vit-base_800e', 'beit_vit-large_800e'])
 def test_beit_on_imagenet_1k_has_imagenets_pixels_and_colour_jitter_in_the_runner_it_is_trained_by(name, tmp_path):
-    options = pretraining.Options()
-    cfg = pretraining.read(pretraining.find(name), options)
+    options = PretrainOptions()
+    cfg = read(find(name), options)
     recipe = pretrain_recipe.in_epochs(pretrain_recipe.recipe_of(cfg), 1_281_167)
     ready = pretrain_recipe.runner_config(cfg, recipe, options, 'data/in1k', tmp_path, name)
     assert ready['model']['data_preprocessor'] == dict(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
