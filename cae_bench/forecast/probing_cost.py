@@ -62,7 +62,8 @@ def _costs(config: Config, num_train: int, num_val: int, world_size: int) -> Ite
         yield 'no estimate of time and memory: this backbone tells its sizes only once it is built'
         return
     forwards = count_forwards(config, num_train, num_val)
-    flops = backbone_flops(config.model.backbone, (_input_size(config),) * 2)
+    size = _input_size(config)
+    flops = backbone_flops(config.model.backbone, (size, size))
     rate = matmul_rate(torch.device('cuda' if torch.cuda.is_available() else 'cpu'))
     hours = forwards * flops / (FORWARD_SHARE * rate * world_size) / 3600
     yield (
