@@ -19,8 +19,10 @@ def scopes_end_with_their_test():
     DefaultScope._instance_dict.update(before)
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter):
-    """Last line of a run: the recorded cases that were not run."""
+    """At the very end of a run: the recorded cases that were not run."""
+    yield
     reports = [r for kind in ('passed', 'failed', 'skipped') for r in terminalreporter.stats.get(kind, [])]
     if any('golden' in report.keywords for report in reports):
         import golden
