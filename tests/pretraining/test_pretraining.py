@@ -412,7 +412,7 @@ def test_every_shipped_config_says_all_that_a_run_needs(name):
         encoder = MODELS.build(model).encoder
     dataset = made['train_dataloader']['dataset']
     assert TRANSFORMS.build(dict(dataset['mask'])).grid == encoder.spec.grid
-    assert TRANSFORMS.build(dict(dataset['view'])).size == encoder.spec.img_size[0]
+    assert TRANSFORMS.build(dict(dataset['view'])).crop.size == encoder.spec.img_size[0]
     assert tuple(model['data_preprocessor']['mean']) == encoder.spec.mean
 
 
