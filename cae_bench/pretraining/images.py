@@ -48,7 +48,7 @@ class TwoViews:
         second_interpolation: str = 'lanczos',
         color_jitter: float = 0.0,
     ):
-        self.crop, self.flip = RandomCropView(size, scale, ratio), flip
+        self.size, self.crop, self.flip = size, RandomCropView(size, scale, ratio), flip
         for name in (interpolation, second_interpolation):
             if name not in RESAMPLING:
                 raise ConfigError(f'TwoViews: no interpolation named {name!r}; choose {", ".join(RESAMPLING)}')
