@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: setup demo test lint types format docs clean
+.PHONY: setup demo test lint format docs clean
 
 setup: $(VENV)/.installed
 
@@ -27,8 +27,6 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
-
-types: setup
 	$(BIN)/basedpyright --level error
 
 docs: setup
