@@ -9,7 +9,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c co
 setup: $(VENV)/.installed
 
 $(VENV)/.installed: setup.py constraints.txt Makefile
-	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'cae_bench needs Python 3.11 or newer, this is ' + sys.version.split()[0])"
+	@$(PYTHON) -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and 'cae_bench is pinned for Python 3.11 to 3.13, this is ' + sys.version.split()[0] + ': make setup PYTHON=python3.12')"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV): about 5 GB, most of it torch; minutes, once."
 	$(PIP) -e .[test,lint,docs]

@@ -29,9 +29,14 @@ def test_setup_readme_and_classifiers_name_the_same_versions():
 
 @pytest.mark.parametrize(
     'version, says',
-    [('3.10.13', 'cae_bench needs Python 3.11 or newer, this is 3.10.13'), ('3.11.0', 'makes the environment')],
+    [
+        ('3.10.13', 'cae_bench is pinned for Python 3.11 to 3.13, this is 3.10.13: make setup PYTHON=python3.12'),
+        ('3.11.0', 'makes the environment'),
+        ('3.13.9', 'makes the environment'),
+        ('3.14.0', 'cae_bench is pinned for Python 3.11 to 3.13, this is 3.14.0: make setup PYTHON=python3.12'),
+    ],
 )
-def test_make_setup_refuses_an_older_python_in_one_line(version, says, tmp_path):
+def test_make_setup_refuses_another_python_in_one_line(version, says, tmp_path):
     python = tmp_path / 'python'
     python.write_text(PRETENDS.format(python=sys.executable, version=version))
     python.chmod(0o755)
