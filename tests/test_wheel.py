@@ -56,7 +56,7 @@ def test_the_wheel_says_that_it_is_typed(installed):
 def test_the_wheel_s_configs_resolve_their_bases(installed):
     code = (
         'from cae_bench.runs.find import read_header; from cae_bench.paths import shipped; '
-        'print(len([header(f) for f in shipped("configs").glob("[!_p]*/*.py")]))'
+        'print(len([read_header(f) for f in shipped("configs").glob("[!_p]*/*.py")]))'
     )
     done = python(installed, '-c', code)
     assert int(done.stdout or 0) > 20, done.stderr
