@@ -24,7 +24,8 @@ from mmengine.config import Config
 
 import cae_bench.registry  # noqa: F401
 from cae_bench.checkpoints.spec import ARCHS, ViTSpec
-from cae_bench.forecast.probing_cost import GIB, forward_flops, head_memory, matmul_rate
+from cae_bench.forecast.probing_cost import GIB, head_memory, matmul_rate
+from cae_bench.forecast.vit_flops import backbone_flops
 from cae_bench.models.kernels.half_precision_vit import prepare
 from cae_bench.probing.model import FrozenProbes
 from cae_bench.probing.optimizer_constructor import ProbeOptimizers
@@ -118,7 +119,7 @@ def measure_forward(arch: str, batch: int, rounds: int, device: torch.device, co
             missing = f'torch.compile is left out: {" ".join(str(error).split())[:160]}'
             break
         contestants['torch.compile', dtype] = work
-    flops = forward_flops(spec(arch), 224) * batch
+    flops = backbone_flops({'spec': spec(arch)}, (224, 224)) * batch
     before = {dtype: matmul_rate(device, dtype=kind, seconds=1.0) for dtype, kind in KINDS.items()}
     seconds = take_turns(contestants, rounds, device)
     after = {dtype: matmul_rate(device, dtype=kind, seconds=1.0) for dtype, kind in KINDS.items()}
