@@ -120,11 +120,13 @@ class DetectionPictures(DensePictures):
     Images with objects and with detections to draw come first: many a validation image has neither.
 
     Args:
-        threshold: least score of a detection that is drawn.
+        threshold: least score of a detection that is drawn. Where none has it, the best three are drawn, and the caption
+            says so: after a short training no score is high, and an empty panel shows nothing of what was learnt.
         most: at most so many detections are drawn, the best.
     """
 
     candidates = 16
+    below = 3  # drawn where none has the threshold
 
     def __init__(self, number: int = 6, threshold: float = 0.5, most: int = 15):
         super().__init__(number)
@@ -137,20 +139,26 @@ class DetectionPictures(DensePictures):
 
     def draw(self, photo: Image.Image, classes: list[str], info: dict, sample) -> Image.Image:
         found = sample.pred_instances
-        top = float(found.scores.max()) if len(found.scores) else None
+        sure = bool((found.scores >= self.threshold).any())
+        which = (
+            f'of score {self.threshold:g} or more, at most {self.most}'
+            if sure
+            else (f'none of score {self.threshold:g}, so the best {self.below}')
+        )
         return draw_detection(
             photo,
             sample.ori_shape[:2],
             _objects_of(info, *sample.ori_shape[:2]),
             self._best(found),
             classes,
-            f'{Path(sample.img_path).name}; predictions of score {self.threshold:g} or more, at most {self.most}',
-            'nothing found' if top is None else f'none of score {self.threshold:g}, best {top:.2f}',
+            f'{Path(sample.img_path).name}; predictions: {which}',
+            'nothing found',
         )
 
     def _best(self, found) -> list[DrawnObject]:
         """The detections that are drawn, best first."""
-        best = found.scores.argsort(descending=True)[: self.most]
+        best = found.scores.argsort(descending=True)
+        sure = best[found.scores[best] >= self.threshold]
         return [
             DrawnObject(
                 found.bboxes[i].tolist(),
@@ -158,7 +166,7 @@ class DetectionPictures(DensePictures):
                 found.masks[i].cpu().numpy() if 'masks' in found else None,
                 float(found.scores[i]),
             )
-            for i in best[found.scores[best] >= self.threshold].cpu()
+            for i in (sure[: self.most] if len(sure) else best[: self.below]).cpu()
         ]
 
 

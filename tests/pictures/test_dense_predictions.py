@@ -70,6 +70,23 @@ def test_boxes_and_masks_are_in_the_colour_of_their_class_and_a_crowd_is_hatched
     assert has(right, drawing.PAPER) and not has(right, drawing.colour(2))  # the note, and nothing found
 
 
+@pytest.mark.parametrize(
+    'scores, drawn',
+    [
+        ([0.1, 0.9, 0.6, 0.2], [0.9, 0.6]),
+        ([0.1, 0.4, 0.3, 0.2], [0.4, 0.3, 0.2]),
+        ([], []),
+    ],
+)
+def test_the_best_three_are_drawn_where_no_detection_has_the_threshold(scores, drawn):
+    found = InstanceData(
+        scores=torch.tensor(scores),
+        labels=torch.zeros(len(scores), dtype=torch.long),
+        bboxes=torch.rand(len(scores), 4),
+    )
+    assert [round(one.score, 1) for one in DetectionPictures()._best(found)] == drawn
+
+
 @pytest.mark.parametrize('shape', ['polygon', 'counts', 'text'])
 def test_a_mask_is_read_from_every_form_an_annotation_has(shape):
     from hotcoco import mask as rle
