@@ -36,16 +36,14 @@ def test_records_were_written_by_run_on_committed_code_and_name_no_place_of_a_ma
 
 
 def test_a_trained_encoder_is_above_its_architecture_with_random_weights_in_every_mini_protocol():
-    """Outside the other's interval, except with one image a class; docs/correctness.md shows the numbers."""
+    """Outside the other's interval; docs/correctness.md shows the numbers."""
     scores = {True: {}, False: {}}
     for record in load_records(RESULTS / 'trained_and_random'):
         name = next(name for name in ('top1', 'mIoU', 'bbox_mAP') if name in record.metrics)
         scores[record.model.name.startswith('random-like-')][record.protocol] = record.metrics[name]
     assert len(scores[True]) == 16 and scores[True].keys() == scores[False].keys()
     for protocol, trained in scores[False].items():
-        assert trained.value > scores[True][protocol].value, protocol
-        if protocol != 'fewshot_1':
-            assert trained.ci95[0] > scores[True][protocol].ci95[1], protocol
+        assert trained.ci95[0] > scores[True][protocol].ci95[1], protocol
 
 
 def test_every_recorded_run_fits_the_whole_schema():
